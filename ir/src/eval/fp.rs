@@ -34,3 +34,22 @@ pub fn compare(_cpu: &mut CpuState, _size: FpSize, _signal_quiet: bool, _a: u64,
 pub fn to_int_js(_cpu: &mut CpuState, _a: u64) -> (u64, bool) {
     todo!()
 }
+
+/// FPCR.
+#[must_use]
+pub fn read_fpcr(cpu: &CpuState) -> u64 {
+    u64::from(cpu.fpcr)
+}
+/// Writes FPCR: AHP, DN, FZ and RMode.
+pub fn write_fpcr(cpu: &mut CpuState, value: u64) {
+    cpu.fpcr = value as u32 & 0x07c0_0000;
+}
+/// FPSR.
+#[must_use]
+pub fn read_fpsr(cpu: &CpuState) -> u64 {
+    u64::from(cpu.fpsr)
+}
+/// Writes FPSR: QC, IDC, IXC, UFC, OFC, DZC and IOC.
+pub fn write_fpsr(cpu: &mut CpuState, value: u64) {
+    cpu.fpsr = value as u32 & 0x0800_009f;
+}
