@@ -31,11 +31,13 @@ macro_rules! argument_sets {
 
 argument_sets! {
     // data.rs
-    AddSubImm
+    AddSubImm LogicalImm MoveImm MoveKeep PcRelative BitfieldMove BitfieldInsert ExtractPair
+    MoveReg ShiftedReg ExtendedReg OneSource TwoSource ThreeSource
+    CondSelect CondCompareReg CondCompareImm RotateIntoFlags
     // branch.rs
-    Branch CondBranch
+    Branch CondBranch CompareBranch TestBranch BranchReg
     // system.rs
-    Undefined
+    Undefined NoArguments ExceptionImm DataBarrier SystemReg
 }
 
 impl Args {
@@ -48,6 +50,8 @@ impl Args {
         match self {
             Self::Branch(a) => a.target,
             Self::CondBranch(a) => a.target,
+            Self::CompareBranch(a) => a.target,
+            Self::TestBranch(a) => a.target,
             other => panic!("{other:?} has no branch target"),
         }
     }

@@ -2,4 +2,5 @@
 
 pub mod branch;
 pub mod data_imm;
+pub mod data_reg;
 pub mod system;
