@@ -1,7 +1,8 @@
 //! Lifters of loads and stores (Arm ARM C4.1.94) of general registers and of scalar SIMD&FP registers.
 //!
 //! Where a load writes its own base back (CONSTRAINED UNPREDICTABLE), the written-back address wins, as the order of
-//! the pseudocode has it and as QEMU does.
+//! the pseudocode has it and as QEMU does. Where a pair loads one register twice, a general register keeps the first
+//! element and a vector register the second, as in QEMU.
 
 use crate::args::{LoadLiteral, LoadStoreImm, LoadStorePair, LoadStoreReg};
 use ir::{Access, Extend, Int2, Lifted, Ops, Reg, Width};
@@ -148,8 +149,8 @@ pub fn load_pair<O: Ops>(ops: &mut O, a: &LoadStorePair, access: Access, index: 
     let (addr, base) = addresses(ops, a.rn, a.offset, index);
     let second = ops.address(addr, i64::from(access.bytes));
     let values = (ops.load(access, addr)?, ops.load(access, second)?);
-    ops.set_x(a.rt, values.0);
     ops.set_x(a.rt2, values.1);
+    ops.set_x(a.rt, values.0);
     write_back(ops, a.rn, base);
     Ok(())
 }
