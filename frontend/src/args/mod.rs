@@ -7,6 +7,7 @@ mod data;
 mod fp;
 mod load_store;
 mod simd;
+mod simd_load_store;
 mod system;
 
 pub use atomics::*;
@@ -15,6 +16,7 @@ pub use data::*;
 pub use fp::*;
 pub use load_store::*;
 pub use simd::*;
+pub use simd_load_store::*;
 pub use system::*;
 
 use crate::Word;
@@ -36,6 +38,13 @@ argument_sets! {
     CondSelect CondCompareReg CondCompareImm RotateIntoFlags
     // branch.rs
     Branch CondBranch CompareBranch TestBranch BranchReg
+    Branch CondBranch
+    // load_store.rs
+    LoadStoreImm LoadStoreReg LoadLiteral LoadStorePair
+    // atomics.rs
+    Ordered Exclusive Atomic CasPair
+    // simd_load_store.rs
+    MultipleStructures SingleStructure ReplicatedStructure
     // system.rs
     Undefined NoArguments ExceptionImm DataBarrier SystemReg
 }
