@@ -7,6 +7,8 @@ mod data;
 mod fp;
 mod load_store;
 mod simd;
+mod simd_permute;
+mod simd_shift;
 mod system;
 
 pub use atomics::*;
@@ -15,6 +17,8 @@ pub use data::*;
 pub use fp::*;
 pub use load_store::*;
 pub use simd::*;
+pub use simd_permute::*;
+pub use simd_shift::*;
 pub use system::*;
 
 use crate::Word;
@@ -34,6 +38,15 @@ argument_sets! {
     AddSubImm
     // branch.rs
     Branch CondBranch
+    // simd.rs
+    VecBhsd VecBhs VecBh VecHs VecB VecS VecFp ScalarBhsd ScalarHs ScalarD ScalarFp
+    LongBhs LongHs LongBd NarrowBhs NarrowScalar AcrossBhs FpLong FpNarrow FpNarrowScalar
+    ElemHs ElemLong ElemScalar ElemFp ElemScalarFp ElemDot
+    // simd_shift.rs
+    LeftVec RightVec LeftScalar LeftScalarD RightScalarD LeftLong RightNarrow RightNarrowScalar FixedVec FixedScalar
+    SimdImm
+    // simd_permute.rs
+    DupElem DupGpr InsGpr InsElem MovToGpr Ext Table
     // system.rs
     Undefined
 }

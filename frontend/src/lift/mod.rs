@@ -2,4 +2,7 @@
 
 pub mod branch;
 pub mod data_imm;
+pub mod simd;
+pub mod simd_permute;
+pub mod simd_shift;
 pub mod system;
