@@ -59,6 +59,7 @@ pub fn by_register(cpu: &mut CpuState, how: RegisterShift, arr: Arr, a: u128, b:
 
 /// SSHL.
 #[must_use]
+#[allow(clippy::unnecessary_cast, reason = "the type depends on the lane")]
 pub fn sshl(arr: Arr, a: u128, b: u128) -> u128 {
     clip(
         arr,

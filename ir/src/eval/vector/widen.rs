@@ -156,6 +156,7 @@ across! {
 
 /// SADDLV.
 #[must_use]
+#[allow(clippy::useless_conversion, reason = "the type depends on the lane")]
 pub fn saddlv(arr: Arr, a: u128) -> u128 {
     by_lane!(arr.lane, {
         let lanes = I::unpack(a);
@@ -166,6 +167,7 @@ pub fn saddlv(arr: Arr, a: u128) -> u128 {
 
 /// UADDLV.
 #[must_use]
+#[allow(clippy::useless_conversion, reason = "the type depends on the lane")]
 pub fn uaddlv(arr: Arr, a: u128) -> u128 {
     by_lane!(arr.lane, {
         let lanes = U::unpack(a);
