@@ -1,0 +1,1 @@
+//! Arguments of exclusive, ordered and atomic accesses.

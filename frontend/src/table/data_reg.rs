@@ -1,0 +1,6 @@
+//! Data processing, register.
+
+use super::instruction_class;
+
+instruction_class! { DataReg;
+}

@@ -1,0 +1,6 @@
+//! Loads and stores.
+
+use super::instruction_class;
+
+instruction_class! { LoadStore;
+}

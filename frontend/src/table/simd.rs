@@ -1,0 +1,6 @@
+//! Advanced SIMD.
+
+use super::instruction_class;
+
+instruction_class! { Simd;
+}
