@@ -1,1 +1,25 @@
-//! To be written.
+//! The guest: its registers ([`CpuState`]), its addresses ([`GuestAddr`]), the vocabulary its instructions are
+//! written in ([`Ops`]) and the first implementation of that vocabulary ([`Eval`]: do it now).
+//!
+//! Also the traits through which the other crates meet: [`Frontend`] (decode and lift), [`GuestMemory`] (map
+//! memory), [`CodeWatcher`] (code has changed). This crate knows neither instruction encodings, nor Cranelift,
+//! nor system calls, nor ELF.
+
+mod addr;
+mod cpu;
+pub mod eval;
+mod footprint;
+mod frontend;
+mod host;
+pub mod memory;
+mod ops;
+mod vocabulary;
+
+pub use addr::{GuestAddr, GuestRange, PAGE_BYTES};
+pub use cpu::{CpuState, FlagKind, LazyFlags, Nzcv, Stop, StopDetail};
+pub use eval::Eval;
+pub use footprint::{Footprint, RegSet};
+pub use frontend::{Flow, Frontend, LiftFn};
+pub use host::{CodeWatcher, Errno, GuestMemory, MapRequest, Prot};
+pub use ops::{Access, Lifted, Loaded, Ops, Order, Reg, VReg};
+pub use vocabulary::*;

@@ -1,0 +1,227 @@
+//! The guest's registers and what travels with them. `#[repr(C)]`: generated code reaches the fields at their
+//! `offset_of!`, and the assertions at the end of this file hold the layout that it counts on.
+
+use crate::GuestAddr;
+use std::sync::atomic::AtomicU32;
+
+/// Condition flags packed as in the NZCV system register: N bit 31, Z 30, C 29, V 28.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(transparent)]
+pub struct Nzcv(pub u32);
+
+impl Nzcv {
+    /// Packs four flags.
+    #[must_use]
+    pub const fn new(n: bool, z: bool, c: bool, v: bool) -> Self {
+        Self((n as u32) << 31 | (z as u32) << 30 | (c as u32) << 29 | (v as u32) << 28)
+    }
+    /// Negative.
+    #[must_use]
+    pub const fn n(self) -> bool {
+        self.0 >> 31 & 1 != 0
+    }
+    /// Zero.
+    #[must_use]
+    pub const fn z(self) -> bool {
+        self.0 >> 30 & 1 != 0
+    }
+    /// Carry; for subtraction, "no borrow".
+    #[must_use]
+    pub const fn c(self) -> bool {
+        self.0 >> 29 & 1 != 0
+    }
+    /// Signed overflow.
+    #[must_use]
+    pub const fn v(self) -> bool {
+        self.0 >> 28 & 1 != 0
+    }
+}
+
+/// How the flags are recorded in [`LazyFlags`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum FlagKind {
+    /// `a` is the packed NZCV value.
+    Packed = 0,
+    /// Flags of the 32-bit sum `a + b`.
+    Add32 = 1,
+    /// Flags of the 64-bit sum `a + b`.
+    Add64 = 2,
+    /// Flags of the 32-bit difference `a - b`.
+    Sub32 = 3,
+    /// Flags of the 64-bit difference `a - b`.
+    Sub64 = 4,
+    /// N and Z of the 32-bit result `a`; C and V clear.
+    Logic32 = 5,
+    /// N and Z of the 64-bit result `a`; C and V clear.
+    Logic64 = 6,
+}
+
+/// The flags, kept as the operation that last set them: most are never read.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LazyFlags {
+    /// First operand, result or packed value, by `kind`. Zero-extended for the 32-bit kinds.
+    pub a: u64,
+    /// Second operand. Zero-extended for the 32-bit kinds.
+    pub b: u64,
+    /// What `a` and `b` mean.
+    pub kind: FlagKind,
+}
+
+impl LazyFlags {
+    /// The flags themselves (Arm ARM, AddWithCarry).
+    #[must_use]
+    pub fn nzcv(self) -> Nzcv {
+        let Self { a, b, kind } = self;
+        match kind {
+            FlagKind::Packed => Nzcv(a as u32),
+            FlagKind::Add64 => {
+                let r = a.wrapping_add(b);
+                Nzcv::new((r as i64) < 0, r == 0, r < a, ((a ^ r) & (b ^ r)) >> 63 != 0)
+            }
+            FlagKind::Sub64 => {
+                let r = a.wrapping_sub(b);
+                Nzcv::new((r as i64) < 0, r == 0, a >= b, ((a ^ b) & (a ^ r)) >> 63 != 0)
+            }
+            FlagKind::Add32 => {
+                let (a, b) = (a as u32, b as u32);
+                let r = a.wrapping_add(b);
+                Nzcv::new((r as i32) < 0, r == 0, r < a, ((a ^ r) & (b ^ r)) >> 31 != 0)
+            }
+            FlagKind::Sub32 => {
+                let (a, b) = (a as u32, b as u32);
+                let r = a.wrapping_sub(b);
+                Nzcv::new((r as i32) < 0, r == 0, a >= b, ((a ^ b) & (a ^ r)) >> 31 != 0)
+            }
+            FlagKind::Logic64 => Nzcv::new((a as i64) < 0, a == 0, false, false),
+            FlagKind::Logic32 => Nzcv::new((a as i32) < 0, a as u32 == 0, false, false),
+        }
+    }
+}
+
+/// Why guest execution stopped at an instruction. `CpuState::pc` is that instruction's address; what else is to
+/// be known stands in `CpuState::stop`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Stop {
+    /// A load, store or fetch faulted: `stop.addr`, `stop.signal` (SIGSEGV or SIGBUS) and `stop.code`.
+    Fault = 1,
+    /// SVC: a system call. The kernel ignores the immediate.
+    Svc = 2,
+    /// An unallocated or unimplemented encoding, or UDF: SIGILL, ILL_ILLOPC.
+    Undefined = 3,
+    /// BRK: SIGTRAP. `stop.code` holds the immediate.
+    Breakpoint = 4,
+    /// A misaligned exclusive or atomic access: SIGBUS, BUS_ADRALN, address in `stop.addr`.
+    Misaligned = 5,
+    /// IC IVAU: translations of the 64 bytes at `stop.addr` must go before the next instruction.
+    CodeChanged = 6,
+    /// The safepoint word was set: look what is wanted.
+    Safepoint = 7,
+}
+
+/// Details of a [`Stop`].
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct StopDetail {
+    /// The address concerned.
+    pub addr: GuestAddr,
+    /// The signal, for `Stop::Fault`.
+    pub signal: i32,
+    /// `si_code` of the fault, or the immediate of BRK.
+    pub code: i32,
+}
+
+/// One guest thread's registers and its ties to emu.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct CpuState {
+    /// X0 to X30, and SP as number 31.
+    pub x: [u64; 32],
+    /// The next instruction, or the one that stopped.
+    pub pc: GuestAddr,
+    /// NZCV.
+    pub flags: LazyFlags,
+    /// V0 to V31.
+    pub v: [u128; 32],
+    /// FPCR as the guest wrote it (implemented bits only).
+    pub fpcr: u32,
+    /// FPSR bits that MXCSR does not hold: QC, and exceptions raised outside host FP instructions.
+    pub fpsr: u32,
+    /// Guest floating-point environment as the host's MXCSR: live in the register while guest code runs, saved
+    /// here otherwise. Rounding mode and flush bits follow FPCR; the sticky bits are part of FPSR.
+    pub mxcsr: u32,
+    /// Nonzero: leave guest code at the next safepoint.
+    pub safepoint: AtomicU32,
+    /// TPIDR_EL0.
+    pub tpidr_el0: u64,
+    /// Exclusive monitor: address, or `NO_EXCLUSIVE`.
+    pub exclusive_addr: u64,
+    /// Exclusive monitor: what LDXR saw, low and high 64 bits.
+    pub exclusive_value: [u64; 2],
+    /// Exclusive monitor: size in bytes of the LDXR (16 for pairs of X).
+    pub exclusive_bytes: u64,
+    /// Details of the last stop.
+    pub stop: StopDetail,
+    /// For the backend: pointers generated code needs (helper table, lookup table, host stack pointer, ...).
+    pub backend: [u64; 8],
+}
+
+impl CpuState {
+    /// Value of `exclusive_addr` when the monitor is open.
+    pub const NO_EXCLUSIVE: u64 = u64::MAX;
+    /// Index of SP in `x`.
+    pub const SP: usize = 31;
+    /// Host MXCSR with the reset value of FPCR: all exceptions masked, round to nearest.
+    pub const MXCSR_RESET: u32 = 0x1f80;
+
+    /// Registers as the kernel gives them to a new program: all zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            x: [0; 32],
+            pc: GuestAddr(0),
+            flags: LazyFlags { a: 0, b: 0, kind: FlagKind::Packed },
+            v: [0; 32],
+            fpcr: 0,
+            fpsr: 0,
+            mxcsr: Self::MXCSR_RESET,
+            safepoint: AtomicU32::new(0),
+            tpidr_el0: 0,
+            exclusive_addr: Self::NO_EXCLUSIVE,
+            exclusive_value: [0; 2],
+            exclusive_bytes: 0,
+            stop: StopDetail::default(),
+            backend: [0; 8],
+        }
+    }
+
+    /// The stack pointer.
+    #[must_use]
+    pub fn sp(&self) -> GuestAddr {
+        GuestAddr(self.x[Self::SP])
+    }
+
+    /// The flags, packed.
+    #[must_use]
+    pub fn nzcv(&self) -> Nzcv {
+        self.flags.nzcv()
+    }
+
+    /// Sets the flags from their packed form.
+    pub fn set_nzcv(&mut self, nzcv: Nzcv) {
+        self.flags = LazyFlags { a: u64::from(nzcv.0 & 0xf000_0000), b: 0, kind: FlagKind::Packed };
+    }
+}
+
+impl Default for CpuState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// Generated code addresses X registers with 8-bit displacements from the pinned register and V registers aligned.
+const _: () = assert!(std::mem::offset_of!(CpuState, x) == 0);
+const _: () = assert!(std::mem::offset_of!(CpuState, v) % 16 == 0);
+const _: () = assert!(std::mem::align_of::<CpuState>() == 64);

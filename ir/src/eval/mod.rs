@@ -1,0 +1,550 @@
+//! `Eval`: the operations of [`Ops`], performed at once on a [`CpuState`]. Tier 0 runs on it, and the compiler is
+//! tested against it. The arithmetic stands in this module's children as functions of values, which compiled code
+//! calls too.
+
+pub mod fp;
+pub mod int;
+pub mod sysreg;
+pub mod vector;
+
+use crate::{
+    Access, Arr, Barrier, Compare, Cond, CpuState, Extend, FlagKind, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1,
+    Int2, IntHelper, Lane, LazyFlags, Loaded, Nzcv, Ops, Order, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2, Vec3,
+    VecShift, Width,
+    memory::{self, Fault},
+};
+
+/// Performs operations on the guest registers it holds. Guest memory faults need the handler of
+/// [`memory::install_handler`] or one that calls [`memory::recover`].
+#[derive(Debug)]
+pub struct Eval<'a> {
+    /// The registers.
+    pub cpu: &'a mut CpuState,
+}
+
+/// Records a fault in the registers; gives the stop to return.
+#[cold]
+pub fn record_fault(cpu: &mut CpuState, fault: Fault) -> Stop {
+    cpu.stop.addr = fault.addr;
+    cpu.stop.signal = fault.signal;
+    cpu.stop.code = fault.code;
+    Stop::Fault
+}
+
+impl Eval<'_> {
+    #[inline(always)]
+    fn ok<T>(&mut self, result: Result<T, Fault>) -> Result<T, Stop> {
+        result.map_err(|fault| record_fault(self.cpu, fault))
+    }
+
+    #[inline(always)]
+    fn check_aligned(&mut self, addr: u64, bytes: u8) -> Result<(), Stop> {
+        if addr & u64::from(bytes - 1) == 0 {
+            return Ok(());
+        }
+        self.cpu.stop.addr = GuestAddr(addr);
+        Err(Stop::Misaligned)
+    }
+}
+
+/// Loads `bytes` bytes (1, 2, 4 or 8), zero-extended.
+#[inline(always)]
+pub fn load_bytes(bytes: u8, addr: u64) -> Result<u64, Fault> {
+    let addr = GuestAddr(addr);
+    match bytes {
+        1 => memory::load_u8(addr).map(u64::from),
+        2 => memory::load_u16(addr).map(u64::from),
+        4 => memory::load_u32(addr).map(u64::from),
+        _ => memory::load_u64(addr),
+    }
+}
+
+/// Stores the low `bytes` bytes (1, 2, 4 or 8) of `value`.
+#[inline(always)]
+pub fn store_bytes(bytes: u8, addr: u64, value: u64) -> Result<(), Fault> {
+    let addr = GuestAddr(addr);
+    match bytes {
+        1 => memory::store_u8(addr, value as u8),
+        2 => memory::store_u16(addr, value as u16),
+        4 => memory::store_u32(addr, value as u32),
+        _ => memory::store_u64(addr, value),
+    }
+}
+
+/// Swaps `bytes` bytes; gives the old value.
+pub fn swap_bytes(bytes: u8, addr: u64, value: u64) -> Result<u64, Fault> {
+    let addr = GuestAddr(addr);
+    match bytes {
+        1 => memory::swap_u8(addr, value as u8).map(u64::from),
+        2 => memory::swap_u16(addr, value as u16).map(u64::from),
+        4 => memory::swap_u32(addr, value as u32).map(u64::from),
+        _ => memory::swap_u64(addr, value),
+    }
+}
+
+/// Adds to `bytes` bytes; gives the old value.
+pub fn add_bytes(bytes: u8, addr: u64, value: u64) -> Result<u64, Fault> {
+    let addr = GuestAddr(addr);
+    match bytes {
+        1 => memory::add_u8(addr, value as u8).map(u64::from),
+        2 => memory::add_u16(addr, value as u16).map(u64::from),
+        4 => memory::add_u32(addr, value as u32).map(u64::from),
+        _ => memory::add_u64(addr, value),
+    }
+}
+
+/// Compares and swaps `bytes` bytes; gives the old value, zero-extended.
+pub fn cas_bytes(bytes: u8, addr: u64, expected: u64, new: u64) -> Result<u64, Fault> {
+    let addr = GuestAddr(addr);
+    match bytes {
+        1 => memory::cas_u8(addr, expected as u8, new as u8).map(u64::from),
+        2 => memory::cas_u16(addr, expected as u16, new as u16).map(u64::from),
+        4 => memory::cas_u32(addr, expected as u32, new as u32).map(u64::from),
+        _ => memory::cas_u64(addr, expected, new),
+    }
+}
+
+/// What an atomic operation stores, given what memory holds and the register; only the low `bytes` bytes count.
+#[must_use]
+pub fn rmw_value(op: Rmw, bytes: u8, memory: u64, register: u64) -> u64 {
+    let unused = 64 - 8 * u32::from(bytes);
+    let (m, r) = (memory << unused, register << unused);
+    let (sm, sr) = (m as i64, r as i64);
+    let result = match op {
+        Rmw::Add => m.wrapping_add(r),
+        Rmw::Clr => m & !r,
+        Rmw::Eor => m ^ r,
+        Rmw::Set => m | r,
+        Rmw::Smax => sm.max(sr) as u64,
+        Rmw::Smin => sm.min(sr) as u64,
+        Rmw::Umax => m.max(r),
+        Rmw::Umin => m.min(r),
+        Rmw::Swp => r,
+    };
+    result >> unused
+}
+
+/// Atomic read-modify-write of `bytes` bytes; gives the old value.
+pub fn rmw_bytes(op: Rmw, bytes: u8, addr: u64, value: u64) -> Result<u64, Fault> {
+    match op {
+        Rmw::Swp => return swap_bytes(bytes, addr, value),
+        Rmw::Add => return add_bytes(bytes, addr, value),
+        _ => {}
+    }
+    let mut seen = load_bytes(bytes, addr)?;
+    loop {
+        let old = cas_bytes(bytes, addr, seen, rmw_value(op, bytes, seen, value))?;
+        if old == seen {
+            return Ok(old);
+        }
+        seen = old;
+    }
+}
+
+/// Loads 1, 2, 4, 8 or 16 bytes, zero-extended.
+#[inline(always)]
+pub fn load_wide(bytes: u8, addr: u64) -> Result<u128, Fault> {
+    if bytes == 16 { memory::load_u128(GuestAddr(addr)) } else { load_bytes(bytes, addr).map(u128::from) }
+}
+
+/// Stores the low 1, 2, 4, 8 or 16 bytes.
+#[inline(always)]
+pub fn store_wide(bytes: u8, addr: u64, value: u128) -> Result<(), Fault> {
+    if bytes == 16 { memory::store_u128(GuestAddr(addr), value) } else { store_bytes(bytes, addr, value as u64) }
+}
+
+/// Stores if the monitor still holds (address, size, and memory unchanged); opens the monitor. 0 when stored, else 1.
+fn store_exclusive_wide(cpu: &mut CpuState, bytes: u8, addr: u64, value: u128) -> Result<u64, Fault> {
+    let armed = cpu.exclusive_addr == addr && cpu.exclusive_bytes == u64::from(bytes);
+    cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
+    if !armed {
+        return Ok(1);
+    }
+    let [low, high] = cpu.exclusive_value;
+    let stored = if bytes == 16 {
+        let expected = u128::from(high) << 64 | u128::from(low);
+        memory::cas_u128(GuestAddr(addr), expected, value)? == expected
+    } else {
+        cas_bytes(bytes, addr, low, value as u64)? == low
+    };
+    Ok(u64::from(!stored))
+}
+
+fn join(bytes: u8, [first, second]: [u64; 2]) -> u128 {
+    let bits = 8 * u32::from(bytes);
+    let low = u128::from(first) & ((1 << bits) - 1);
+    let pair = low | u128::from(second) << bits;
+    if bits == 64 { pair } else { pair & u128::from(u64::MAX) }
+}
+
+fn split(bytes: u8, pair: u128) -> [u64; 2] {
+    let bits = 8 * u32::from(bytes);
+    let mask = u64::MAX >> (64 - bits);
+    [pair as u64 & mask, (pair >> bits) as u64 & mask]
+}
+
+impl Ops for Eval<'_> {
+    type Val = u64;
+    type Bool = bool;
+    type Vec = u128;
+    type Fp = u64;
+    type Stop = Stop;
+
+    #[inline(always)]
+    fn imm(&mut self, value: u64) -> u64 {
+        value
+    }
+    #[inline(always)]
+    fn pc_imm(&mut self, addr: GuestAddr) -> u64 {
+        addr.0
+    }
+    #[inline(always)]
+    fn x(&mut self, r: Reg) -> u64 {
+        if r.0 >= 31 { 0 } else { self.cpu.x[usize::from(r.0)] }
+    }
+    #[inline(always)]
+    fn x_or_sp(&mut self, r: Reg) -> u64 {
+        self.cpu.x[usize::from(r.0 & 31)]
+    }
+    #[inline(always)]
+    fn set_x(&mut self, r: Reg, value: u64) {
+        if r.0 < 31 {
+            self.cpu.x[usize::from(r.0)] = value;
+        }
+    }
+    #[inline(always)]
+    fn set_x_or_sp(&mut self, r: Reg, value: u64) {
+        self.cpu.x[usize::from(r.0 & 31)] = value;
+    }
+    #[inline(always)]
+    fn int1(&mut self, op: Int1, width: Width, a: u64) -> u64 {
+        int::int1(op, width, a)
+    }
+    #[inline(always)]
+    fn int2(&mut self, op: Int2, width: Width, a: u64, b: u64) -> u64 {
+        int::int2(op, width, a, b)
+    }
+    #[inline(always)]
+    fn extend(&mut self, op: Extend, a: u64) -> u64 {
+        int::extend(op, a)
+    }
+    #[inline(always)]
+    fn extract_pair(&mut self, width: Width, high: u64, low: u64, lsb: u8) -> u64 {
+        match width {
+            Width::W => (((high & 0xffff_ffff) << 32 | low & 0xffff_ffff) >> lsb) & 0xffff_ffff,
+            Width::X => ((u128::from(high) << 64 | u128::from(low)) >> lsb) as u64,
+        }
+    }
+    fn int_helper(&mut self, op: IntHelper, a: u64, b: u64) -> u64 {
+        int::int_helper(op, a, b)
+    }
+    #[inline(always)]
+    fn compare(&mut self, op: Compare, width: Width, a: u64, b: u64) -> bool {
+        int::compare(op, width, a, b)
+    }
+    #[inline(always)]
+    fn select(&mut self, c: bool, yes: u64, no: u64) -> u64 {
+        if c { yes } else { no }
+    }
+
+    #[inline(always)]
+    fn set_flags(&mut self, op: FlagOp, width: Width, a: u64, b: u64) {
+        let (a, b) = (a & width.mask(), b & width.mask());
+        let kind = match (op, width) {
+            (FlagOp::Add, Width::W) => FlagKind::Add32,
+            (FlagOp::Add, Width::X) => FlagKind::Add64,
+            (FlagOp::Sub, Width::W) => FlagKind::Sub32,
+            (FlagOp::Sub, Width::X) => FlagKind::Sub64,
+            (FlagOp::Logic, Width::W) => FlagKind::Logic32,
+            (FlagOp::Logic, Width::X) => FlagKind::Logic64,
+            (FlagOp::Adc | FlagOp::Sbc, _) => {
+                let b = if op == FlagOp::Sbc { !b } else { b };
+                let carry = self.cpu.nzcv().c();
+                return self.cpu.set_nzcv(int::add_with_carry(width, a, b, carry).1);
+            }
+        };
+        self.cpu.flags = LazyFlags { a, b, kind };
+    }
+    fn set_nzcv(&mut self, packed: u64) {
+        self.cpu.set_nzcv(Nzcv(packed as u32));
+    }
+    fn nzcv(&mut self) -> u64 {
+        u64::from(self.cpu.nzcv().0)
+    }
+    #[inline(always)]
+    fn set_flags_if(&mut self, cond: Cond, op: FlagOp, width: Width, a: u64, b: u64, nzcv: u8) {
+        if self.cond(cond) {
+            self.set_flags(op, width, a, b);
+        } else {
+            self.cpu.set_nzcv(Nzcv(u32::from(nzcv) << 28));
+        }
+    }
+    #[inline(always)]
+    fn cond(&mut self, cond: Cond) -> bool {
+        int::cond_holds(cond, self.cpu.nzcv())
+    }
+    fn add_with_carry(&mut self, width: Width, a: u64, b: u64, subtract: bool) -> u64 {
+        let b = if subtract { !b } else { b };
+        let carry = self.cpu.nzcv().c();
+        int::add_with_carry(width, a, b, carry).0
+    }
+
+    #[inline(always)]
+    fn load(&mut self, access: Access, addr: u64) -> Result<u64, Stop> {
+        if access.aligned {
+            self.check_aligned(addr, access.bytes)?;
+        }
+        let value = load_bytes(access.bytes, addr);
+        let value = self.ok(value)?;
+        let unused = 64 - 8 * u32::from(access.bytes);
+        Ok(match access.extend {
+            Loaded::Zero => value,
+            Loaded::SignX => ((value << unused) as i64 >> unused) as u64,
+            Loaded::SignW => ((value << unused) as i64 >> unused) as u64 & 0xffff_ffff,
+        })
+    }
+    #[inline(always)]
+    fn store(&mut self, access: Access, addr: u64, value: u64) -> Result<(), Stop> {
+        if access.aligned {
+            self.check_aligned(addr, access.bytes)?;
+        }
+        let result = match access.order {
+            Order::Plain => store_bytes(access.bytes, addr, value),
+            // A later LDAR may not pass a STLR, and on the host a load may pass a plain store.
+            Order::AcquireRelease => swap_bytes(access.bytes, addr, value).map(|_| ()),
+        };
+        self.ok(result)
+    }
+    #[inline(always)]
+    fn load_vec(&mut self, access: Access, addr: u64) -> Result<u128, Stop> {
+        let value = load_wide(access.bytes, addr);
+        self.ok(value)
+    }
+    #[inline(always)]
+    fn store_vec(&mut self, access: Access, addr: u64, value: u128) -> Result<(), Stop> {
+        let result = store_wide(access.bytes, addr, value);
+        self.ok(result)
+    }
+    fn zero_block(&mut self, addr: u64) -> Result<(), Stop> {
+        let block = addr & !63;
+        let result = (0..4).try_for_each(|i| memory::store_u128(GuestAddr(block + 16 * i), 0));
+        self.ok(result)
+    }
+
+    fn rmw(&mut self, op: Rmw, bytes: u8, addr: u64, value: u64) -> Result<u64, Stop> {
+        self.check_aligned(addr, bytes)?;
+        let old = rmw_bytes(op, bytes, addr, value);
+        self.ok(old)
+    }
+    fn cas(&mut self, bytes: u8, addr: u64, expected: u64, new: u64) -> Result<u64, Stop> {
+        self.check_aligned(addr, bytes)?;
+        let old = cas_bytes(bytes, addr, expected, new);
+        self.ok(old)
+    }
+    fn cas_pair(&mut self, bytes: u8, addr: u64, expected: [u64; 2], new: [u64; 2]) -> Result<[u64; 2], Stop> {
+        self.check_aligned(addr, 2 * bytes)?;
+        let (expected, new) = (join(bytes, expected), join(bytes, new));
+        let old = if bytes == 8 {
+            memory::cas_u128(GuestAddr(addr), expected, new)
+        } else {
+            cas_bytes(8, addr, expected as u64, new as u64).map(u128::from)
+        };
+        Ok(split(bytes, self.ok(old)?))
+    }
+    fn load_exclusive(&mut self, bytes: u8, addr: u64) -> Result<u64, Stop> {
+        self.check_aligned(addr, bytes)?;
+        let value = load_bytes(bytes, addr);
+        let value = self.ok(value)?;
+        self.cpu.exclusive_addr = addr;
+        self.cpu.exclusive_bytes = u64::from(bytes);
+        self.cpu.exclusive_value = [value, 0];
+        Ok(value)
+    }
+    fn store_exclusive(&mut self, bytes: u8, addr: u64, value: u64) -> Result<u64, Stop> {
+        self.check_aligned(addr, bytes)?;
+        let status = store_exclusive_wide(self.cpu, bytes, addr, u128::from(value));
+        self.ok(status)
+    }
+    fn load_exclusive_pair(&mut self, bytes: u8, addr: u64) -> Result<[u64; 2], Stop> {
+        self.check_aligned(addr, 2 * bytes)?;
+        let pair = load_wide(2 * bytes, addr);
+        let pair = self.ok(pair)?;
+        self.cpu.exclusive_addr = addr;
+        self.cpu.exclusive_bytes = u64::from(2 * bytes);
+        self.cpu.exclusive_value = [pair as u64, (pair >> 64) as u64];
+        Ok(split(bytes, pair))
+    }
+    fn store_exclusive_pair(&mut self, bytes: u8, addr: u64, values: [u64; 2]) -> Result<u64, Stop> {
+        self.check_aligned(addr, 2 * bytes)?;
+        let status = store_exclusive_wide(self.cpu, 2 * bytes, addr, join(bytes, values));
+        self.ok(status)
+    }
+    fn clear_exclusive(&mut self) {
+        self.cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
+    }
+    fn barrier(&mut self, kind: Barrier) {
+        if kind == Barrier::Full {
+            memory::fence();
+        }
+    }
+
+    fn read_sysreg(&mut self, reg: SysReg) -> u64 {
+        sysreg::read(self.cpu, reg)
+    }
+    fn write_sysreg(&mut self, reg: SysReg, value: u64) {
+        sysreg::write(self.cpu, reg, value);
+    }
+    fn spin_hint(&mut self) {
+        std::hint::spin_loop();
+    }
+
+    #[inline(always)]
+    fn jump(&mut self, target: GuestAddr) {
+        self.cpu.pc = target;
+    }
+    #[inline(always)]
+    fn jump_if(&mut self, c: bool, target: GuestAddr) {
+        if c {
+            self.cpu.pc = target;
+        }
+    }
+    #[inline(always)]
+    fn call(&mut self, target: GuestAddr, _back: GuestAddr) {
+        self.cpu.pc = target;
+    }
+    #[inline(always)]
+    fn jump_indirect(&mut self, target: u64) {
+        self.cpu.pc = GuestAddr(target);
+    }
+    #[inline(always)]
+    fn call_indirect(&mut self, target: u64, _back: GuestAddr) {
+        self.cpu.pc = GuestAddr(target);
+    }
+    #[inline(always)]
+    fn ret(&mut self, target: u64) {
+        self.cpu.pc = GuestAddr(target);
+    }
+    fn stop(&mut self, stop: Stop, code: i32) -> Result<(), Stop> {
+        self.cpu.stop.code = code;
+        Err(stop)
+    }
+    fn code_changed(&mut self, addr: u64) -> Result<(), Stop> {
+        self.cpu.stop.addr = GuestAddr(addr & !63);
+        Err(Stop::CodeChanged)
+    }
+
+    #[inline(always)]
+    fn v(&mut self, r: VReg) -> u128 {
+        self.cpu.v[usize::from(r.0 & 31)]
+    }
+    #[inline(always)]
+    fn set_v(&mut self, r: VReg, value: u128) {
+        self.cpu.v[usize::from(r.0 & 31)] = value;
+    }
+    #[inline(always)]
+    fn vec_imm(&mut self, value: u128) -> u128 {
+        value
+    }
+    #[inline(always)]
+    fn lane(&mut self, lane: Lane, index: u8, a: u128) -> u64 {
+        vector::lane(lane, index, a)
+    }
+    #[inline(always)]
+    fn set_lane(&mut self, lane: Lane, index: u8, a: u128, value: u64) -> u128 {
+        vector::set_lane(lane, index, a, value)
+    }
+    fn splat(&mut self, arr: Arr, value: u64) -> u128 {
+        (0..arr.count).fold(0, |v, i| vector::set_lane(arr.lane, i, v, value))
+    }
+    #[inline(always)]
+    fn low_half(&mut self, a: u128) -> u128 {
+        a & u128::from(u64::MAX)
+    }
+    #[inline(always)]
+    fn high_half(&mut self, a: u128) -> u128 {
+        a >> 64
+    }
+    #[inline(always)]
+    fn join_halves(&mut self, low: u128, high: u128) -> u128 {
+        low & u128::from(u64::MAX) | high << 64
+    }
+    fn vec1(&mut self, op: Vec1, arr: Arr, a: u128) -> u128 {
+        vector::vec1(self.cpu, op, arr, a)
+    }
+    fn vec2(&mut self, op: Vec2, arr: Arr, a: u128, b: u128) -> u128 {
+        vector::vec2(self.cpu, op, arr, a, b)
+    }
+    fn vec3(&mut self, op: Vec3, arr: Arr, a: u128, b: u128, c: u128) -> u128 {
+        vector::vec3(self.cpu, op, arr, a, b, c)
+    }
+    fn vec_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: u128) -> u128 {
+        vector::shift(self.cpu, op, arr, amount, a)
+    }
+    fn vec_ext(&mut self, arr: Arr, index: u8, a: u128, b: u128) -> u128 {
+        vector::ext(arr, index, a, b)
+    }
+    fn vec_table(&mut self, arr: Arr, table: &[u128], index: u128, fallback: u128) -> u128 {
+        vector::table(arr, table, index, fallback)
+    }
+    fn vec_fp_to_int(&mut self, how: FpInt, arr: Arr, a: u128) -> u128 {
+        vector::fp_to_int(self.cpu, how, arr, a)
+    }
+    fn vec_int_to_fp(&mut self, how: FpInt, arr: Arr, a: u128) -> u128 {
+        vector::int_to_fp(self.cpu, how, arr, a)
+    }
+
+    #[inline(always)]
+    fn fp(&mut self, size: FpSize, r: VReg) -> u64 {
+        vector::lane(size.lane(), 0, self.cpu.v[usize::from(r.0 & 31)])
+    }
+    #[inline(always)]
+    fn set_fp(&mut self, _size: FpSize, r: VReg, value: u64) {
+        self.cpu.v[usize::from(r.0 & 31)] = u128::from(value);
+    }
+    #[inline(always)]
+    fn fp_from_bits(&mut self, size: FpSize, bits: u64) -> u64 {
+        bits & (u64::MAX >> (64 - size.bits()))
+    }
+    #[inline(always)]
+    fn fp_bits(&mut self, _size: FpSize, a: u64) -> u64 {
+        a
+    }
+    fn fp1(&mut self, op: Fp1, size: FpSize, a: u64) -> u64 {
+        fp::fp1(self.cpu, op, size, a)
+    }
+    fn fp2(&mut self, op: Fp2, size: FpSize, a: u64, b: u64) -> u64 {
+        fp::fp2(self.cpu, op, size, a, b)
+    }
+    fn fp_mul_add(&mut self, size: FpSize, addend: u64, a: u64, b: u64) -> u64 {
+        fp::mul_add(self.cpu, size, addend, a, b)
+    }
+    fn fp_convert(&mut self, from: FpSize, to: FpSize, a: u64) -> u64 {
+        fp::convert(self.cpu, from, to, a)
+    }
+    fn fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: u64) -> u64 {
+        fp::to_int(self.cpu, how, size, width.bits(), a)
+    }
+    fn int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: u64) -> u64 {
+        fp::from_int(self.cpu, how, size, width.bits(), a)
+    }
+    fn fp_compare(&mut self, size: FpSize, signal_quiet: bool, a: u64, b: u64) {
+        let nzcv = fp::compare(self.cpu, size, signal_quiet, a, b);
+        self.cpu.set_nzcv(nzcv);
+    }
+    fn fp_compare_if(&mut self, cond: Cond, size: FpSize, signal_quiet: bool, a: u64, b: u64, nzcv: u8) {
+        if self.cond(cond) {
+            self.fp_compare(size, signal_quiet, a, b);
+        } else {
+            self.cpu.set_nzcv(Nzcv(u32::from(nzcv) << 28));
+        }
+    }
+    #[inline(always)]
+    fn fp_select(&mut self, c: bool, yes: u64, no: u64) -> u64 {
+        if c { yes } else { no }
+    }
+    fn fp_to_int_js(&mut self, a: u64) -> u64 {
+        let (value, exact) = fp::to_int_js(self.cpu, a);
+        self.cpu.set_nzcv(Nzcv::new(false, exact, false, false));
+        value
+    }
+}
