@@ -171,3 +171,15 @@ fn host_instructions_follow_the_guests_rounding_mode() {
     assert_eq!(third(&mut cpu, 3), 0x3fd5_5555_5555_5555);
     assert_eq!(fp::saved_fpsr(&cpu), 0x10);
 }
+
+/// The pseudocode by hand: FPToFixedJS clears Z for a positive denormal that was flushed, and for minus zero.
+#[test]
+fn fjcvtzs_of_a_flushed_denormal_is_not_exact() {
+    let mut cpu = CpuState::new();
+    assert_eq!(fp::to_int_js(&mut cpu, 0), (0, true));
+    assert_eq!(fp::to_int_js(&mut cpu, 1 << 63), (0, false));
+    assert_eq!(fp::saved_fpsr(&cpu), 0);
+    fp::restore_saved(&mut cpu, 1 << 24, 0);
+    assert_eq!(fp::to_int_js(&mut cpu, 1), (0, false));
+    assert_eq!(fp::saved_fpsr(&cpu), 0x80);
+}

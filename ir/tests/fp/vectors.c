@@ -184,7 +184,8 @@ static void conversions(int cases) {
     INTEGERS("fcvtnu") INTEGERS("fcvtpu") INTEGERS("fcvtmu") INTEGERS("fcvtzu") INTEGERS("fcvtau")
     FIXED("fcvtzs") FIXED("fcvtzu")
     FROM("scvtf") FROM("ucvtf")
-    BEGIN("fjcvtzs", D, 'd') a = operand(D, 1023 + 31); RUN("fjcvtzs w0, d0\n cset w1, eq\n bfi x0, x1, #32, #1", "", x0) END
+    // QEMU 7.2 takes the conversion of a flushed denormal for exact, which FPToFixedJS does not.
+    BEGIN("fjcvtzs", D, 'd') a = operand(D, 1023 + 31); fpcr &= ~(1 << 24); RUN("fjcvtzs w0, d0\n cset w1, eq\n bfi x0, x1, #32, #1", "", x0) END
 }
 
 int main(int argc, char **argv) {
