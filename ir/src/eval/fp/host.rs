@@ -88,6 +88,25 @@ pub(super) fn mul_add(size: FpSize, addend: u64, a: u64, b: u64) -> Option<u64> 
     Some(narrow(size, result.to_bits()))
 }
 
+/// Rounds to an integral value as `ROUNDSD`'s immediate says (bit 3: inexact is not raised); none if the host has no
+/// SSE4.1.
+#[inline(always)]
+pub(super) fn round_integral<const MODE: u8>(size: FpSize, a: u64) -> Option<u64> {
+    if !std::arch::is_x86_feature_detected!("sse4.1") {
+        return None;
+    }
+    let mut result = f64::from_bits(a);
+    // SAFETY: as in `binary!`; the host has the instruction.
+    unsafe {
+        if size == FpSize::D {
+            asm!("roundsd {0}, {0}, {1}", inout(xmm_reg) result, const MODE, options(nomem, nostack, preserves_flags));
+        } else {
+            asm!("roundss {0}, {0}, {1}", inout(xmm_reg) result, const MODE, options(nomem, nostack, preserves_flags));
+        }
+    }
+    Some(narrow(size, result.to_bits()))
+}
+
 /// Double to single.
 #[inline(always)]
 pub(super) fn double_to_single(a: u64) -> u64 {
