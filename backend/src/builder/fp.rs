@@ -3,6 +3,7 @@
 
 use super::Builder;
 use crate::helpers::{Helper, encode_fp_int};
+use crate::layout;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F64, I16, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
@@ -187,30 +188,34 @@ impl Builder<'_, '_> {
     pub(super) fn build_int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
         if how.signed && how.fbits == 0 && size != FpSize::H {
             let low = self.narrow(width, a);
-            return self.fb.ins().fcvt_from_sint(fp_type(size), low);
+            let number = self.fb.ins().fcvt_from_sint(fp_type(size), low);
+            if size == FpSize::S || width == Width::X {
+                // It may raise Inexact, so it must happen even if nobody uses it: a store keeps it.
+                self.store_state(number, layout::backend_word(layout::RESULT));
+            }
+            return number;
         }
         let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
         let bits = self.call_helper(Helper::IntToFp, &[args[0], args[1], args[2], a]);
         self.from_bits(size, bits)
     }
 
-    /// Sets the flags. The signalling form raises Invalid for quiet NaNs too, which only the helper does.
+    /// Sets the flags.
     pub(super) fn build_fp_compare(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) {
         if size == FpSize::H {
             let packed = self.compare_helper(size, signal_quiet, a, b);
             return self.set_packed_flags(packed);
         }
-        if signal_quiet {
-            let unordered = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
-            let (raise, done) = (self.cold_block(), self.fb.create_block());
-            self.fb.ins().brif(unordered, raise, &[], done, &[]);
-            self.fb.seal_block(raise);
-            self.switch_to(raise);
-            self.compare_helper(size, true, a, b);
-            self.fb.ins().jump(done, &[]);
-            self.fb.seal_block(done);
-            self.switch_to(done);
-        }
+        // A NaN may raise Invalid, and the comparisons below may be dropped or repeated: the helper settles it, once.
+        let unordered = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
+        let (raise, done) = (self.cold_block(), self.fb.create_block());
+        self.fb.ins().brif(unordered, raise, &[], done, &[]);
+        self.fb.seal_block(raise);
+        self.switch_to(raise);
+        self.compare_helper(size, signal_quiet, a, b);
+        self.fb.ins().jump(done, &[]);
+        self.fb.seal_block(done);
+        self.switch_to(done);
         self.set_fp_flags(a, b);
     }
 
