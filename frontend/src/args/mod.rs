@@ -7,6 +7,9 @@ mod data;
 mod fp;
 mod load_store;
 mod simd;
+mod simd_load_store;
+mod simd_permute;
+mod simd_shift;
 mod system;
 
 pub use atomics::*;
@@ -15,6 +18,9 @@ pub use data::*;
 pub use fp::*;
 pub use load_store::*;
 pub use simd::*;
+pub use simd_load_store::*;
+pub use simd_permute::*;
+pub use simd_shift::*;
 pub use system::*;
 
 use crate::Word;
@@ -36,6 +42,21 @@ argument_sets! {
     CondSelect CondCompareReg CondCompareImm RotateIntoFlags
     // branch.rs
     Branch CondBranch CompareBranch TestBranch BranchReg
+    // load_store.rs
+    LoadStoreImm LoadStoreReg LoadLiteral LoadStorePair
+    // atomics.rs
+    Ordered Exclusive Atomic CasPair
+    // simd_load_store.rs
+    MultipleStructures SingleStructure ReplicatedStructure
+    // simd.rs
+    VecBhsd VecBhs VecBh VecHs VecB VecS VecFp ScalarBhsd ScalarHs ScalarD ScalarFp
+    LongBhs LongHs LongBd NarrowBhs NarrowScalar AcrossBhs FpLong FpNarrow FpNarrowScalar
+    ElemHs ElemLong ElemScalar ElemFp ElemScalarFp ElemDot
+    // simd_shift.rs
+    LeftVec RightVec LeftScalar LeftScalarD RightScalarD LeftLong RightNarrow RightNarrowScalar FixedVec FixedScalar
+    SimdImm
+    // simd_permute.rs
+    DupElem DupGpr InsGpr InsElem MovToGpr Ext Table
     // system.rs
     Undefined NoArguments ExceptionImm DataBarrier SystemReg
 }
