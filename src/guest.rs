@@ -1,12 +1,11 @@
 //! The guest's world: joins loader, system calls and translator, and runs the program until it ends.
 
-use crate::hwcap::HWCAPS;
 use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
 use crate::start::{self, Launch};
 use crate::{process, report};
 use backend::{Engine, Log};
-use frontend::A64;
+use frontend::{A64, features};
 use ir::{CodeWatcher, CpuState, GuestRange, Stop};
 use loader::{Identity, LoadError, MachineInfo, Program, Randomness, Request, StackStrings};
 use std::io::{self, Write};
@@ -93,7 +92,7 @@ impl World {
         let strings =
             StackStrings { execfn: crate::host_program::c_string(path), argv: launch.argv, envp: launch.envp };
         let machine = MachineInfo {
-            hwcap: HWCAPS,
+            hwcap: [features::HWCAP, features::HWCAP2, features::HWCAP3],
             min_signal_stack_bytes: MIN_SIGNAL_STACK_BYTES,
             flags: 0,
             extra_auxv: Vec::new(),

@@ -11,7 +11,6 @@ mod demo;
 mod flags;
 mod guest;
 mod host_program;
-mod hwcap;
 mod log_file;
 mod options;
 mod process;
