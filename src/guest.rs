@@ -68,7 +68,8 @@ impl World {
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
         let asked = Arc::clone(&known);
         let may_fetch = move |addr| asked.get().is_some_and(|process| process.memory().is_executable(addr));
-        let config = backend::Config { tier: engine_tier(options.tier), log: log.clone(), ..backend::Config::default() };
+        let config =
+            backend::Config { tier: engine_tier(options.tier), log: log.clone(), ..backend::Config::default() };
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let process = Process::new(

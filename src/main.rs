@@ -33,8 +33,12 @@ extern "C" fn main(_argc: c_int, argv: *const *const c_char, envp: *const *const
 /// `list` is one.
 unsafe fn strings(list: *const *const c_char) -> Vec<CString> {
     // SAFETY: as the caller promises; the loop stops at the null pointer.
-    (0..).map(|index| unsafe { *list.add(index) }).take_while(|string| !string.is_null()).map(|string| {
-        // SAFETY: not null, so a C string.
-        unsafe { CStr::from_ptr(string) }.to_owned()
-    }).collect()
+    (0..)
+        .map(|index| unsafe { *list.add(index) })
+        .take_while(|string| !string.is_null())
+        .map(|string| {
+            // SAFETY: not null, so a C string.
+            unsafe { CStr::from_ptr(string) }.to_owned()
+        })
+        .collect()
 }
