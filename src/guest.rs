@@ -49,7 +49,7 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
     cpu.x[CpuState::SP] = program.sp.0;
     drop(program);
     match world.run(&mut cpu) {
-        Ok(never) => never,
+        Ok(never) => match never {},
         Err(error) => {
             report::say(format_args!("{}: {}", world.name, report::plain(&error)));
             start::STATUS_CANNOT_RUN

@@ -5,6 +5,7 @@
 //! and installs handlers for SIGSEGV and SIGBUS, all of which the guest would see. Unsafe because C's `main` gets
 //! pointers.
 #![allow(unsafe_code)]
+#![no_main]
 
 mod demo;
 mod flags;

@@ -162,7 +162,7 @@ impl Machine {
             v: cpu.v,
             nzcv: cpu.nzcv().0,
             fpcr: cpu.fpcr,
-            fpsr: ir::eval::fp::read_saved_fpsr(&cpu),
+            fpsr: ir::eval::fp::saved_fpsr(&cpu),
             tpidr: cpu.tpidr_el0,
             exclusive: (cpu.exclusive_addr, cpu.exclusive_addr != CpuState::NO_EXCLUSIVE),
             stops,
@@ -246,7 +246,7 @@ fn random_state(random: &mut Random, pages: &Pages) -> CpuState {
         1 if random.below(4) == 0 => 1 << 24,
         _ => 0,
     };
-    ir::eval::fp::set_saved_fpcr(&mut cpu, u64::from(fpcr));
+    ir::eval::fp::restore_saved(&mut cpu, u64::from(fpcr), 0);
     cpu
 }
 
