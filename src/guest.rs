@@ -8,7 +8,7 @@ use crate::{process, report};
 use backend::{Engine, Log};
 use frontend::A64;
 use ir::{CodeWatcher, CpuState, GuestRange, Stop};
-use loader::{Identity, LoadError, MachineInfo, Program, Randomness, Request, StackStrings};
+use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -47,8 +47,8 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
     let mut cpu = CpuState::new();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
-    drop(program);
-    let Err(error) = world.run(&mut cpu);
+    let images: Vec<Loaded> = [program.image].into_iter().chain(program.interpreter).collect();
+    let Err(error) = world.run(&mut cpu, &images);
     report::say(format_args!("{}: {}", world.name, report::plain(&error)));
     start::STATUS_CANNOT_RUN
 }
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// The main thread's way through the program. Comes back only if it cannot be begun.
-    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
+    fn run(&self, cpu: &mut CpuState, images: &[Loaded]) -> io::Result<std::convert::Infallible> {
         let mut code = backend::Thread::new(&self.engine)?;
         let mut kernel = syscalls::Thread::new(Arc::clone(&self.process));
         loop {
@@ -131,14 +131,16 @@ impl World {
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
-                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
+                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => {
+                    self.die(stop, cpu, images)
+                }
             }
         }
     }
 
-    fn die(&self, stop: Stop, cpu: &CpuState) -> ! {
+    fn die(&self, stop: Stop, cpu: &CpuState, images: &[Loaded]) -> ! {
         self.flush_log();
-        report::death(&self.name, stop, cpu);
+        report::death(&self.name, images, stop, cpu);
         self.process.die(report::signal_of(stop, cpu))
     }
 
