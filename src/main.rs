@@ -6,6 +6,7 @@
 //! pointers.
 #![cfg_attr(not(test), no_main)]
 #![allow(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod demo;
 mod flags;

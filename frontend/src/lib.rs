@@ -4,6 +4,7 @@
 
 mod args;
 mod decode;
+pub mod features;
 mod lift;
 pub mod table;
 mod word;

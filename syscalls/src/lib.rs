@@ -1,1 +1,31 @@
-//! To be written.
+//! The Linux personality: the guest's system calls ([`Thread::syscall`]), its address space ([`AddressSpace`]) and
+//! what the kernel would remember of it ([`Process`], [`Thread`]). A guest address is a host address, and both
+//! sides share the asm-generic structures, so most calls go to the host kernel as they are; `table.rs` says which.
+//!
+//! This crate knows neither instructions, nor the code cache (it tells an [`ir::CodeWatcher`]), nor ELF.
+
+mod address_space;
+mod descriptors;
+mod exec;
+mod files;
+mod flags;
+mod fork;
+mod host;
+mod identity;
+mod ipc;
+mod limits;
+mod memory;
+mod paths;
+mod poll;
+mod process;
+mod regions;
+mod rows;
+mod signals;
+mod stat;
+mod strace;
+mod table;
+mod user;
+
+pub use address_space::AddressSpace;
+pub use process::{After, Config, ForkHooks, Process, Reexec, Thread};
+pub use table::{Arg, Row, Support, by_name, by_number, rows};

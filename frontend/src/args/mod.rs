@@ -7,6 +7,9 @@ mod data;
 mod fp;
 mod load_store;
 mod simd;
+mod simd_load_store;
+mod simd_permute;
+mod simd_shift;
 mod system;
 
 pub use atomics::*;
@@ -15,6 +18,9 @@ pub use data::*;
 pub use fp::*;
 pub use load_store::*;
 pub use simd::*;
+pub use simd_load_store::*;
+pub use simd_permute::*;
+pub use simd_shift::*;
 pub use system::*;
 
 use crate::Word;
@@ -31,11 +37,28 @@ macro_rules! argument_sets {
 
 argument_sets! {
     // data.rs
-    AddSubImm
+    AddSubImm LogicalImm MoveImm MoveKeep PcRelative BitfieldMove BitfieldInsert ExtractPair
+    MoveReg ShiftedReg ExtendedReg OneSource TwoSource ThreeSource
+    CondSelect CondCompareReg CondCompareImm RotateIntoFlags
     // branch.rs
-    Branch CondBranch
+    Branch CondBranch CompareBranch TestBranch BranchReg
+    // load_store.rs
+    LoadStoreImm LoadStoreReg LoadLiteral LoadStorePair
+    // atomics.rs
+    Ordered Exclusive Atomic CasPair
+    // simd_load_store.rs
+    MultipleStructures SingleStructure ReplicatedStructure
+    // simd.rs
+    VecBhsd VecBhs VecBh VecHs VecB VecS VecFp ScalarBhsd ScalarHs ScalarD ScalarFp
+    LongBhs LongHs LongBd NarrowBhs NarrowScalar AcrossBhs FpLong FpNarrow FpNarrowScalar
+    ElemHs ElemLong ElemScalar ElemFp ElemScalarFp ElemDot
+    // simd_shift.rs
+    LeftVec RightVec LeftScalar LeftScalarD RightScalarD LeftLong RightNarrow RightNarrowScalar FixedVec FixedScalar
+    SimdImm
+    // simd_permute.rs
+    DupElem DupGpr InsGpr InsElem MovToGpr Ext Table
     // system.rs
-    Undefined
+    Undefined NoArguments ExceptionImm DataBarrier SystemReg
 }
 
 impl Args {
@@ -48,6 +71,8 @@ impl Args {
         match self {
             Self::Branch(a) => a.target,
             Self::CondBranch(a) => a.target,
+            Self::CompareBranch(a) => a.target,
+            Self::TestBranch(a) => a.target,
             other => panic!("{other:?} has no branch target"),
         }
     }

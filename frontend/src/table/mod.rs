@@ -18,8 +18,13 @@ pub mod data_imm;
 pub mod data_reg;
 pub mod fp;
 pub mod load_store;
-pub mod simd;
+pub mod simd_crypto;
 pub mod simd_load_store;
+pub mod simd_long;
+pub mod simd_misc;
+pub mod simd_permute;
+pub mod simd_shift;
+pub mod simd_three;
 pub mod system;
 
 use crate::{Args, Word, decode::A64, yaxpeax::Opcode};
@@ -104,8 +109,18 @@ pub enum Class {
     SimdLoadStore,
     /// Scalar floating point.
     Fp,
-    /// Advanced SIMD.
-    Simd,
+    /// Advanced SIMD, three registers of the same type.
+    SimdThree,
+    /// Advanced SIMD, three registers of different types, and by element.
+    SimdLong,
+    /// Advanced SIMD, two registers, across lanes, pairs to scalars.
+    SimdMisc,
+    /// Advanced SIMD, shifts by an immediate and modified immediates.
+    SimdShift,
+    /// Advanced SIMD, copies and permutations.
+    SimdPermute,
+    /// AES and SHA.
+    SimdCrypto,
 }
 
 /// One instruction.
@@ -201,7 +216,12 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         atomics::ROWS,
         simd_load_store::ROWS,
         fp::ROWS,
-        simd::ROWS,
+        simd_three::ROWS,
+        simd_long::ROWS,
+        simd_misc::ROWS,
+        simd_shift::ROWS,
+        simd_permute::ROWS,
+        simd_crypto::ROWS,
     ]
     .into_iter()
     .flatten()
@@ -218,6 +238,11 @@ pub(crate) fn lift<O: Ops>(row: &Row, ops: &mut O, args: &Args) -> Lifted<O> {
         Class::Atomics => atomics::lift(row.index, ops, args),
         Class::SimdLoadStore => simd_load_store::lift(row.index, ops, args),
         Class::Fp => fp::lift(row.index, ops, args),
-        Class::Simd => simd::lift(row.index, ops, args),
+        Class::SimdThree => simd_three::lift(row.index, ops, args),
+        Class::SimdLong => simd_long::lift(row.index, ops, args),
+        Class::SimdMisc => simd_misc::lift(row.index, ops, args),
+        Class::SimdShift => simd_shift::lift(row.index, ops, args),
+        Class::SimdPermute => simd_permute::lift(row.index, ops, args),
+        Class::SimdCrypto => simd_crypto::lift(row.index, ops, args),
     }
 }

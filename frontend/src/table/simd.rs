@@ -1,6 +1,0 @@
-//! Advanced SIMD.
-
-use super::instruction_class;
-
-instruction_class! { Simd;
-}

@@ -1,0 +1,63 @@
+//! Calls on file descriptors that differ from the host's: open flags, and descriptors that are emu's own, which the
+//! guest can neither close nor replace. It must not know paths.
+
+use crate::flags;
+use crate::host::{self, Args, Outcome};
+use crate::process::Context;
+use ir::Errno;
+
+fn is_private(context: &Context<'_>, fd: u64) -> bool {
+    context.process.config.private_fds.contains(&(fd as i32))
+}
+
+/// close implements Linux syscall close(2).
+pub(crate) fn close(context: &mut Context<'_>, args: Args) -> Outcome {
+    if is_private(context, args[0]) {
+        return Err(Errno(libc::EBADF));
+    }
+    host::call(libc::SYS_close, args)
+}
+
+/// close_range implements Linux syscall close_range(2), around emu's own descriptors.
+pub(crate) fn close_range(context: &mut Context<'_>, args: Args) -> Outcome {
+    let (mut first, last) = (args[0] as u32, args[1] as u32);
+    let mut private: Vec<u32> = context.process.config.private_fds.iter().map(|&fd| fd as u32).collect();
+    private.retain(|fd| (first..=last).contains(fd));
+    private.sort_unstable();
+    for fd in private {
+        if first < fd {
+            host::call3(libc::SYS_close_range, u64::from(first), u64::from(fd - 1), args[2])?;
+        }
+        match fd.checked_add(1) {
+            Some(next) if next <= last => first = next,
+            _ => return Ok(0),
+        }
+    }
+    host::call3(libc::SYS_close_range, u64::from(first), u64::from(last), args[2])
+}
+
+/// dup3 implements Linux syscall dup3(2).
+pub(crate) fn dup3(context: &mut Context<'_>, args: Args) -> Outcome {
+    if is_private(context, args[1]) {
+        return Err(Errno(libc::EBADF));
+    }
+    host::call(libc::SYS_dup3, args)
+}
+
+/// fcntl implements Linux syscall fcntl(2). `struct flock` is the same; F_GETFL and F_SETFL speak open flags.
+pub(crate) fn fcntl(_: &mut Context<'_>, mut args: Args) -> Outcome {
+    match args[1] as i32 {
+        libc::F_GETFL => host::call(libc::SYS_fcntl, args).map(flags::open_to_guest),
+        libc::F_SETFL => {
+            args[2] = flags::open_to_host(args[2]);
+            host::call(libc::SYS_fcntl, args)
+        }
+        _ => host::call(libc::SYS_fcntl, args),
+    }
+}
+
+/// pipe2 implements Linux syscall pipe2(2): O_DIRECT is a packet pipe.
+pub(crate) fn pipe2(_: &mut Context<'_>, mut args: Args) -> Outcome {
+    args[1] = flags::open_to_host(args[1]);
+    host::call(libc::SYS_pipe2, args)
+}

@@ -1,0 +1,140 @@
+//! Calls that name files: opening and looking up, with the sysroot (`paths.rs`) and AArch64's open flags. It must not
+//! know file descriptors' own calls (`descriptors.rs`) or `struct stat` (`stat.rs`).
+
+use crate::flags;
+use crate::host::{self, Args, Outcome};
+use crate::paths::{self, Links};
+use crate::process::Context;
+use crate::user::{self, EFAULT};
+use ir::Errno;
+use std::os::unix::ffi::OsStrExt;
+
+const AT_SYMLINK_NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
+const AT_SYMLINK_FOLLOW: u64 = libc::AT_SYMLINK_FOLLOW as u64;
+
+/// The host's call `number` with the path in argument `index` looked up.
+fn with_path(context: &Context<'_>, number: i64, mut args: Args, index: usize, links: Links) -> Outcome {
+    let path = paths::resolve(context.process, args[index], links);
+    args[index] = path.arg();
+    host::call(number, args)
+}
+
+fn links(flags: u64, nofollow: u64) -> Links {
+    if flags & nofollow != 0 { Links::Keep } else { Links::Follow }
+}
+
+/// What opening with these host flags does with a last symbolic link.
+fn open_links(host_flags: u64) -> Links {
+    let exclusive = (libc::O_CREAT | libc::O_EXCL) as u64;
+    if host_flags & exclusive == exclusive { Links::Keep } else { links(host_flags, libc::O_NOFOLLOW as u64) }
+}
+
+/// openat implements Linux syscall openat(2).
+pub(crate) fn openat(context: &mut Context<'_>, mut args: Args) -> Outcome {
+    args[2] = flags::open_to_host(args[2]);
+    let links = open_links(args[2]);
+    with_path(context, libc::SYS_openat, args, 1, links)
+}
+
+/// openat2 implements Linux syscall openat2(2): `struct open_how` is three words, of which the first has the flags.
+pub(crate) fn openat2(context: &mut Context<'_>, mut args: Args) -> Outcome {
+    const HOW_BYTES: usize = 24;
+    let size = args[3];
+    if size < HOW_BYTES as u64 {
+        return Err(Errno(libc::EINVAL));
+    }
+    if size > ir::PAGE_BYTES {
+        return Err(Errno(libc::E2BIG));
+    }
+    let mut how = vec![0u8; size as usize];
+    user::read_bytes(args[2], &mut how)?;
+    let mut flags = [0; 8];
+    flags.copy_from_slice(&how[..8]);
+    let flags = flags::open_to_host(u64::from_ne_bytes(flags));
+    how[..8].copy_from_slice(&flags.to_ne_bytes());
+    args[2] = how.as_ptr() as u64;
+    // With RESOLVE_* the path is meant in a root of the caller's own.
+    if how[16..24] != [0; 8] {
+        return host::call(libc::SYS_openat2, args);
+    }
+    with_path(context, libc::SYS_openat2, args, 1, open_links(flags))
+}
+
+/// open_by_handle_at implements Linux syscall open_by_handle_at(2).
+pub(crate) fn open_by_handle_at(_: &mut Context<'_>, mut args: Args) -> Outcome {
+    args[2] = flags::open_to_host(args[2]);
+    host::call(libc::SYS_open_by_handle_at, args)
+}
+
+/// name_to_handle_at implements Linux syscall name_to_handle_at(2).
+pub(crate) fn name_to_handle_at(context: &mut Context<'_>, args: Args) -> Outcome {
+    let links = if args[4] & AT_SYMLINK_FOLLOW != 0 { Links::Follow } else { Links::Keep };
+    with_path(context, libc::SYS_name_to_handle_at, args, 1, links)
+}
+
+/// mq_open implements Linux syscall mq_open(2). Names are not paths.
+pub(crate) fn mq_open(_: &mut Context<'_>, mut args: Args) -> Outcome {
+    args[1] = flags::open_to_host(args[1]);
+    host::call(libc::SYS_mq_open, args)
+}
+
+/// fanotify_init implements Linux syscall fanotify_init(2): its second argument is open flags.
+pub(crate) fn fanotify_init(_: &mut Context<'_>, mut args: Args) -> Outcome {
+    args[1] = flags::open_to_host(args[1]);
+    host::call(libc::SYS_fanotify_init, args)
+}
+
+/// faccessat implements Linux syscall faccessat(2), which has no flags.
+pub(crate) fn faccessat(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_faccessat, args, 1, Links::Follow)
+}
+
+/// faccessat2 implements Linux syscall faccessat2(2).
+pub(crate) fn faccessat2(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_faccessat2, args, 1, links(args[3], AT_SYMLINK_NOFOLLOW))
+}
+
+/// readlinkat implements Linux syscall readlinkat(2).
+pub(crate) fn readlinkat(context: &mut Context<'_>, args: Args) -> Outcome {
+    let exe = context.process.config.exe.as_os_str().as_bytes();
+    if !exe.is_empty() && user::read_path(args[1]).is_ok_and(|path| paths::is_own_exe(path.to_bytes())) {
+        let size = args[3] as i32;
+        if size <= 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        let shown = &exe[..exe.len().min(size as usize)];
+        user::write_bytes(args[2], shown).map_err(|_| EFAULT)?;
+        return Ok(shown.len() as u64);
+    }
+    with_path(context, libc::SYS_readlinkat, args, 1, Links::Keep)
+}
+
+/// statfs implements Linux syscall statfs(2). The structure is the same.
+pub(crate) fn statfs(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_statfs, args, 0, Links::Follow)
+}
+
+/// inotify_add_watch implements Linux syscall inotify_add_watch(2).
+pub(crate) fn inotify_add_watch(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_inotify_add_watch, args, 1, links(args[2], u64::from(libc::IN_DONT_FOLLOW)))
+}
+
+/// getxattr implements Linux syscall getxattr(2).
+pub(crate) fn getxattr(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_getxattr, args, 0, Links::Follow)
+}
+
+/// lgetxattr implements Linux syscall lgetxattr(2).
+pub(crate) fn lgetxattr(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_lgetxattr, args, 0, Links::Keep)
+}
+
+/// listxattr implements Linux syscall listxattr(2).
+pub(crate) fn listxattr(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_listxattr, args, 0, Links::Follow)
+}
+
+/// llistxattr implements Linux syscall llistxattr(2).
+pub(crate) fn llistxattr(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_llistxattr, args, 0, Links::Keep)
+}

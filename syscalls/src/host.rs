@@ -1,0 +1,119 @@
+//! The host kernel: raw system calls, made without libc wherever libc would keep state of its own or change the
+//! arguments. Unsafe because it is the inline `syscall` instruction; it must not know any one call's meaning
+//! beyond what ending the process takes.
+#![allow(unsafe_code)]
+
+use ir::Errno;
+use std::arch::asm;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a system call gives: the kernel's value, or its error number.
+pub(crate) type Outcome = Result<u64, Errno>;
+
+/// The six arguments.
+pub(crate) type Args = [u64; 6];
+
+/// Makes host system call `number`. The caller answers for what it does to emu: memory calls go through
+/// [`crate::AddressSpace`], signal calls through `signals.rs`, everything else acts for the guest.
+pub(crate) fn call(number: i64, args: Args) -> Outcome {
+    let value: i64;
+    // SAFETY: the kernel checks its pointers; calls that could pull memory or handlers from under emu have
+    // handlers of their own and do not pass the guest's arguments here unchecked.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => value, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+            in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _,
+            options(nostack));
+    }
+    match value {
+        -4095..=-1 => Err(Errno(-value as i32)),
+        value => Ok(value as u64),
+    }
+}
+
+/// [`call`] with fewer arguments, the rest zero.
+pub(crate) fn call3(number: i64, a: u64, b: u64, c: u64) -> Outcome {
+    call(number, [a, b, c, 0, 0, 0])
+}
+
+/// Writes a line to standard error as it is, whatever the guest did to its own streams.
+pub(crate) fn complain(line: &str) {
+    let text = format!("emu: {line}\n");
+    let _ = call3(libc::SYS_write, 2, text.as_ptr() as u64, text.len() as u64);
+}
+
+/// Ends the whole process.
+pub(crate) fn exit_group(status: i32) -> ! {
+    loop {
+        let _ = call3(libc::SYS_exit_group, status as u64, 0, 0);
+    }
+}
+
+/// The kernel's `struct sigaction` on x86-64.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct HostAction {
+    /// `sa_handler`: 0 SIG_DFL, 1 SIG_IGN.
+    pub handler: u64,
+    /// `sa_flags`
+    pub flags: u64,
+    /// `sa_restorer`
+    pub restorer: u64,
+    /// `sa_mask`
+    pub mask: u64,
+}
+
+/// rt_sigaction(2) on the host, past libc, which hides signals 32 and 33.
+pub(crate) fn sigaction(signal: i32, new: Option<HostAction>) -> Result<HostAction, Errno> {
+    let mut old = HostAction::default();
+    let new = new.as_ref().map_or(0, |action| std::ptr::from_ref(action) as u64);
+    call(libc::SYS_rt_sigaction, [signal as u64, new, &raw mut old as u64, 8, 0, 0])?;
+    Ok(old)
+}
+
+/// rt_sigprocmask(2) on the host; gives the old mask.
+pub(crate) fn sigmask(how: i32, mask: Option<u64>) -> Result<u64, Errno> {
+    let mut old = 0u64;
+    let new = mask.as_ref().map_or(0, |mask| std::ptr::from_ref(mask) as u64);
+    call(libc::SYS_rt_sigprocmask, [how as u64, new, &raw mut old as u64, 8, 0, 0])?;
+    Ok(old)
+}
+
+/// Dies of `signal` by its default action, so that emu's wait status is the guest's. Comes back for no signal; one
+/// whose default action is not to kill ends the process as a shell would report it.
+pub(crate) fn die(signal: i32) -> ! {
+    let _ = sigaction(signal, Some(HostAction::default()));
+    let _ = sigmask(libc::SIG_UNBLOCK, Some(1u64 << ((signal - 1) & 63)));
+    let pid = call3(libc::SYS_getpid, 0, 0, 0).unwrap_or(0);
+    let tid = call3(libc::SYS_gettid, 0, 0, 0).unwrap_or(0);
+    let _ = call3(libc::SYS_tgkill, pid, tid, signal as u64);
+    exit_group(128 + signal)
+}
+
+/// fork(2) through libc, which puts its own locks in order in the child. Gives 0 in the child.
+pub(crate) fn fork() -> Outcome {
+    // SAFETY: the caller runs the fork hooks, so no lock of emu's is held by another thread.
+    match unsafe { libc::fork() } {
+        -1 => Err(Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN))),
+        pid => Ok(pid as u64),
+    }
+}
+
+/// What SIGPIPE did when the process began: Rust's runtime ignores it before `main`, which the guest may not see.
+static INHERITED_SIGPIPE: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn remember_sigpipe() {
+    if let Ok(action) = sigaction(libc::SIGPIPE, None) {
+        INHERITED_SIGPIPE.store(action.handler, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: the loader calls the functions of this section before `main`; this one only makes a system call.
+#[unsafe(link_section = ".init_array")]
+#[used]
+static REMEMBER_SIGPIPE: extern "C" fn() = remember_sigpipe;
+
+/// Gives SIGPIPE back the action it had when the process began.
+pub(crate) fn restore_sigpipe() {
+    let handler = INHERITED_SIGPIPE.load(Ordering::Relaxed);
+    let _ = sigaction(libc::SIGPIPE, Some(HostAction { handler, ..HostAction::default() }));
+}

@@ -1,0 +1,70 @@
+//! What the system and the process say they are: uname(2) and prctl(2).
+
+use crate::host::{self, Args, Outcome};
+use crate::process::Context;
+use crate::user;
+use ir::Errno;
+
+/// Bytes of each field of `struct new_utsname`, the same on both sides.
+const FIELD_BYTES: usize = 65;
+/// Index of the release and machine fields.
+const RELEASE: usize = 2;
+const MACHINE: usize = 4;
+
+/// uname implements Linux syscall uname(2): the host's, but for the machine and what `-r` says.
+pub(crate) fn uname(context: &mut Context<'_>, args: Args) -> Outcome {
+    let mut names = [0u8; 6 * FIELD_BYTES];
+    host::call3(libc::SYS_uname, names.as_mut_ptr() as u64, 0, 0)?;
+    set(&mut names, MACHINE, b"aarch64");
+    if let Some(release) = &context.process.config.uname_release {
+        set(&mut names, RELEASE, release.as_bytes());
+    }
+    user::write_bytes(args[0], &names)?;
+    Ok(0)
+}
+
+fn set(names: &mut [u8], index: usize, text: &[u8]) {
+    let field = &mut names[index * FIELD_BYTES..][..FIELD_BYTES];
+    field.fill(0);
+    let shown = text.len().min(FIELD_BYTES - 1);
+    field[..shown].copy_from_slice(&text[..shown]);
+}
+
+/// prctl implements Linux syscall prctl(2). What sets or asks the processor's state answers as an AArch64 machine
+/// without the feature does; seccomp and PR_SET_MDWE would be applied to emu itself.
+pub(crate) fn prctl(_: &mut Context<'_>, args: Args) -> Outcome {
+    const PR_SET_IO_FLUSHER: i32 = 57;
+    const PR_GET_IO_FLUSHER: i32 = 58;
+    const PR_SET_MEMORY_MERGE: i32 = 67;
+    const PR_GET_MEMORY_MERGE: i32 = 68;
+    match args[0] as i32 {
+        libc::PR_SET_PDEATHSIG..=libc::PR_SET_DUMPABLE
+        | libc::PR_GET_KEEPCAPS
+        | libc::PR_SET_KEEPCAPS
+        | libc::PR_GET_TIMING
+        | libc::PR_SET_NAME
+        | libc::PR_GET_NAME
+        | libc::PR_GET_SECCOMP
+        | libc::PR_CAPBSET_READ
+        | libc::PR_CAPBSET_DROP
+        | libc::PR_GET_SECUREBITS..=libc::PR_GET_TIMERSLACK
+        | libc::PR_TASK_PERF_EVENTS_DISABLE
+        | libc::PR_TASK_PERF_EVENTS_ENABLE
+        | libc::PR_MCE_KILL
+        | libc::PR_MCE_KILL_GET
+        | libc::PR_SET_CHILD_SUBREAPER..=libc::PR_GET_NO_NEW_PRIVS
+        | libc::PR_SET_THP_DISABLE
+        | libc::PR_GET_THP_DISABLE
+        | libc::PR_CAP_AMBIENT
+        | libc::PR_GET_SPECULATION_CTRL
+        | libc::PR_SET_SPECULATION_CTRL
+        | PR_SET_IO_FLUSHER
+        | PR_GET_IO_FLUSHER
+        | libc::PR_SCHED_CORE
+        | PR_SET_MEMORY_MERGE
+        | PR_GET_MEMORY_MERGE
+        | libc::PR_SET_VMA
+        | libc::PR_SET_PTRACER => host::call(libc::SYS_prctl, args),
+        _ => Err(Errno(libc::EINVAL)),
+    }
+}

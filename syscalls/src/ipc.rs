@@ -1,0 +1,88 @@
+//! System V IPC where it differs: `struct semid64_ds`, and shared memory, which enters and leaves the address space
+//! without mmap. Messages and the other control structures are the same on both sides.
+
+use crate::host::{self, Args, Outcome};
+use crate::process::{Context, lock};
+use crate::user;
+use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, Prot};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+const IPC_SET: i32 = 1;
+const IPC_STAT: i32 = 2;
+const SEM_STAT: i32 = 18;
+const SEM_STAT_ANY: i32 = 20;
+const SHM_RDONLY: u64 = 0o10000;
+const SHM_REMAP: u64 = 0o40000;
+const SHM_EXEC: u64 = 0o100000;
+
+/// `struct semid64_ds` of AArch64 in words: ipc64_perm (6), otime, ctime, nsems, two unused.
+type GuestSem = [u64; 11];
+/// Of x86-64: an unused word after each of the times.
+type HostSem = [u64; 13];
+
+fn sem_to_guest(host: HostSem) -> GuestSem {
+    let mut guest: GuestSem = [0; 11];
+    guest[..7].copy_from_slice(&host[..7]);
+    guest[7] = host[8];
+    guest[8] = host[10];
+    guest
+}
+
+fn sem_to_host(guest: GuestSem) -> HostSem {
+    let mut host: HostSem = [0; 13];
+    host[..7].copy_from_slice(&guest[..7]);
+    host[8] = guest[7];
+    host[10] = guest[8];
+    host
+}
+
+/// semctl implements Linux syscall semctl(2).
+pub(crate) fn semctl(_: &mut Context<'_>, mut args: Args) -> Outcome {
+    let at = args[3];
+    match args[2] as i32 {
+        IPC_SET => {
+            let mut host = sem_to_host(user::read(at)?);
+            args[3] = host.as_mut_ptr() as u64;
+            host::call(libc::SYS_semctl, args)
+        }
+        IPC_STAT | SEM_STAT | SEM_STAT_ANY => {
+            let mut host: HostSem = [0; 13];
+            args[3] = host.as_mut_ptr() as u64;
+            let result = host::call(libc::SYS_semctl, args)?;
+            user::write(at, &sem_to_guest(host))?;
+            Ok(result)
+        }
+        _ => host::call(libc::SYS_semctl, args),
+    }
+}
+
+/// Where segments are attached, and how long they are.
+#[derive(Default)]
+pub(crate) struct Attachments(Mutex<BTreeMap<u64, u64>>);
+
+/// shmat implements Linux syscall shmat(2).
+pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
+    let [id, at, flags, ..] = args;
+    if flags & SHM_REMAP != 0 {
+        return Err(Errno(libc::EINVAL));
+    }
+    // `shm_segsz` stands after the six words of ipc64_perm.
+    let mut segment = [0u64; 14];
+    host::call3(libc::SYS_shmctl, id, IPC_STAT as u64, segment.as_mut_ptr() as u64)?;
+    let bytes = segment[6].next_multiple_of(PAGE_BYTES);
+    let start = host::call3(libc::SYS_shmat, id, at, flags & !SHM_EXEC)?;
+    let write = if flags & SHM_RDONLY == 0 { Prot::WRITE } else { Prot::NONE };
+    let exec = if flags & SHM_EXEC != 0 { Prot::EXEC } else { Prot::NONE };
+    context.process.memory().adopt(GuestRange::new(GuestAddr(start), bytes), Prot::READ.union(write).union(exec));
+    lock(&context.process.attachments.0).insert(start, bytes);
+    Ok(start)
+}
+
+/// shmdt implements Linux syscall shmdt(2).
+pub(crate) fn shmdt(context: &mut Context<'_>, args: Args) -> Outcome {
+    let bytes = lock(&context.process.attachments.0).remove(&args[0]).ok_or(Errno(libc::EINVAL))?;
+    let result = host::call(libc::SYS_shmdt, args);
+    context.process.memory().forget(GuestRange::new(GuestAddr(args[0]), bytes));
+    result
+}

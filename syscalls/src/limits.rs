@@ -1,0 +1,78 @@
+//! Resource limits. Those on memory are kept for the guest to read back: on the host they would hold emu's own memory
+//! to the guest's limit. It must not know how memory is mapped.
+
+use crate::host::{self, Args, Outcome};
+use crate::process::{Context, Process, lock};
+use crate::user;
+use ir::Errno;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// `struct rlimit`: soft, hard.
+type Limit = [u64; 2];
+
+/// Limits that the guest has set and the host has not.
+#[derive(Default)]
+pub(crate) struct Limits(Mutex<BTreeMap<u32, Limit>>);
+
+fn is_recorded(resource: u64) -> bool {
+    matches!(resource as u32, libc::RLIMIT_AS | libc::RLIMIT_DATA | libc::RLIMIT_STACK)
+}
+
+fn host_limit(resource: u64) -> Result<Limit, Errno> {
+    let mut limit: Limit = [0; 2];
+    host::call(libc::SYS_prlimit64, [0, resource, 0, limit.as_mut_ptr() as u64, 0, 0])?;
+    Ok(limit)
+}
+
+fn get(process: &Process, resource: u64) -> Result<Limit, Errno> {
+    match lock(&process.limits.0).get(&(resource as u32)) {
+        Some(limit) => Ok(*limit),
+        None => host_limit(resource),
+    }
+}
+
+fn set(process: &Process, resource: u64, new: Limit) -> Result<(), Errno> {
+    let [soft, hard] = new;
+    if soft > hard {
+        return Err(Errno(libc::EINVAL));
+    }
+    let privileged = host::call3(libc::SYS_geteuid, 0, 0, 0) == Ok(0);
+    if hard > get(process, resource)?[1] && !privileged {
+        return Err(Errno(libc::EPERM));
+    }
+    lock(&process.limits.0).insert(resource as u32, new);
+    Ok(())
+}
+
+/// getrlimit implements Linux syscall getrlimit(2).
+pub(crate) fn getrlimit(context: &mut Context<'_>, args: Args) -> Outcome {
+    prlimit64(context, [0, args[0], 0, args[1], 0, 0])
+}
+
+/// setrlimit implements Linux syscall setrlimit(2).
+pub(crate) fn setrlimit(context: &mut Context<'_>, args: Args) -> Outcome {
+    let new: Limit = user::read(args[1])?;
+    if is_recorded(args[0]) {
+        return set(context.process, args[0], new).map(|()| 0);
+    }
+    host::call(libc::SYS_setrlimit, args)
+}
+
+/// prlimit64 implements Linux syscall prlimit64(2).
+pub(crate) fn prlimit64(context: &mut Context<'_>, args: Args) -> Outcome {
+    let own =
+        args[0] as i32 == 0 || host::call3(libc::SYS_getpid, 0, 0, 0).is_ok_and(|pid| pid as i32 == args[0] as i32);
+    if !own || !is_recorded(args[1]) {
+        return host::call(libc::SYS_prlimit64, args);
+    }
+    let new: Option<Limit> = if args[2] == 0 { None } else { Some(user::read(args[2])?) };
+    let old = get(context.process, args[1])?;
+    if let Some(new) = new {
+        set(context.process, args[1], new)?;
+    }
+    if args[3] != 0 {
+        user::write(args[3], &old)?;
+    }
+    Ok(0)
+}

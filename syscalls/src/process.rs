@@ -1,0 +1,199 @@
+//! What the kernel would keep about the guest's process and each of its threads, and the way in: [`Thread::syscall`]
+//! looks the number up in the table and does what the row says. It must not know any one call.
+
+use crate::address_space::AddressSpace;
+use crate::host::{self, Args, Outcome};
+use crate::ipc::Attachments;
+use crate::limits::Limits;
+use crate::signals::{AltStack, SignalActions};
+use crate::strace::Strace;
+use crate::table::{self, Action};
+use ir::{CodeWatcher, CpuState, Errno};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How to start emu again, for execve(2) of another guest program.
+#[derive(Clone, Debug)]
+pub struct Reexec {
+    /// Emu's own file.
+    pub emu: PathBuf,
+    /// The options to give it. `-0 NAME` is added for each program.
+    pub options: Vec<OsString>,
+}
+
+/// What must happen around a fork so that emu's other threads leave a usable child.
+pub trait ForkHooks: Send + Sync {
+    /// In the parent, before: bring background threads to rest and hold emu's locks.
+    fn before(&self);
+    /// After, in the parent (`child` false) and in the child (true), where background threads no longer exist.
+    fn after(&self, child: bool);
+}
+
+/// What the process is started with.
+#[derive(Default)]
+pub struct Config {
+    /// Directory in which absolute paths are looked up first (`-L`).
+    pub sysroot: Option<PathBuf>,
+    /// Kernel release that uname(2) gives, when not the host's (`-r`).
+    pub uname_release: Option<String>,
+    /// The guest program's absolute path: what /proc/self/exe gives.
+    pub exe: PathBuf,
+    /// How to run other guest programs. Without it execve(2) gives ENOEXEC for them.
+    pub reexec: Option<Reexec>,
+    /// Where `-strace` writes.
+    pub strace: Option<Box<dyn std::io::Write + Send + Sync>>,
+    /// File descriptors that are emu's: the guest cannot close them.
+    pub private_fds: Vec<i32>,
+    /// Called around fork(2).
+    pub fork_hooks: Option<Box<dyn ForkHooks>>,
+}
+
+/// What the caller does after a system call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// Go on at `CpuState::pc`; the result is in X0.
+    Continue,
+    /// The process has ended with this status: flush what is to be flushed and call [`Process::exit`].
+    Exit(i32),
+}
+
+/// The guest's process. Threads share it.
+pub struct Process {
+    pub(crate) config: Config,
+    pub(crate) strace: Option<Strace>,
+    pub(crate) actions: SignalActions,
+    pub(crate) limits: Limits,
+    pub(crate) attachments: Attachments,
+    memory: AddressSpace,
+    reported: Mutex<BTreeSet<u64>>,
+}
+
+impl Process {
+    /// A process with nothing mapped.
+    #[must_use]
+    pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
+        host::restore_sigpipe();
+        let strace = config.strace.take().map(Strace::new);
+        let actions = SignalActions::default();
+        let memory = AddressSpace::new(watcher);
+        Arc::new(Self {
+            config,
+            strace,
+            actions,
+            limits: Limits::default(),
+            attachments: Attachments::default(),
+            memory,
+            reported: Mutex::default(),
+        })
+    }
+
+    /// The guest's address space. `&mut process.memory()` is a [`ir::GuestMemory`].
+    #[must_use]
+    pub fn memory(&self) -> &AddressSpace {
+        &self.memory
+    }
+
+    /// Ends the process with `status`, without running anything more of emu's.
+    pub fn exit(&self, status: i32) -> ! {
+        host::exit_group(status)
+    }
+
+    /// Ends the process by `signal`, so that emu's own wait status says so. Only for signals whose default action is to
+    /// kill.
+    pub fn die(&self, signal: i32) -> ! {
+        host::die(signal)
+    }
+
+    /// Runs `call` while no other thread is changing anything here: a fork must not copy a lock that is held.
+    pub(crate) fn quiet<T>(&self, call: impl FnOnce() -> T) -> T {
+        let _reported = lock(&self.reported);
+        self.memory.quiet(call)
+    }
+
+    /// Says once per `number` that a call was refused.
+    pub(crate) fn report_once(&self, number: u64, line: &str) {
+        if lock(&self.reported).insert(number) {
+            host::complain(line);
+        }
+    }
+}
+
+/// A thread of the guest.
+pub struct Thread {
+    process: Arc<Process>,
+    /// Where set_tid_address(2) said to clear the thread's id when it ends.
+    pub(crate) clear_tid_at: u64,
+    /// sigaltstack(2).
+    pub(crate) alt_stack: AltStack,
+    /// The signal mask as the guest set it; None until it has.
+    pub(crate) signal_mask: Option<u64>,
+}
+
+/// What a handler works with.
+pub(crate) struct Context<'a> {
+    /// The process.
+    pub process: &'a Process,
+    /// The calling thread.
+    pub thread: &'a mut Thread,
+    /// Its registers; PC is already past the SVC.
+    pub cpu: &'a mut CpuState,
+    /// Set by exit(2) and exit_group(2).
+    pub after: After,
+}
+
+/// A system call of our own.
+pub(crate) type Handler = fn(&mut Context<'_>, Args) -> Outcome;
+
+impl Thread {
+    /// The first thread of `process`.
+    #[must_use]
+    pub fn new(process: Arc<Process>) -> Self {
+        Self { process, clear_tid_at: 0, alt_stack: AltStack::default(), signal_mask: None }
+    }
+
+    /// The thread's process.
+    #[must_use]
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// Performs the system call whose number is in X8 and arguments in X0 to X5. The caller has moved PC past the SVC.
+    pub fn syscall(&mut self, cpu: &mut CpuState) -> After {
+        let process = Arc::clone(&self.process);
+        let number = cpu.x[8];
+        let args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
+        let row = table::by_number(number);
+        let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
+        let mut context = Context { process: &process, thread: self, cpu, after: After::Continue };
+        let outcome = match row.map(|row| row.action) {
+            Some(Action::Host(host_number)) => host::call(host_number, args),
+            Some(Action::Do(handler)) => handler(&mut context, args),
+            Some(Action::Refuse) | None => refuse(&context, number, row.map(|row| row.name)),
+        };
+        let after = context.after;
+        cpu.x[0] = match outcome {
+            Ok(value) => value,
+            Err(Errno(error)) => -i64::from(error) as u64,
+        };
+        if let (Some(strace), Some(line), After::Continue) = (&process.strace, traced, after) {
+            strace.leave(line, row, outcome);
+        }
+        after
+    }
+}
+
+fn refuse(context: &Context<'_>, number: u64, name: Option<&str>) -> Outcome {
+    let name = name.unwrap_or("unknown");
+    let at = context.cpu.pc.offset(-4);
+    context
+        .process
+        .report_once(number, &format!("system call {number} ({name}) is not implemented; the guest called it at {at}"));
+    Err(Errno(libc::ENOSYS))
+}
+
+/// Locks, whether or not a thread has panicked with the lock held: what they guard has no broken states.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,172 @@
+//! The record of what the guest has mapped: non-overlapping ranges of pages with their protection as the guest sees
+//! it. Pure bookkeeping; it must not know the host.
+
+use ir::{GuestAddr, GuestRange, Prot};
+use std::collections::BTreeMap;
+
+/// What a recorded range is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// The guest mapped it.
+    Guest {
+        /// Protection as the guest asked for it.
+        prot: Prot,
+        /// MAP_SHARED. Where executable pages are shared, writes reach them under other addresses: the place from
+        /// which invalidation by backing page will start.
+        shared: bool,
+    },
+    /// Kept free for brk(2): taken on the host, absent for the guest.
+    Reserved,
+}
+
+impl Kind {
+    /// Whether the guest may fetch instructions there.
+    pub(crate) fn is_executable(self) -> bool {
+        matches!(self, Self::Guest { prot, .. } if prot.contains(Prot::EXEC))
+    }
+
+    /// Whether the guest sees the range.
+    pub(crate) fn is_guest(self) -> bool {
+        matches!(self, Self::Guest { .. })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Region {
+    end: u64,
+    kind: Kind,
+}
+
+/// The record. Every start and end is a multiple of the page size.
+#[derive(Debug, Default)]
+pub(crate) struct Regions {
+    by_start: BTreeMap<u64, Region>,
+}
+
+fn range(start: u64, end: u64) -> GuestRange {
+    GuestRange { start: GuestAddr(start), end: GuestAddr(end) }
+}
+
+impl Regions {
+    /// The region that holds `addr`.
+    pub(crate) fn find(&self, addr: GuestAddr) -> Option<(GuestRange, Kind)> {
+        let (&start, region) = self.by_start.range(..=addr.0).next_back()?;
+        (addr.0 < region.end).then_some((range(start, region.end), region.kind))
+    }
+
+    /// The recorded pieces of `within`, cut to it, in order.
+    pub(crate) fn pieces(&self, within: GuestRange) -> Vec<(GuestRange, Kind)> {
+        if within.start >= within.end {
+            return Vec::new();
+        }
+        let first = self.find(within.start).map_or(within.start.0, |(found, _)| found.start.0);
+        self.by_start
+            .range(first..within.end.0)
+            .map(|(&start, region)| (range(start.max(within.start.0), region.end.min(within.end.0)), region.kind))
+            .collect()
+    }
+
+    /// The parts of `within` that are not recorded, in order.
+    pub(crate) fn gaps(&self, within: GuestRange) -> Vec<GuestRange> {
+        let mut gaps = Vec::new();
+        let mut at = within.start;
+        for (piece, _) in self.pieces(within) {
+            if at < piece.start {
+                gaps.push(GuestRange { start: at, end: piece.start });
+            }
+            at = piece.end;
+        }
+        if at < within.end {
+            gaps.push(GuestRange { start: at, end: within.end });
+        }
+        gaps
+    }
+
+    /// Whether all of `within` is the guest's.
+    pub(crate) fn covers(&self, within: GuestRange) -> bool {
+        self.gaps(within).is_empty() && self.pieces(within).iter().all(|(_, kind)| kind.is_guest())
+    }
+
+    /// Forgets `within`.
+    pub(crate) fn remove(&mut self, within: GuestRange) {
+        for (piece, _) in self.pieces(within) {
+            let Some((whole, kind)) = self.find(piece.start) else { continue };
+            self.by_start.remove(&whole.start.0);
+            if whole.start < piece.start {
+                self.by_start.insert(whole.start.0, Region { end: piece.start.0, kind });
+            }
+            if piece.end < whole.end {
+                self.by_start.insert(piece.end.0, Region { end: whole.end.0, kind });
+            }
+        }
+    }
+
+    /// Records `at` as `kind` in place of whatever was there, joining it to equal neighbours.
+    pub(crate) fn insert(&mut self, at: GuestRange, kind: Kind) {
+        if at.start >= at.end {
+            return;
+        }
+        self.remove(at);
+        let (mut start, mut end) = (at.start.0, at.end.0);
+        if let Some((&before, region)) = self.by_start.range(..start).next_back()
+            && region.end == start
+            && region.kind == kind
+        {
+            start = before;
+        }
+        if let Some(region) = self.by_start.get(&end).copied()
+            && region.kind == kind
+        {
+            self.by_start.remove(&end);
+            end = region.end;
+        }
+        self.by_start.insert(start, Region { end, kind });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RW: Kind = Kind::Guest { prot: Prot(3), shared: false };
+    const RX: Kind = Kind::Guest { prot: Prot(5), shared: false };
+
+    fn pages(start: u64, end: u64) -> GuestRange {
+        range(start << 12, end << 12)
+    }
+
+    #[test]
+    fn neighbours_join_and_holes_split() {
+        let mut regions = Regions::default();
+        regions.insert(pages(1, 2), RW);
+        regions.insert(pages(3, 4), RW);
+        regions.insert(pages(2, 3), RW);
+        assert_eq!(regions.pieces(pages(0, 9)), [(pages(1, 4), RW)]);
+        regions.remove(pages(2, 3));
+        assert_eq!(regions.pieces(pages(0, 9)), [(pages(1, 2), RW), (pages(3, 4), RW)]);
+        assert_eq!(regions.gaps(pages(0, 5)), [pages(0, 1), pages(2, 3), pages(4, 5)]);
+    }
+
+    #[test]
+    fn the_middle_changes_kind() {
+        let mut regions = Regions::default();
+        regions.insert(pages(1, 9), RW);
+        regions.insert(pages(3, 4), RX);
+        assert_eq!(regions.pieces(pages(2, 5)), [(pages(2, 3), RW), (pages(3, 4), RX), (pages(4, 5), RW)]);
+        assert!(regions.covers(pages(1, 9)));
+        assert!(!regions.covers(pages(1, 10)));
+        assert!(regions.find(GuestAddr(0x3fff)).is_some_and(|(_, kind)| kind.is_executable()));
+        assert!(regions.find(GuestAddr(0x9000)).is_none());
+        regions.insert(pages(5, 6), Kind::Reserved);
+        assert!(!regions.covers(pages(4, 6)));
+    }
+
+    #[test]
+    fn empty_ranges_are_nothing() {
+        let mut regions = Regions::default();
+        regions.insert(pages(2, 2), RW);
+        regions.remove(pages(0, 0));
+        assert!(regions.pieces(pages(0, 9)).is_empty());
+        assert!(regions.gaps(pages(3, 3)).is_empty());
+    }
+}

@@ -1,0 +1,136 @@
+//! What a row of the system call table says, and finding rows. The rows themselves are in `rows.rs`.
+
+use crate::process::Handler;
+use crate::rows::ROWS;
+
+/// The type of an argument, for `-strace` and for the places that treat arguments by type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arg {
+    /// `int`, printed in decimal.
+    Int,
+    /// `long`, `size_t`, `off_t`: 64 bits in decimal.
+    Long,
+    /// Unsigned, printed in hexadecimal.
+    Hex,
+    /// Octal: file modes.
+    Mode,
+    /// An address.
+    Ptr,
+    /// A file descriptor.
+    Fd,
+    /// A directory's file descriptor, or AT_FDCWD.
+    DirFd,
+    /// A path.
+    Path,
+    /// A string that is not a path.
+    Str,
+    /// Bytes that the call reads; the next argument is their number.
+    Buf,
+    /// Bytes that the call writes; the result is their number.
+    OutBuf,
+    /// A null-terminated array of strings.
+    Argv,
+    /// A signal number.
+    Signal,
+    /// A set of signals.
+    SigSet,
+    /// `struct timespec` that the call reads.
+    TimeSpec,
+    /// Bits with names.
+    Flags(Names),
+    /// A value with a name.
+    Enum(Names),
+}
+
+/// Names of values or bits: AArch64's, which are asm-generic's but for a few open flags.
+pub type Names = &'static [(u64, &'static str)];
+
+/// How far a call is supported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Support {
+    /// As on Linux.
+    Full,
+    /// Except for what the caveat says.
+    Partial(&'static str),
+    /// Not at all: ENOSYS, and one line on standard error the first time.
+    Unsupported,
+}
+
+/// What is done.
+#[derive(Clone, Copy)]
+pub(crate) enum Action {
+    /// The host's call of this number, with the same arguments.
+    Host(i64),
+    /// A handler.
+    Do(Handler),
+    /// Nothing.
+    Refuse,
+}
+
+/// One system call.
+pub struct Row {
+    /// Its number on AArch64.
+    pub number: u16,
+    /// The kernel's name.
+    pub name: &'static str,
+    /// Its arguments' types.
+    pub args: &'static [Arg],
+    /// What is done.
+    pub(crate) action: Action,
+    /// How far.
+    pub support: Support,
+}
+
+/// A row for a call that goes to the host's call of number `host` as it is.
+pub(crate) const fn host(number: u16, name: &'static str, args: &'static [Arg], host: i64) -> Row {
+    Row { number, name, args, action: Action::Host(host), support: Support::Full }
+}
+
+/// A row for a call with a handler.
+pub(crate) const fn own(number: u16, name: &'static str, args: &'static [Arg], handler: Handler) -> Row {
+    Row { number, name, args, action: Action::Do(handler), support: Support::Full }
+}
+
+/// A row for a call that is not supported.
+pub(crate) const fn none(number: u16, name: &'static str, args: &'static [Arg]) -> Row {
+    Row { number, name, args, action: Action::Refuse, support: Support::Unsupported }
+}
+
+impl Row {
+    /// The row with a caveat.
+    pub(crate) const fn but(self, caveat: &'static str) -> Self {
+        Self { support: Support::Partial(caveat), ..self }
+    }
+}
+
+const INDEX_LEN: usize = 512;
+
+/// Row number plus one by call number; 0 where there is none.
+const INDEX: [u16; INDEX_LEN] = {
+    let mut index = [0; INDEX_LEN];
+    let mut row = 0;
+    while row < ROWS.len() {
+        index[ROWS[row].number as usize] = row as u16 + 1;
+        row += 1;
+    }
+    index
+};
+
+/// All rows, by number.
+#[must_use]
+pub fn rows() -> &'static [Row] {
+    ROWS
+}
+
+/// The row of call `number`.
+#[must_use]
+pub fn by_number(number: u64) -> Option<&'static Row> {
+    let row = *INDEX.get(usize::try_from(number).ok()?)?;
+    ROWS.get(usize::from(row).checked_sub(1)?)
+}
+
+/// The row of the call named `name`.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}

@@ -1,0 +1,112 @@
+//! Reading and writing the guest's structures, strings and arrays of pointers: guarded, so that wild pointers give
+//! EFAULT. Unsafe because plain structures are viewed as bytes. It must not know what the structures mean.
+#![allow(unsafe_code)]
+
+use ir::{Errno, GuestAddr, PAGE_BYTES, memory};
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+
+/// EFAULT.
+pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
+
+/// Longest path, with its NUL.
+pub(crate) const PATH_MAX: usize = 4096;
+
+/// Longest argument string (MAX_ARG_STRLEN).
+const ARG_BYTES: usize = 32 * PAGE_BYTES as usize;
+
+/// Most arguments and variables together.
+const ARG_COUNT: usize = 1 << 20;
+
+/// A structure shared with the guest.
+///
+/// # Safety
+/// `repr(C)`, made of integers only, without padding, so that every bit pattern is valid and no byte is unset.
+pub(crate) unsafe trait Plain: Copy + Default {}
+
+// SAFETY: integers.
+unsafe impl Plain for u32 {}
+// SAFETY: integers.
+unsafe impl Plain for u64 {}
+// SAFETY: integers.
+unsafe impl<const N: usize> Plain for [u64; N] where [u64; N]: Default {}
+
+/// Reads a structure from the guest.
+pub(crate) fn read<T: Plain>(from: u64) -> Result<T, Errno> {
+    let mut value = T::default();
+    // SAFETY: `Plain` promises that any bytes are a valid T.
+    let bytes = unsafe { std::slice::from_raw_parts_mut((&raw mut value).cast::<u8>(), size_of::<T>()) };
+    memory::read_bytes(GuestAddr(from), bytes).map_err(|_| EFAULT)?;
+    Ok(value)
+}
+
+/// Writes a structure to the guest.
+pub(crate) fn write<T: Plain>(to: u64, value: &T) -> Result<(), Errno> {
+    // SAFETY: `Plain` promises that T has no padding, so all bytes are set.
+    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) };
+    write_bytes(to, bytes)
+}
+
+/// Writes bytes to the guest.
+pub(crate) fn write_bytes(to: u64, bytes: &[u8]) -> Result<(), Errno> {
+    memory::write_bytes(GuestAddr(to), bytes).map_err(|_| EFAULT)
+}
+
+/// Reads bytes from the guest.
+pub(crate) fn read_bytes(from: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+    memory::read_bytes(GuestAddr(from), bytes).map_err(|_| EFAULT)
+}
+
+/// Reads up to a NUL, at most `limit` bytes with it; `too_long` when there is none by then.
+fn read_string(from: u64, limit: usize, too_long: i32) -> Result<Vec<u8>, Errno> {
+    let mut text = Vec::new();
+    while text.len() < limit {
+        let at = from.wrapping_add(text.len() as u64);
+        // Up to the end of the page, so that a string that ends just before an unmapped page is read.
+        let mut piece = [0; 256];
+        let in_page = (PAGE_BYTES - at % PAGE_BYTES) as usize;
+        let piece = &mut piece[..in_page.min(256).min(limit - text.len())];
+        read_bytes(at, piece)?;
+        if let Some(end) = piece.iter().position(|&byte| byte == 0) {
+            text.extend_from_slice(&piece[..end]);
+            return Ok(text);
+        }
+        text.extend_from_slice(piece);
+    }
+    Err(Errno(too_long))
+}
+
+/// Reads a path.
+pub(crate) fn read_path(from: u64) -> Result<CString, Errno> {
+    let text = read_string(from, PATH_MAX, libc::ENAMETOOLONG)?;
+    CString::new(text).map_err(|_| Errno(libc::EINVAL))
+}
+
+/// Reads the beginning of a string, for showing; the flag says whether that is all.
+pub(crate) fn read_prefix(from: u64, limit: usize) -> Result<(Vec<u8>, bool), Errno> {
+    match read_string(from, limit + 1, libc::ENAMETOOLONG) {
+        Ok(text) => Ok((text, true)),
+        Err(Errno(libc::ENAMETOOLONG)) => {
+            let mut text = vec![0; limit];
+            read_bytes(from, &mut text)?;
+            Ok((text, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a null-terminated array of strings: argv or envp. A null array is an empty one, as Linux has it.
+pub(crate) fn read_strings(from: u64) -> Result<Vec<OsString>, Errno> {
+    let mut strings = Vec::new();
+    if from == 0 {
+        return Ok(strings);
+    }
+    while strings.len() < ARG_COUNT {
+        let at: u64 = read(from.wrapping_add(8 * strings.len() as u64))?;
+        if at == 0 {
+            return Ok(strings);
+        }
+        strings.push(OsString::from_vec(read_string(at, ARG_BYTES, libc::E2BIG)?));
+    }
+    Err(Errno(libc::E2BIG))
+}
