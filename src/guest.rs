@@ -56,9 +56,8 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
 impl World {
     fn new(launch: &Launch, options: &Options, name: String) -> Result<Self, String> {
         let log_file = LogFile::open(options)?;
-        let no_log = |error: io::Error| format!("cannot write the log: {}", report::plain(&error));
-        let log = engine_log(options, &log_file).map_err(no_log)?;
-        let strace = if options.strace { Some(log_file.writer().map_err(no_log)?) } else { None };
+        let log = engine_log(options, &log_file);
+        let strace = options.strace.then(|| log_file.writer());
 
         // The engine asks the process what may be executed, and the process tells the engine what has changed.
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
@@ -75,7 +74,7 @@ impl World {
                 exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
                 reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
                 strace,
-                private_fds: log_file.into_descriptor().into_iter().collect(),
+                private_fds: log_file.descriptor().into_iter().collect(),
                 ..syscalls::Config::default()
             },
             watcher,
@@ -158,16 +157,16 @@ fn engine_tier(tier: Tier) -> backend::Tier {
     }
 }
 
-fn engine_log(options: &Options, file: &LogFile) -> io::Result<Log> {
+fn engine_log(options: &Options, file: &LogFile) -> Log {
     let items = options.log;
-    let sink: Box<dyn Write + Send> = if items.any() { file.writer()? } else { Box::new(io::sink()) };
-    Ok(Log {
+    let sink: Box<dyn Write + Send> = if items.any() { file.writer() } else { Box::new(io::sink()) };
+    Log {
         in_asm: items.in_asm,
         clif: items.clif,
         out_asm: items.out_asm,
         exec: items.exec,
         sink: Arc::new(Mutex::new(sink)),
-    })
+    }
 }
 
 /// Where emu's own file is, for the programs that the guest starts.
