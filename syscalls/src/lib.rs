@@ -5,6 +5,8 @@
 //! This crate knows neither instructions, nor the code cache (it tells an [`ir::CodeWatcher`]), nor ELF.
 
 mod address_space;
+#[cfg(test)]
+mod call_tests;
 mod descriptors;
 mod exec;
 mod files;
@@ -24,6 +26,8 @@ mod signals;
 mod stat;
 mod strace;
 mod table;
+#[cfg(test)]
+mod testing;
 mod user;
 
 pub use address_space::AddressSpace;

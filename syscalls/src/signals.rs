@@ -14,7 +14,7 @@ const EINVAL: Errno = Errno(libc::EINVAL);
 /// Number of signals.
 const COUNT: usize = 64;
 /// Flags of struct sigaction that the kernel keeps.
-const KEPT_FLAGS: u64 = 0xfc00_0000 | 0x807;
+const KEPT_FLAGS: u64 = 0xdc00_0807;
 /// MINSIGSTKSZ of AArch64.
 const MINSIGSTKSZ: u64 = 5120;
 const SS_ONSTACK: u32 = 1;
