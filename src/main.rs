@@ -1,2 +1,40 @@
-//! The `emu` binary: parses the command line, wires the crates together, runs the guest.
-fn main() {}
+//! `emu [options] program [arguments]`: reads the command line, finds out what the program is, and wires loader, system
+//! calls and translator together to run it. The parts themselves are in the other crates.
+//!
+//! There is no Rust `main`: before it, Rust's runtime opens /dev/null for closed standard descriptors, ignores SIGPIPE
+//! and installs handlers for SIGSEGV and SIGBUS, all of which the guest would see. Unsafe because C's `main` gets
+//! pointers.
+#![allow(unsafe_code)]
+
+mod demo;
+mod flags;
+mod guest;
+mod host_program;
+mod hwcap;
+mod log_file;
+mod options;
+mod process;
+mod report;
+mod start;
+
+use std::ffi::{CStr, CString, c_char, c_int};
+
+/// What C's `main` is given.
+#[unsafe(no_mangle)]
+extern "C" fn main(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
+    // SAFETY: the C library passes two arrays of strings, each ended by a null pointer, that nobody changes.
+    let (arguments, environment) = unsafe { (strings(argv), strings(envp)) };
+    start::start(arguments, environment)
+}
+
+/// Copies a null-terminated array of C strings.
+///
+/// # Safety
+/// `list` is one.
+unsafe fn strings(list: *const *const c_char) -> Vec<CString> {
+    // SAFETY: as the caller promises; the loop stops at the null pointer.
+    (0..).map(|index| unsafe { *list.add(index) }).take_while(|string| !string.is_null()).map(|string| {
+        // SAFETY: not null, so a C string.
+        unsafe { CStr::from_ptr(string) }.to_owned()
+    }).collect()
+}

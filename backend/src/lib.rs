@@ -1,1 +1,16 @@
-//! To be written.
+//! Runs guest code: tier 0 interprets decoded blocks with `ir::Eval`, tier 1 compiles hot regions with Cranelift into
+//! the code cache. Also what must go with that: links between regions, the dispatcher, invalidation, and the way from
+//! a host fault to the guest's. Knows neither A64 encodings (it takes an `ir::Frontend`) nor system calls.
+
+mod builder;
+mod cache;
+mod compile;
+mod engine;
+mod helpers;
+mod layout;
+mod lookup;
+mod region;
+mod tier0;
+mod trampoline;
+
+pub use engine::{Config, Engine, Log, Stats, Thread, Tier};

@@ -190,6 +190,8 @@ vocabulary! {
         IdAa64pfr0El1,
         /// AArch64 processor features 1.
         IdAa64pfr1El1,
+        /// AArch64 debug features 0.
+        IdAa64dfr0El1,
         /// AArch64 memory model features 0.
         IdAa64mmfr0El1,
         /// AArch64 memory model features 1.

@@ -121,11 +121,11 @@ pub fn cond_holds(cond: Cond, f: Nzcv) -> bool {
         Cond::Vs => f.v(),
         Cond::Vc => !f.v(),
         Cond::Hi => f.c() && !f.z(),
-        Cond::Ls => !(f.c() && !f.z()),
+        Cond::Ls => !f.c() || f.z(),
         Cond::Ge => f.n() == f.v(),
         Cond::Lt => f.n() != f.v(),
         Cond::Gt => !f.z() && f.n() == f.v(),
-        Cond::Le => !(!f.z() && f.n() == f.v()),
+        Cond::Le => f.z() || f.n() != f.v(),
         Cond::Al | Cond::Nv => true,
     }
 }

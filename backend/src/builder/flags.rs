@@ -1,0 +1,276 @@
+//! NZCV while a block is built: kept as the operation that set it, computed only where it is read, so that a compare
+//! and the branch that reads it become one host compare and branch.
+
+use super::Builder;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::types::{I8, I32, I64};
+use cranelift_codegen::ir::{InstBuilder, Value};
+use ir::{Cond, CpuState, FlagKind, LazyFlags, Width};
+use std::mem::offset_of;
+
+/// What is known of the flags.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Flags {
+    /// Only that memory holds them.
+    InMemory,
+    /// The operation that set them (operands as `LazyFlags` has them).
+    Lazy { kind: FlagKind, a: Value, b: Value, dirty: bool },
+    /// A floating-point comparison.
+    Fp { a: Value, b: Value, dirty: bool },
+}
+
+impl Flags {
+    /// Memory now holds them too.
+    pub(super) fn set_clean(&mut self) {
+        match self {
+            Self::InMemory => {}
+            Self::Lazy { dirty, .. } | Self::Fp { dirty, .. } => *dirty = false,
+        }
+    }
+}
+
+const A: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, a)) as i32;
+const B: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, b)) as i32;
+const KIND: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, kind)) as i32;
+
+impl Builder<'_, '_> {
+    /// Stores the flags if they are newer than memory.
+    pub(super) fn store_flags(&mut self) {
+        match self.flags {
+            Flags::Lazy { kind, a, b, dirty: true } => {
+                self.store_state(a, A);
+                if matches!(kind, FlagKind::Add32 | FlagKind::Add64 | FlagKind::Sub32 | FlagKind::Sub64) {
+                    self.store_state(b, B);
+                }
+                let kind = self.fb.ins().iconst(I32, kind as i64);
+                self.store_state(kind, KIND);
+            }
+            Flags::Fp { dirty: true, .. } => {
+                let packed = self.packed_flags();
+                self.store_state(packed, A);
+                let kind = self.fb.ins().iconst(I32, FlagKind::Packed as i64);
+                self.store_state(kind, KIND);
+            }
+            _ => {}
+        }
+    }
+
+    /// From now on the flags are those of an operation.
+    pub(super) fn set_lazy_flags(&mut self, kind: FlagKind, a: Value, b: Value) {
+        self.flags = Flags::Lazy { kind, a, b, dirty: true };
+    }
+
+    /// From now on the flags are `packed`.
+    pub(super) fn set_packed_flags(&mut self, packed: Value) {
+        self.set_lazy_flags(FlagKind::Packed, packed, packed);
+    }
+
+    /// From now on the flags are those of comparing two numbers.
+    pub(super) fn set_fp_flags(&mut self, a: Value, b: Value) {
+        self.flags = Flags::Fp { a, b, dirty: true };
+    }
+
+    /// The flags in memory, whatever their kind, packed. Does not change what is known.
+    fn packed_from_memory(&mut self) -> Value {
+        // A small switch on the kind would be many blocks; memory flags are read rarely (a region that begins
+        // between a comparison and its use), so the arithmetic is left to the helper behind MRS NZCV.
+        let reg = self.iconst(ir::SysReg::Nzcv as u64);
+        self.call_helper(crate::helpers::Helper::ReadSysreg, &[reg])
+    }
+
+    /// NZCV, packed.
+    pub(super) fn packed_flags(&mut self) -> Value {
+        match self.flags {
+            Flags::InMemory => {
+                let packed = self.packed_from_memory();
+                self.flags = Flags::Lazy { kind: FlagKind::Packed, a: packed, b: packed, dirty: false };
+                packed
+            }
+            Flags::Lazy { kind: FlagKind::Packed, a, .. } => a,
+            _ => {
+                let mut packed = None;
+                for (cond, bit) in [(Cond::Mi, 31), (Cond::Eq, 30), (Cond::Cs, 29), (Cond::Vs, 28)] {
+                    let flag = self.condition(cond);
+                    let wide = self.fb.ins().uextend(I64, flag);
+                    let placed = self.fb.ins().ishl_imm_s(wide, bit);
+                    packed = Some(match packed {
+                        None => placed,
+                        Some(before) => self.fb.ins().bor(before, placed),
+                    });
+                }
+                packed.expect("four flags")
+            }
+        }
+    }
+
+    fn bool_const(&mut self, value: bool) -> Value {
+        self.fb.ins().iconst(I8, i64::from(value))
+    }
+
+    fn not(&mut self, value: Value) -> Value {
+        self.fb.ins().bxor_imm_s(value, 1)
+    }
+
+    /// Whether the condition holds: an I8 of 0 or 1.
+    pub(super) fn condition(&mut self, cond: Cond) -> Value {
+        if matches!(cond, Cond::Al | Cond::Nv) {
+            return self.bool_const(true);
+        }
+        match self.flags {
+            Flags::InMemory => {
+                let packed = self.packed_flags();
+                self.packed_condition(cond, packed)
+            }
+            Flags::Lazy { kind, a, b, .. } => match kind {
+                FlagKind::Packed => self.packed_condition(cond, a),
+                FlagKind::Sub32 => self.sub_condition(cond, Width::W, a, b),
+                FlagKind::Sub64 => self.sub_condition(cond, Width::X, a, b),
+                FlagKind::Add32 => self.add_condition(cond, Width::W, a, b),
+                FlagKind::Add64 => self.add_condition(cond, Width::X, a, b),
+                FlagKind::Logic32 => self.logic_condition(cond, Width::W, a),
+                FlagKind::Logic64 => self.logic_condition(cond, Width::X, a),
+            },
+            Flags::Fp { a, b, .. } => {
+                let cc = match cond {
+                    Cond::Eq => FloatCC::Equal,
+                    Cond::Ne => FloatCC::NotEqual,
+                    Cond::Cs => FloatCC::UnorderedOrGreaterThanOrEqual,
+                    Cond::Cc | Cond::Mi => FloatCC::LessThan,
+                    Cond::Pl => FloatCC::UnorderedOrGreaterThanOrEqual,
+                    Cond::Vs => FloatCC::Unordered,
+                    Cond::Vc => FloatCC::Ordered,
+                    Cond::Hi => FloatCC::UnorderedOrGreaterThan,
+                    Cond::Ls | Cond::Al | Cond::Nv => FloatCC::LessThanOrEqual,
+                    Cond::Ge => FloatCC::GreaterThanOrEqual,
+                    Cond::Lt => FloatCC::UnorderedOrLessThan,
+                    Cond::Gt => FloatCC::GreaterThan,
+                    Cond::Le => FloatCC::UnorderedOrLessThanOrEqual,
+                };
+                self.fb.ins().fcmp(cc, a, b)
+            }
+        }
+    }
+
+    /// Operand of an operation of `width`.
+    fn narrowed(&mut self, width: Width, value: Value) -> Value {
+        self.narrow(width, value)
+    }
+
+    fn sub_condition(&mut self, cond: Cond, width: Width, a: Value, b: Value) -> Value {
+        let (a, b) = (self.narrowed(width, a), self.narrowed(width, b));
+        let cc = match cond {
+            Cond::Eq => IntCC::Equal,
+            Cond::Ne => IntCC::NotEqual,
+            Cond::Cs => IntCC::UnsignedGreaterThanOrEqual,
+            Cond::Cc => IntCC::UnsignedLessThan,
+            Cond::Hi => IntCC::UnsignedGreaterThan,
+            Cond::Ls => IntCC::UnsignedLessThanOrEqual,
+            Cond::Ge => IntCC::SignedGreaterThanOrEqual,
+            Cond::Lt => IntCC::SignedLessThan,
+            Cond::Gt => IntCC::SignedGreaterThan,
+            Cond::Le => IntCC::SignedLessThanOrEqual,
+            Cond::Mi | Cond::Pl => {
+                let difference = self.fb.ins().isub(a, b);
+                let cc = if cond == Cond::Mi { IntCC::SignedLessThan } else { IntCC::SignedGreaterThanOrEqual };
+                return self.fb.ins().icmp_imm_s(cc, difference, 0);
+            }
+            Cond::Vs | Cond::Vc | Cond::Al | Cond::Nv => {
+                let difference = self.fb.ins().isub(a, b);
+                let differ = self.fb.ins().bxor(a, b);
+                let changed = self.fb.ins().bxor(a, difference);
+                return self.overflow(cond, differ, changed);
+            }
+        };
+        self.fb.ins().icmp(cc, a, b)
+    }
+
+    fn overflow(&mut self, cond: Cond, one: Value, other: Value) -> Value {
+        let both = self.fb.ins().band(one, other);
+        let cc = if cond == Cond::Vs { IntCC::SignedLessThan } else { IntCC::SignedGreaterThanOrEqual };
+        self.fb.ins().icmp_imm_s(cc, both, 0)
+    }
+
+    fn add_condition(&mut self, cond: Cond, width: Width, a: Value, b: Value) -> Value {
+        let (a, b) = (self.narrowed(width, a), self.narrowed(width, b));
+        let sum = self.fb.ins().iadd(a, b);
+        match cond {
+            Cond::Eq => self.fb.ins().icmp_imm_s(IntCC::Equal, sum, 0),
+            Cond::Ne => self.fb.ins().icmp_imm_s(IntCC::NotEqual, sum, 0),
+            Cond::Cs => self.fb.ins().icmp(IntCC::UnsignedLessThan, sum, a),
+            Cond::Cc => self.fb.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, sum, a),
+            Cond::Mi => self.fb.ins().icmp_imm_s(IntCC::SignedLessThan, sum, 0),
+            Cond::Pl => self.fb.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, sum, 0),
+            Cond::Vs | Cond::Vc | Cond::Al | Cond::Nv => {
+                let (one, other) = (self.fb.ins().bxor(a, sum), self.fb.ins().bxor(b, sum));
+                self.overflow(cond, one, other)
+            }
+            Cond::Hi | Cond::Ls => {
+                let carry = self.fb.ins().icmp(IntCC::UnsignedLessThan, sum, a);
+                let nonzero = self.fb.ins().icmp_imm_s(IntCC::NotEqual, sum, 0);
+                let higher = self.fb.ins().band(carry, nonzero);
+                if cond == Cond::Hi { higher } else { self.not(higher) }
+            }
+            Cond::Ge | Cond::Lt | Cond::Gt | Cond::Le => {
+                let (one, other) = (self.fb.ins().bxor(a, sum), self.fb.ins().bxor(b, sum));
+                let overflow = self.fb.ins().band(one, other);
+                // N != V is the sign of the exact sum.
+                let exact_sign = self.fb.ins().bxor(overflow, sum);
+                let less = self.fb.ins().icmp_imm_s(IntCC::SignedLessThan, exact_sign, 0);
+                match cond {
+                    Cond::Lt => less,
+                    Cond::Ge => self.not(less),
+                    _ => {
+                        let zero = self.fb.ins().icmp_imm_s(IntCC::Equal, sum, 0);
+                        let less_or_equal = self.fb.ins().bor(less, zero);
+                        if cond == Cond::Le { less_or_equal } else { self.not(less_or_equal) }
+                    }
+                }
+            }
+        }
+    }
+
+    fn logic_condition(&mut self, cond: Cond, width: Width, result: Value) -> Value {
+        let result = self.narrowed(width, result);
+        let cc = match cond {
+            Cond::Eq => IntCC::Equal,
+            Cond::Ne => IntCC::NotEqual,
+            Cond::Mi | Cond::Lt => IntCC::SignedLessThan,
+            Cond::Pl | Cond::Ge => IntCC::SignedGreaterThanOrEqual,
+            Cond::Gt => IntCC::SignedGreaterThan,
+            Cond::Le => IntCC::SignedLessThanOrEqual,
+            Cond::Cs | Cond::Vs | Cond::Hi => return self.bool_const(false),
+            Cond::Cc | Cond::Vc | Cond::Ls | Cond::Al | Cond::Nv => return self.bool_const(true),
+        };
+        self.fb.ins().icmp_imm_s(cc, result, 0)
+    }
+
+    fn packed_condition(&mut self, cond: Cond, packed: Value) -> Value {
+        let n = |b: &mut Self, bit: i64| {
+            let masked = b.fb.ins().band_imm_s(packed, 1 << bit);
+            b.fb.ins().icmp_imm_s(IntCC::NotEqual, masked, 0)
+        };
+        let value = match cond {
+            Cond::Eq | Cond::Ne => n(self, 30),
+            Cond::Cs | Cond::Cc => n(self, 29),
+            Cond::Mi | Cond::Pl => n(self, 31),
+            Cond::Vs | Cond::Vc => n(self, 28),
+            Cond::Hi | Cond::Ls => {
+                let masked = self.fb.ins().band_imm_s(packed, 3 << 29);
+                self.fb.ins().icmp_imm_s(IntCC::Equal, masked, 1 << 29)
+            }
+            Cond::Ge | Cond::Lt | Cond::Gt | Cond::Le | Cond::Al | Cond::Nv => {
+                let (negative, overflow) = (n(self, 31), n(self, 28));
+                let same = self.fb.ins().icmp(IntCC::Equal, negative, overflow);
+                if matches!(cond, Cond::Ge | Cond::Lt) {
+                    same
+                } else {
+                    let zero = n(self, 30);
+                    let nonzero = self.not(zero);
+                    self.fb.ins().band(same, nonzero)
+                }
+            }
+        };
+        let inverted = matches!(cond, Cond::Ne | Cond::Cc | Cond::Pl | Cond::Vc | Cond::Ls | Cond::Lt | Cond::Le);
+        if inverted { self.not(value) } else { value }
+    }
+}

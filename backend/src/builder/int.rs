@@ -1,0 +1,198 @@
+//! Integer operations in CLIF. Values are I64; operations of width W work on I32 and extend, which the host does for
+//! nothing.
+
+use super::Builder;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I8, I16, I32, I64};
+use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use ir::{Compare, Extend, Int1, Int2, Width};
+
+pub(super) fn int_type(width: Width) -> Type {
+    match width {
+        Width::W => I32,
+        Width::X => I64,
+    }
+}
+
+impl Builder<'_, '_> {
+    /// The low bits as the width's type.
+    pub(super) fn narrow(&mut self, width: Width, value: Value) -> Value {
+        match width {
+            Width::W => self.fb.ins().ireduce(I32, value),
+            Width::X => value,
+        }
+    }
+
+    /// Zero-extended to 64 bits.
+    pub(super) fn widen(&mut self, value: Value) -> Value {
+        if self.fb.func.dfg.value_type(value) == I64 { value } else { self.fb.ins().uextend(I64, value) }
+    }
+
+    pub(super) fn build_int1(&mut self, op: Int1, width: Width, a: Value) -> Value {
+        let a = self.narrow(width, a);
+        let ins = self.fb.ins();
+        let result = match op {
+            Int1::Not => ins.bnot(a),
+            Int1::Neg => ins.ineg(a),
+            Int1::Clz => ins.clz(a),
+            Int1::Cls => ins.cls(a),
+            Int1::Rbit => ins.bitrev(a),
+            Int1::Rev => ins.bswap(a),
+            Int1::Rev16 => {
+                const MASK: i64 = 0x00ff_00ff_00ff_00ff;
+                let mask = ins.iconst(int_type(width), if width == Width::W { MASK & 0xffff_ffff } else { MASK });
+                let low = self.fb.ins().band(a, mask);
+                let low = self.fb.ins().ishl_imm_s(low, 8);
+                let high = self.fb.ins().ushr_imm_s(a, 8);
+                let high = self.fb.ins().band(high, mask);
+                self.fb.ins().bor(low, high)
+            }
+            Int1::Rev32 => {
+                let swapped = ins.bswap(a);
+                match width {
+                    Width::W => swapped,
+                    Width::X => self.fb.ins().rotl_imm_s(swapped, 32),
+                }
+            }
+        };
+        self.widen(result)
+    }
+
+    pub(super) fn build_int2(&mut self, op: Int2, width: Width, a: Value, b: Value) -> Value {
+        let (a, b) = (self.narrow(width, a), self.narrow(width, b));
+        let ins = self.fb.ins();
+        let result = match op {
+            Int2::Add => ins.iadd(a, b),
+            Int2::Sub => ins.isub(a, b),
+            Int2::And => ins.band(a, b),
+            Int2::Orr => ins.bor(a, b),
+            Int2::Eor => ins.bxor(a, b),
+            Int2::Bic => ins.band_not(a, b),
+            Int2::Orn => ins.bor_not(a, b),
+            Int2::Eon => ins.bxor_not(a, b),
+            Int2::Lsl => ins.ishl(a, b),
+            Int2::Lsr => ins.ushr(a, b),
+            Int2::Asr => ins.sshr(a, b),
+            Int2::Ror => ins.rotr(a, b),
+            Int2::Mul => ins.imul(a, b),
+            Int2::Smulh => ins.smulhi(a, b),
+            Int2::Umulh => ins.umulhi(a, b),
+            Int2::Udiv => self.divide(width, a, b, false),
+            Int2::Sdiv => self.divide(width, a, b, true),
+        };
+        self.widen(result)
+    }
+
+    /// Arm's division: no traps. The host's traps are kept away by dividing by one instead.
+    fn divide(&mut self, width: Width, a: Value, b: Value, signed: bool) -> Value {
+        let ty = int_type(width);
+        let zero = self.fb.ins().iconst(ty, 0);
+        let one = self.fb.ins().iconst(ty, 1);
+        let by_zero = self.fb.ins().icmp_imm_s(IntCC::Equal, b, 0);
+        if !signed {
+            let safe = self.fb.ins().select(by_zero, one, b);
+            let quotient = self.fb.ins().udiv(a, safe);
+            return self.fb.ins().select(by_zero, zero, quotient);
+        }
+        // b is 0 or -1: then the quotient is 0 or -a, which wraps as Arm says.
+        let next = self.fb.ins().iadd_imm_s(b, 1);
+        let special = self.fb.ins().icmp_imm_s(IntCC::UnsignedLessThanOrEqual, next, 1);
+        let safe = self.fb.ins().select(special, one, b);
+        let quotient = self.fb.ins().sdiv(a, safe);
+        let negated = self.fb.ins().ineg(a);
+        let special_quotient = self.fb.ins().select(by_zero, zero, negated);
+        self.fb.ins().select(special, special_quotient, quotient)
+    }
+
+    pub(super) fn build_extend(&mut self, op: Extend, a: Value) -> Value {
+        let ty = match op {
+            Extend::Uxtx | Extend::Sxtx => return a,
+            Extend::Uxtb | Extend::Sxtb => I8,
+            Extend::Uxth | Extend::Sxth => I16,
+            Extend::Uxtw | Extend::Sxtw => I32,
+        };
+        let low = self.fb.ins().ireduce(ty, a);
+        if matches!(op, Extend::Sxtb | Extend::Sxth | Extend::Sxtw) {
+            self.fb.ins().sextend(I64, low)
+        } else {
+            self.fb.ins().uextend(I64, low)
+        }
+    }
+
+    pub(super) fn build_extract_pair(&mut self, width: Width, high: Value, low: Value, lsb: u8) -> Value {
+        if lsb == 0 {
+            let low = self.narrow(width, low);
+            return self.widen(low);
+        }
+        let (high, low) = (self.narrow(width, high), self.narrow(width, low));
+        let result = if high == low {
+            self.fb.ins().rotr_imm_s(low, i64::from(lsb))
+        } else {
+            let low = self.fb.ins().ushr_imm_s(low, i64::from(lsb));
+            let high = self.fb.ins().ishl_imm_s(high, i64::from(width.bits()) - i64::from(lsb));
+            self.fb.ins().bor(high, low)
+        };
+        self.widen(result)
+    }
+
+    pub(super) fn build_compare(&mut self, op: Compare, width: Width, a: Value, b: Value) -> Value {
+        let (a, b) = (self.narrow(width, a), self.narrow(width, b));
+        let cc = match op {
+            Compare::Eq => IntCC::Equal,
+            Compare::Ne => IntCC::NotEqual,
+            Compare::Ult => IntCC::UnsignedLessThan,
+            Compare::Ule => IntCC::UnsignedLessThanOrEqual,
+            Compare::Slt => IntCC::SignedLessThan,
+            Compare::Sle => IntCC::SignedLessThanOrEqual,
+        };
+        self.fb.ins().icmp(cc, a, b)
+    }
+
+    /// The carry flag as 0 or 1 in an I64.
+    fn carry(&mut self) -> Value {
+        let carry = self.condition(ir::Cond::Cs);
+        self.fb.ins().uextend(I64, carry)
+    }
+
+    /// a + b + C, or a + !b + C; and the flags it sets, packed, if wanted.
+    pub(super) fn build_adc(
+        &mut self,
+        width: Width,
+        a: Value,
+        b: Value,
+        subtract: bool,
+        want_flags: bool,
+    ) -> (Value, Option<Value>) {
+        let carry = self.carry();
+        let b = if subtract { self.fb.ins().bnot(b) } else { b };
+        let (a, b) = (self.narrow(width, a), self.narrow(width, b));
+        let carry_in = self.narrow(width, carry);
+        let partial = self.fb.ins().iadd(a, b);
+        let sum = self.fb.ins().iadd(partial, carry_in);
+        let result = self.widen(sum);
+        if !want_flags {
+            return (result, None);
+        }
+        let first = self.fb.ins().icmp(IntCC::UnsignedLessThan, partial, a);
+        let second = self.fb.ins().icmp(IntCC::UnsignedLessThan, sum, partial);
+        let c = self.fb.ins().bor(first, second);
+        let n = self.fb.ins().icmp_imm_s(IntCC::SignedLessThan, sum, 0);
+        let z = self.fb.ins().icmp_imm_s(IntCC::Equal, sum, 0);
+        let (one, other) = (self.fb.ins().bxor(a, sum), self.fb.ins().bxor(b, sum));
+        let both = self.fb.ins().band(one, other);
+        let v = self.fb.ins().icmp_imm_s(IntCC::SignedLessThan, both, 0);
+        let packed = self.pack([n, z, c, v]);
+        (result, Some(packed))
+    }
+
+    /// Four I8 truth values as a packed NZCV.
+    pub(super) fn pack(&mut self, nzcv: [Value; 4]) -> Value {
+        let mut packed = self.iconst(0);
+        for (flag, bit) in nzcv.into_iter().zip([31, 30, 29, 28]) {
+            let wide = self.fb.ins().uextend(I64, flag);
+            let placed = self.fb.ins().ishl_imm_s(wide, bit);
+            packed = self.fb.ins().bor(packed, placed);
+        }
+        packed
+    }
+}

@@ -1,0 +1,253 @@
+//! Guest memory in CLIF. Before every access memory holds exact state, and after every load stands a sequence point:
+//! it keeps Cranelift from folding the load into a later instruction, whose source location would name the wrong
+//! guest PC in a fault. Alias analysis is off for the whole function, so accesses are not merged, removed or moved.
+
+use super::Builder;
+use crate::helpers::{AtomicOp, Helper};
+use crate::layout;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{F32, F64, I8, I8X16, I16, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Type, Value};
+use ir::{Access, CpuState, Loaded, Order, Rmw, Stop};
+use std::mem::offset_of;
+
+/// Flags of guest accesses: may fault, any alignment.
+fn guest() -> MemFlagsData {
+    MemFlagsData::new()
+}
+
+fn type_of_bytes(bytes: u8) -> Type {
+    match bytes {
+        1 => I8,
+        2 => I16,
+        4 => I32,
+        _ => I64,
+    }
+}
+
+impl Builder<'_, '_> {
+    /// Stops with `Misaligned` unless `addr` is a multiple of `bytes`.
+    pub(super) fn check_aligned(&mut self, addr: Value, bytes: u8) {
+        if bytes <= 1 {
+            return;
+        }
+        let low = self.fb.ins().band_imm_s(addr, i64::from(bytes) - 1);
+        self.side_exit(low, |b| {
+            b.store_state(addr, (offset_of!(CpuState, stop) + offset_of!(ir::StopDetail, addr)) as i32);
+            b.exit_stop(Stop::Misaligned);
+        });
+    }
+
+    pub(super) fn build_load(&mut self, access: Access, addr: Value) -> Value {
+        self.write_back();
+        if access.aligned {
+            self.check_aligned(addr, access.bytes);
+        }
+        let ins = self.fb.ins();
+        let value = match (access.bytes, access.extend) {
+            (1, Loaded::Zero) => ins.uload8(I64, guest(), addr, 0),
+            (1, Loaded::SignX) => ins.sload8(I64, guest(), addr, 0),
+            (1, Loaded::SignW) => ins.sload8(I32, guest(), addr, 0),
+            (2, Loaded::Zero) => ins.uload16(I64, guest(), addr, 0),
+            (2, Loaded::SignX) => ins.sload16(I64, guest(), addr, 0),
+            (2, Loaded::SignW) => ins.sload16(I32, guest(), addr, 0),
+            (4, Loaded::SignX) => ins.sload32(guest(), addr, 0),
+            (4, _) => ins.uload32(guest(), addr, 0),
+            _ => ins.load(I64, guest(), addr, 0),
+        };
+        self.fb.ins().sequence_point();
+        self.widen(value)
+    }
+
+    pub(super) fn build_store(&mut self, access: Access, addr: Value, value: Value) {
+        self.write_back();
+        if access.aligned {
+            self.check_aligned(addr, access.bytes);
+        }
+        match access.order {
+            Order::Plain => {
+                let ins = self.fb.ins();
+                match access.bytes {
+                    1 => ins.istore8(guest(), value, addr, 0),
+                    2 => ins.istore16(guest(), value, addr, 0),
+                    4 => ins.istore32(guest(), value, addr, 0),
+                    _ => ins.store(guest(), value, addr, 0),
+                };
+            }
+            // An exchange is store and full fence in one: a later LDAR may not pass the store.
+            Order::AcquireRelease => {
+                let ty = type_of_bytes(access.bytes);
+                let low = self.reduced(ty, value);
+                self.fb.ins().atomic_rmw(ty, guest(), AtomicRmwOp::Xchg, addr, low);
+            }
+        }
+    }
+
+    pub(super) fn reduced(&mut self, ty: Type, value: Value) -> Value {
+        if ty == I64 { value } else { self.fb.ins().ireduce(ty, value) }
+    }
+
+    pub(super) fn build_load_vec(&mut self, bytes: u8, addr: Value) -> Value {
+        self.write_back();
+        let value = match bytes {
+            16 => self.fb.ins().load(I8X16, guest(), addr, 0),
+            8 => {
+                let scalar = self.fb.ins().load(F64, guest(), addr, 0);
+                self.fb.ins().sequence_point();
+                self.f64_to_vec(scalar)
+            }
+            4 => {
+                let scalar = self.fb.ins().load(F32, guest(), addr, 0);
+                self.fb.ins().sequence_point();
+                self.f32_to_vec(scalar)
+            }
+            _ => {
+                let scalar = match bytes {
+                    2 => self.fb.ins().uload16(I32, guest(), addr, 0),
+                    _ => self.fb.ins().uload8(I32, guest(), addr, 0),
+                };
+                self.fb.ins().sequence_point();
+                let vector = self.fb.ins().scalar_to_vector(I32X4, scalar);
+                self.cast(I8X16, vector)
+            }
+        };
+        self.fb.ins().sequence_point();
+        value
+    }
+
+    pub(super) fn build_store_vec(&mut self, bytes: u8, addr: Value, value: Value) {
+        self.write_back();
+        match bytes {
+            16 => {
+                self.fb.ins().store(guest(), value, addr, 0);
+            }
+            8 => {
+                let scalar = self.vec_to_f64(value);
+                self.fb.ins().store(guest(), scalar, addr, 0);
+            }
+            4 => {
+                let scalar = self.vec_to_f32(value);
+                self.fb.ins().store(guest(), scalar, addr, 0);
+            }
+            _ => {
+                let lanes = self.cast(I64X2, value);
+                let low = self.fb.ins().extractlane(lanes, 0);
+                match bytes {
+                    2 => self.fb.ins().istore16(guest(), low, addr, 0),
+                    _ => self.fb.ins().istore8(guest(), low, addr, 0),
+                };
+            }
+        }
+    }
+
+    /// Stops with the status of a helper unless it is 0.
+    fn check_status(&mut self, status: Value) {
+        self.side_exit(status, |b| {
+            let pc = b.pc_value(b.pc);
+            b.store_state(pc, offset_of!(CpuState, pc) as i32);
+            let code = b.fb.ins().bor_imm_s(status, layout::EXIT_STOP as i64);
+            b.fb.ins().return_(&[code]);
+        });
+    }
+
+    pub(super) fn build_zero_block(&mut self, addr: Value) {
+        self.write_back();
+        let status = self.call_helper(Helper::ZeroBlock, &[addr]);
+        self.check_status(status);
+    }
+
+    /// An atomic operation by helper; gives its two results.
+    pub(super) fn build_atomic(
+        &mut self,
+        op: AtomicOp,
+        rmw: Rmw,
+        bytes: u8,
+        addr: Value,
+        operands: &[Value],
+    ) -> [Value; 2] {
+        self.write_back();
+        let code = self.iconst(op as u64 | u64::from(bytes) << 8 | (rmw as u64) << 16);
+        let zero = self.iconst(0);
+        let mut args = vec![code, addr];
+        args.extend_from_slice(operands);
+        args.resize(7, zero);
+        let status = self.call_helper(Helper::Atomic, &args);
+        self.check_status(status);
+        let first = self.load_state(I64, layout::backend_word(layout::RESULT));
+        let second = self.load_state(I64, layout::backend_word(layout::RESULT + 1));
+        [first, second]
+    }
+
+    /// LSE: the host has a locked instruction or a compare-and-swap loop for each.
+    pub(super) fn build_rmw(&mut self, op: Rmw, bytes: u8, addr: Value, value: Value) -> Value {
+        self.write_back();
+        self.check_aligned(addr, bytes);
+        let ty = type_of_bytes(bytes);
+        let operand = if op == Rmw::Clr { self.fb.ins().bnot(value) } else { value };
+        let operand = self.reduced(ty, operand);
+        let op = match op {
+            Rmw::Add => AtomicRmwOp::Add,
+            Rmw::Clr => AtomicRmwOp::And,
+            Rmw::Eor => AtomicRmwOp::Xor,
+            Rmw::Set => AtomicRmwOp::Or,
+            Rmw::Smax => AtomicRmwOp::Smax,
+            Rmw::Smin => AtomicRmwOp::Smin,
+            Rmw::Umax => AtomicRmwOp::Umax,
+            Rmw::Umin => AtomicRmwOp::Umin,
+            Rmw::Swp => AtomicRmwOp::Xchg,
+        };
+        let old = self.fb.ins().atomic_rmw(ty, guest(), op, addr, operand);
+        self.widen(old)
+    }
+
+    pub(super) fn build_cas(&mut self, bytes: u8, addr: Value, expected: Value, new: Value) -> Value {
+        self.write_back();
+        self.check_aligned(addr, bytes);
+        let ty = type_of_bytes(bytes);
+        let (expected, new) = (self.reduced(ty, expected), self.reduced(ty, new));
+        let old = self.fb.ins().atomic_cas(guest(), addr, expected, new);
+        self.widen(old)
+    }
+
+    pub(super) fn build_load_exclusive(&mut self, bytes: u8, addr: Value) -> Value {
+        let access = Access { aligned: true, ..Access::plain(bytes) };
+        let value = self.build_load(access, addr);
+        self.store_state(addr, offset_of!(CpuState, exclusive_addr) as i32);
+        self.store_state(value, offset_of!(CpuState, exclusive_value) as i32);
+        let size = self.iconst(u64::from(bytes));
+        self.store_state(size, offset_of!(CpuState, exclusive_bytes) as i32);
+        value
+    }
+
+    /// A compare-and-swap against what the exclusive load saw, if the monitor still holds.
+    pub(super) fn build_store_exclusive(&mut self, bytes: u8, addr: Value, value: Value) -> Value {
+        self.write_back();
+        self.check_aligned(addr, bytes);
+        let held = self.load_state(I64, offset_of!(CpuState, exclusive_addr) as i32);
+        let size = self.load_state(I64, offset_of!(CpuState, exclusive_bytes) as i32);
+        let seen = self.load_state(I64, offset_of!(CpuState, exclusive_value) as i32);
+        let open = self.iconst(CpuState::NO_EXCLUSIVE);
+        self.store_state(open, offset_of!(CpuState, exclusive_addr) as i32);
+        let same_addr = self.fb.ins().icmp(IntCC::Equal, held, addr);
+        let same_size = self.fb.ins().icmp_imm_s(IntCC::Equal, size, i64::from(bytes));
+        let armed = self.fb.ins().band(same_addr, same_size);
+        let (swap, lost, done) = (self.fb.create_block(), self.cold_block(), self.fb.create_block());
+        let status = self.fb.append_block_param(done, I64);
+        self.fb.ins().brif(armed, swap, &[], lost, &[]);
+        self.fb.seal_block(swap);
+        self.fb.seal_block(lost);
+        self.switch_to(lost);
+        let one = self.iconst(1);
+        self.fb.ins().jump(done, &[one.into()]);
+        self.switch_to(swap);
+        let ty = type_of_bytes(bytes);
+        let (expected, new) = (self.reduced(ty, seen), self.reduced(ty, value));
+        let old = self.fb.ins().atomic_cas(guest(), addr, expected, new);
+        let failed = self.fb.ins().icmp(IntCC::NotEqual, old, expected);
+        let failed = self.fb.ins().uextend(I64, failed);
+        self.fb.ins().jump(done, &[failed.into()]);
+        self.fb.seal_block(done);
+        self.switch_to(done);
+        status
+    }
+}

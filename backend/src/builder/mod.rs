@@ -1,0 +1,384 @@
+//! The second implementation of `Ops`: builds CLIF. This file owns the state of a region under construction: guest
+//! registers as SSA variables, which of them are newer than memory, what is known of the flags, and how control
+//! leaves. Its children say how each operation is compiled.
+//!
+//! Invariants: at every instruction that can stop or fault, `write_back` has stored what is dirty before; a dirty
+//! register at a block's start is in the plan's `dirty_in` of that block.
+
+mod flags;
+mod fp;
+mod int;
+mod memory;
+mod ops;
+mod vector;
+
+use crate::cache::{CodeMemory, Slot};
+use crate::helpers::{Helper, SIGNATURES};
+use crate::layout;
+use crate::region::{Plan, Region};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::immediates::V128Imm;
+use cranelift_codegen::ir::types::{I8X16, I32, I64};
+use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, MemFlagsData, SigRef, Signature, SourceLoc, Type, Value};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, Variable};
+use flags::Flags;
+use ir::{CpuState, FpSize, Frontend, GuestAddr, RegSet, Stop};
+use std::collections::HashMap;
+use std::mem::offset_of;
+
+/// A region under construction.
+pub(crate) struct Builder<'f, 'r> {
+    fb: FunctionBuilder<'f>,
+    plan: &'r Plan,
+    blocks: Vec<Block>,
+    unsealed: Vec<usize>,
+    entry: GuestAddr,
+    entry_pc: Value,
+    exit_sig: SigRef,
+    helper_sigs: HashMap<Helper, SigRef>,
+    first_slot: Slot,
+    exits: Vec<GuestAddr>,
+    has_fma: bool,
+    x: [Variable; 32],
+    v: [Variable; 32],
+    // Per CLIF block.
+    cpu: Option<Value>,
+    // Per guest block.
+    current: usize,
+    dirty: RegSet,
+    flags: Flags,
+    fp_cache: [Option<(FpSize, Value)>; 32],
+    // Per instruction.
+    pc: GuestAddr,
+    ended: bool,
+}
+
+/// What building gives beside the CLIF.
+pub(crate) struct Built {
+    /// Targets of the link slots, from the first slot on.
+    pub exits: Vec<GuestAddr>,
+    /// Guest address by source location number.
+    pub pcs: Vec<GuestAddr>,
+}
+
+/// Signature of regions: guest PC in, exit code out.
+pub(crate) fn region_signature() -> Signature {
+    let mut sig = Signature::new(CallConv::Tail);
+    sig.params = vec![AbiParam::new(I64)];
+    sig.returns = vec![AbiParam::new(I64)];
+    sig
+}
+
+/// Flags of accesses to emu's own structures: aligned, mapped.
+fn trusted() -> MemFlagsData {
+    MemFlagsData::trusted()
+}
+
+impl<'f, 'r> Builder<'f, 'r> {
+    /// Builds the CLIF of `region` into `fb`'s function. The compiler's lock is held: the slots used are those from
+    /// `memory.next_slot()`, to be taken afterwards.
+    pub fn build<F: Frontend>(
+        mut fb: FunctionBuilder<'f>,
+        region: &Region<F::Insn>,
+        plan: &'r Plan,
+        memory: &CodeMemory,
+        target: TargetFrontendConfig,
+    ) -> Built {
+        let prologue = fb.create_block();
+        fb.append_block_params_for_function_params(prologue);
+        fb.switch_to_block(prologue);
+        fb.seal_block(prologue);
+        let entry_pc = fb.block_params(prologue)[0];
+        let exit_sig = fb.import_signature(region_signature());
+        let x = std::array::from_fn(|_| fb.declare_var(I64));
+        let v = std::array::from_fn(|_| fb.declare_var(I8X16));
+        let blocks: Vec<Block> = region.blocks.iter().map(|_| fb.create_block()).collect();
+        let mut unsealed = plan.predecessors.clone();
+        unsealed[0] += 1;
+        let mut builder = Builder {
+            fb,
+            plan,
+            blocks,
+            unsealed,
+            entry: region.entry(),
+            entry_pc,
+            exit_sig,
+            helper_sigs: HashMap::new(),
+            first_slot: memory.next_slot(),
+            exits: Vec::new(),
+            has_fma: std::arch::is_x86_feature_detected!("fma"),
+            x,
+            v,
+            cpu: None,
+            current: 0,
+            dirty: RegSet::default(),
+            flags: Flags::InMemory,
+            fp_cache: [None; 32],
+            pc: region.entry(),
+            ended: false,
+        };
+        builder.prologue();
+        let mut pcs = Vec::with_capacity(region.insn_count());
+        for (index, block) in region.blocks.iter().enumerate() {
+            builder.begin_block(index);
+            for (i, insn) in block.insns.iter().enumerate() {
+                builder.pc = block.start.offset(4 * i as i64);
+                builder.fb.set_srcloc(SourceLoc::new(pcs.len() as u32));
+                pcs.push(builder.pc);
+                let Ok(()) = F::lift(insn, &mut builder);
+            }
+            if !builder.ended {
+                builder.leave_to(block.next());
+            }
+        }
+        debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
+        builder.fb.seal_all_blocks();
+        builder.fb.finalize(target);
+        Built { exits: builder.exits, pcs }
+    }
+
+    /// Loads what the region uses, and looks at the safepoint word.
+    fn prologue(&mut self) {
+        for n in 0..32 {
+            if self.plan.used.x >> n & 1 != 0 {
+                let value = self.load_state(I64, layout::x(n));
+                self.fb.def_var(self.x[n], value);
+            }
+            if self.plan.used.v >> n & 1 != 0 {
+                let value = self.load_state(I8X16, layout::v(n));
+                self.fb.def_var(self.v[n], value);
+            }
+        }
+        self.safepoint(self.entry);
+        let first = self.blocks[0];
+        self.fb.ins().jump(first, &[]);
+        self.seal_one(0);
+    }
+
+    fn begin_block(&mut self, index: usize) {
+        self.current = index;
+        self.switch_to(self.blocks[index]);
+        self.dirty = self.plan.dirty_in[index];
+        self.flags = Flags::InMemory;
+        self.fp_cache = [None; 32];
+        self.ended = false;
+    }
+
+    /// Makes `block` current.
+    fn switch_to(&mut self, block: Block) {
+        self.fb.switch_to_block(block);
+        self.cpu = None;
+    }
+
+    /// One more edge to a guest block has been built.
+    fn seal_one(&mut self, index: usize) {
+        self.unsealed[index] -= 1;
+        if self.unsealed[index] == 0 {
+            self.fb.seal_block(self.blocks[index]);
+        }
+    }
+
+    /// A new block for the unlikely way.
+    fn cold_block(&mut self) -> Block {
+        let block = self.fb.create_block();
+        self.fb.set_cold_block(block);
+        block
+    }
+
+    /// Runs `body` in a cold block taken if `condition`; `body` must end it. State known here is as before.
+    fn side_exit(&mut self, condition: Value, body: impl FnOnce(&mut Self)) {
+        let (cold, next) = (self.cold_block(), self.fb.create_block());
+        self.fb.ins().brif(condition, cold, &[], next, &[]);
+        self.fb.seal_block(cold);
+        self.fb.seal_block(next);
+        self.switch_to(cold);
+        body(self);
+        self.switch_to(next);
+    }
+
+    // --- state ----------------------------------------------------------------------------------------------
+
+    /// The pinned register: address of `CpuState`.
+    fn cpu(&mut self) -> Value {
+        if let Some(cpu) = self.cpu {
+            return cpu;
+        }
+        let cpu = self.fb.ins().get_pinned_reg(I64);
+        self.cpu = Some(cpu);
+        cpu
+    }
+
+    fn load_state(&mut self, ty: Type, offset: i32) -> Value {
+        let cpu = self.cpu();
+        self.fb.ins().load(ty, trusted(), cpu, offset)
+    }
+
+    fn store_state(&mut self, value: Value, offset: i32) {
+        let cpu = self.cpu();
+        self.fb.ins().store(trusted(), value, cpu, offset);
+    }
+
+    /// Stores everything that is newer than memory; what is known stays as it is.
+    fn store_dirty(&mut self) {
+        let dirty = self.dirty;
+        for n in 0..32 {
+            if dirty.x >> n & 1 != 0 {
+                let value = self.fb.use_var(self.x[n]);
+                self.store_state(value, layout::x(n));
+            }
+            if dirty.v >> n & 1 != 0 {
+                let value = self.fb.use_var(self.v[n]);
+                self.store_state(value, layout::v(n));
+            }
+        }
+        self.store_flags();
+    }
+
+    /// Makes memory exact: what follows may fault or look at it.
+    fn write_back(&mut self) {
+        self.store_dirty();
+        self.dirty = RegSet::default();
+        self.flags.set_clean();
+    }
+
+    /// A guest address, computed from the entry's.
+    fn pc_value(&mut self, addr: GuestAddr) -> Value {
+        let delta = addr.0.wrapping_sub(self.entry.0) as i64;
+        if delta == 0 { self.entry_pc } else { self.fb.ins().iadd_imm_s(self.entry_pc, delta) }
+    }
+
+    fn iconst(&mut self, value: u64) -> Value {
+        self.fb.ins().iconst(I64, value as i64)
+    }
+
+    fn vconst(&mut self, value: u128) -> Value {
+        let constant = V128Imm(value.to_le_bytes());
+        let handle = self.fb.func.dfg.constants.insert(constant.into());
+        self.fb.ins().vconst(I8X16, handle)
+    }
+
+    /// The same bits as another vector type.
+    fn cast(&mut self, ty: Type, value: Value) -> Value {
+        if self.fb.func.dfg.value_type(value) == ty {
+            return value;
+        }
+        let flags = MemFlagsData::new().with_endianness(cranelift_codegen::ir::Endianness::Little);
+        self.fb.ins().bitcast(ty, flags, value)
+    }
+
+    // --- helpers ----------------------------------------------------------------------------------------------
+
+    /// Calls a helper; parameters after the `CpuState` as its signature says.
+    fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
+        let signature = &SIGNATURES[helper as usize];
+        let sig = match self.helper_sigs.get(&helper) {
+            Some(&sig) => sig,
+            None => {
+                let ty = |kind| AbiParam::new(if kind == 'V' { I8X16 } else { I64 });
+                let mut sig = Signature::new(CallConv::SystemV);
+                sig.params.push(AbiParam::new(I64));
+                sig.params.extend(signature.params.chars().map(ty));
+                sig.returns.push(ty(signature.result));
+                let sig = self.fb.import_signature(sig);
+                self.helper_sigs.insert(helper, sig);
+                sig
+            }
+        };
+        debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
+        let cpu = self.cpu();
+        let table = self.load_state(I64, layout::backend_word(layout::HELPERS));
+        let callee = self.fb.ins().load(I64, trusted(), table, 8 * helper as i32);
+        let mut all = vec![cpu];
+        all.extend_from_slice(args);
+        let call = self.fb.ins().call_indirect(sig, callee, &all);
+        self.fb.inst_results(call)[0]
+    }
+
+    // --- exits ------------------------------------------------------------------------------------------------
+
+    /// Goes to a guest address, inside the region or out of it. Ends the block.
+    fn leave_to(&mut self, target: GuestAddr) {
+        self.ended = true;
+        let Some(&index) = self.plan.index.get(&target) else { return self.exit_to(target) };
+        if self.plan.flags_in[index] {
+            self.store_flags();
+        }
+        if index <= self.current {
+            self.safepoint(target);
+        }
+        let block = self.blocks[index];
+        self.fb.ins().jump(block, &[]);
+        self.seal_one(index);
+    }
+
+    /// Leaves the region for a known address, through a link slot. Ends the block.
+    fn exit_to(&mut self, target: GuestAddr) {
+        self.store_dirty();
+        let slot_offset = 8 * (self.first_slot.0 as i32 + self.exits.len() as i32);
+        self.exits.push(target);
+        let pc = self.pc_value(target);
+        let base = self.load_state(I64, layout::backend_word(layout::SLOTS));
+        let code = self.fb.ins().load(I64, trusted(), base, slot_offset);
+        self.fb.ins().return_call_indirect(self.exit_sig, code, &[pc]);
+    }
+
+    /// Leaves the region for a computed address, through the lookup table. Ends the block.
+    fn exit_indirect(&mut self, target: Value) {
+        self.ended = true;
+        self.store_dirty();
+        let table = self.load_state(I64, layout::backend_word(layout::LOOKUP));
+        // Entries are 16 bytes and instructions 4: bits 2 and up of the address select the entry.
+        let scaled = self.fb.ins().ishl_imm_s(target, 2);
+        let offset = self.fb.ins().band_imm_s(scaled, (layout::LOOKUP_ENTRIES as i64 - 1) << 4);
+        let entry = self.fb.ins().iadd(table, offset);
+        let tag = self.fb.ins().load(I64, trusted(), entry, 0);
+        let hit = self.fb.ins().icmp(IntCC::Equal, tag, target);
+        let (hit_block, miss_block) = (self.fb.create_block(), self.cold_block());
+        self.fb.ins().brif(hit, hit_block, &[], miss_block, &[]);
+        self.fb.seal_block(hit_block);
+        self.fb.seal_block(miss_block);
+        self.switch_to(miss_block);
+        self.store_state(target, offset_of!(CpuState, pc) as i32);
+        self.return_code(layout::EXIT_LOOKUP);
+        self.switch_to(hit_block);
+        let code = self.fb.ins().load(I64, trusted(), entry, 8);
+        self.fb.ins().return_call_indirect(self.exit_sig, code, &[target]);
+    }
+
+    /// Stops at the current instruction. Ends the block; state must have been written back or is stored here.
+    fn exit_stop(&mut self, stop: Stop) {
+        self.store_dirty();
+        let pc = self.pc_value(self.pc);
+        self.store_state(pc, offset_of!(CpuState, pc) as i32);
+        self.return_code(layout::EXIT_STOP | stop as u64);
+    }
+
+    fn return_code(&mut self, code: u64) {
+        let code = self.iconst(code);
+        self.fb.ins().return_(&[code]);
+    }
+
+    /// Leaves if the safepoint word is set; the guest goes on at `target`.
+    fn safepoint(&mut self, target: GuestAddr) {
+        let word = self.load_state(I32, offset_of!(CpuState, safepoint) as i32);
+        self.side_exit(word, |b| {
+            b.store_dirty();
+            let pc = b.pc_value(target);
+            b.store_state(pc, offset_of!(CpuState, pc) as i32);
+            b.return_code(layout::EXIT_SAFEPOINT);
+        });
+    }
+
+    /// After a write of FPCR: generated code does not know flush-to-zero; the dispatcher knows who does.
+    fn leave_if_flushing(&mut self) {
+        let fpcr = self.load_state(I32, offset_of!(CpuState, fpcr) as i32);
+        let flushing = self.fb.ins().band_imm_s(fpcr, i64::from(crate::engine::FPCR_FZ));
+        self.side_exit(flushing, |b| {
+            b.store_dirty();
+            let next = b.pc_value(b.pc.offset(4));
+            b.store_state(next, offset_of!(CpuState, pc) as i32);
+            b.return_code(layout::EXIT_LOOKUP);
+        });
+    }
+}

@@ -1,0 +1,255 @@
+//! Vector operations in CLIF, where the host has instructions for them; everything else goes to the helper that
+//! performs what `Eval` does. Vectors are I8X16 between operations.
+
+use super::Builder;
+use crate::helpers::{Helper, encode_arr};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::immediates::V128Imm;
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I16X8, I32X4, I64, I64X2};
+use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use ir::{Arr, Lane, Vec1, Vec2, Vec3, VecShift};
+
+pub(super) fn lanes_type(lane: Lane) -> Type {
+    match lane {
+        Lane::B => I8X16,
+        Lane::H => I16X8,
+        Lane::S => I32X4,
+        Lane::D | Lane::Q => I64X2,
+    }
+}
+
+impl Builder<'_, '_> {
+    /// A double in the low half, zeros above.
+    pub(super) fn f64_to_vec(&mut self, scalar: Value) -> Value {
+        debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F64);
+        let zero = self.vconst(0);
+        let zero = self.cast(F64X2, zero);
+        let vector = self.fb.ins().insertlane(zero, scalar, 0);
+        self.cast(I8X16, vector)
+    }
+
+    /// A single in the low word, zeros above.
+    pub(super) fn f32_to_vec(&mut self, scalar: Value) -> Value {
+        debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F32);
+        let zero = self.vconst(0);
+        let zero = self.cast(F32X4, zero);
+        let vector = self.fb.ins().insertlane(zero, scalar, 0);
+        self.cast(I8X16, vector)
+    }
+
+    pub(super) fn vec_to_f64(&mut self, vector: Value) -> Value {
+        let lanes = self.cast(F64X2, vector);
+        self.fb.ins().extractlane(lanes, 0)
+    }
+
+    pub(super) fn vec_to_f32(&mut self, vector: Value) -> Value {
+        let lanes = self.cast(F32X4, vector);
+        self.fb.ins().extractlane(lanes, 0)
+    }
+
+    /// Clears what `arr` does not cover.
+    pub(super) fn clear_above(&mut self, arr: Arr, value: Value) -> Value {
+        match arr.bits() {
+            128 => value,
+            64 => {
+                let low = self.vec_to_f64(value);
+                self.f64_to_vec(low)
+            }
+            bits => {
+                let mask = self.vconst(u128::MAX >> (128 - bits));
+                self.fb.ins().band(value, mask)
+            }
+        }
+    }
+
+    fn byte_shuffle(&mut self, a: Value, b: Value, bytes: [u8; 16]) -> Value {
+        let mask = self.fb.func.dfg.immediates.push(V128Imm(bytes).0.to_vec().into());
+        self.fb.ins().shuffle(a, b, mask)
+    }
+
+    pub(super) fn build_low_half(&mut self, a: Value) -> Value {
+        self.clear_above(Arr::vector(Lane::B, false), a)
+    }
+
+    pub(super) fn build_high_half(&mut self, a: Value) -> Value {
+        let zero = self.vconst(0);
+        self.byte_shuffle(a, zero, std::array::from_fn(|i| i as u8 + 8))
+    }
+
+    pub(super) fn build_join_halves(&mut self, low: Value, high: Value) -> Value {
+        self.byte_shuffle(low, high, std::array::from_fn(|i| if i < 8 { i as u8 } else { i as u8 + 8 }))
+    }
+
+    pub(super) fn build_lane(&mut self, lane: Lane, index: u8, a: Value) -> Value {
+        let lanes = self.cast(lanes_type(lane), a);
+        let value = self.fb.ins().extractlane(lanes, index);
+        self.widen(value)
+    }
+
+    pub(super) fn build_set_lane(&mut self, lane: Lane, index: u8, a: Value, value: Value) -> Value {
+        let ty = lanes_type(lane);
+        let lanes = self.cast(ty, a);
+        let value = self.reduced(ty.lane_type(), value);
+        let lanes = self.fb.ins().insertlane(lanes, value, index);
+        self.cast(I8X16, lanes)
+    }
+
+    pub(super) fn build_splat(&mut self, arr: Arr, value: Value) -> Value {
+        let ty = lanes_type(arr.lane);
+        let value = self.reduced(ty.lane_type(), value);
+        let lanes = self.fb.ins().splat(ty, value);
+        let vector = self.cast(I8X16, lanes);
+        self.clear_above(arr, vector)
+    }
+
+    pub(super) fn build_ext(&mut self, arr: Arr, index: u8, a: Value, b: Value) -> Value {
+        if !arr.is_full() {
+            let joined = self.build_join_halves(a, b);
+            let zero = self.vconst(0);
+            return self.byte_shuffle(joined, zero, std::array::from_fn(|i| if i < 8 { i as u8 + index } else { 16 }));
+        }
+        self.byte_shuffle(a, b, std::array::from_fn(|i| i as u8 + index))
+    }
+
+    pub(super) fn helper_vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
+        let (op, arr) = (self.iconst(op as u64), self.iconst(encode_arr(arr)));
+        self.call_helper(Helper::Vec1, &[op, arr, a])
+    }
+
+    pub(super) fn helper_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+        let (op, arr) = (self.iconst(op as u64), self.iconst(encode_arr(arr)));
+        self.call_helper(Helper::Vec2, &[op, arr, a, b])
+    }
+
+    pub(super) fn helper_vec3(&mut self, op: Vec3, arr: Arr, a: Value, b: Value, c: Value) -> Value {
+        let (op, arr) = (self.iconst(op as u64), self.iconst(encode_arr(arr)));
+        self.call_helper(Helper::Vec3, &[op, arr, a, b, c])
+    }
+
+    pub(super) fn build_vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
+        let lanes = self.cast(lanes_type(arr.lane), a);
+        let result = match op {
+            Vec1::Not => self.fb.ins().bnot(a),
+            Vec1::Neg => self.fb.ins().ineg(lanes),
+            Vec1::Abs => self.fb.ins().iabs(lanes),
+            _ => return self.helper_vec1(op, arr, a),
+        };
+        let result = self.cast(I8X16, result);
+        self.clear_above(arr, result)
+    }
+
+    pub(super) fn build_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+        let Some(result) = self.native_vec2(op, arr, a, b) else { return self.helper_vec2(op, arr, a, b) };
+        let result = self.cast(I8X16, result);
+        self.clear_above(arr, result)
+    }
+
+    /// The operation on all 128 bits, if the host has it.
+    fn native_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Option<Value> {
+        let ty = lanes_type(arr.lane);
+        if let Some(cc) = match op {
+            Vec2::Cmeq => Some(IntCC::Equal),
+            Vec2::Cmge => Some(IntCC::SignedGreaterThanOrEqual),
+            Vec2::Cmgt => Some(IntCC::SignedGreaterThan),
+            Vec2::Cmhs => Some(IntCC::UnsignedGreaterThanOrEqual),
+            Vec2::Cmhi => Some(IntCC::UnsignedGreaterThan),
+            _ => None,
+        } {
+            let (a, b) = (self.cast(ty, a), self.cast(ty, b));
+            return Some(self.fb.ins().icmp(cc, a, b));
+        }
+        if matches!(op, Vec2::Zip1 | Vec2::Zip2 | Vec2::Uzp1 | Vec2::Uzp2 | Vec2::Trn1 | Vec2::Trn2) {
+            return Some(self.permute(op, arr, a, b));
+        }
+        let (la, lb) = (self.cast(ty, a), self.cast(ty, b));
+        let narrow = matches!(arr.lane, Lane::B | Lane::H);
+        let at_most_s = !matches!(arr.lane, Lane::D | Lane::Q);
+        let ins = self.fb.ins();
+        Some(match op {
+            Vec2::And => ins.band(a, b),
+            Vec2::Orr => ins.bor(a, b),
+            Vec2::Eor => ins.bxor(a, b),
+            Vec2::Bic => ins.band_not(a, b),
+            Vec2::Orn => ins.bor_not(a, b),
+            Vec2::Add => ins.iadd(la, lb),
+            Vec2::Sub => ins.isub(la, lb),
+            Vec2::Mul if arr.lane != Lane::B => ins.imul(la, lb),
+            Vec2::Smax if at_most_s => ins.smax(la, lb),
+            Vec2::Smin if at_most_s => ins.smin(la, lb),
+            Vec2::Umax if at_most_s => ins.umax(la, lb),
+            Vec2::Umin if at_most_s => ins.umin(la, lb),
+            Vec2::Urhadd if narrow => ins.avg_round(la, lb),
+            Vec2::Cmtst => {
+                let both = ins.band(la, lb);
+                let zero = self.vconst(0);
+                let zero = self.cast(ty, zero);
+                self.fb.ins().icmp(IntCC::NotEqual, both, zero)
+            }
+            _ => return None,
+        })
+    }
+
+    fn permute(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+        let bytes = arr.lane.bytes() as usize;
+        let (lanes, half) = (usize::from(arr.count), usize::from(arr.count) / 2);
+        // Where result lane `i` comes from: which operand, and which lane of it.
+        let source = |i: usize| match op {
+            Vec2::Zip1 => (i % 2, i / 2),
+            Vec2::Zip2 => (i % 2, half + i / 2),
+            Vec2::Uzp1 => (i / half, i % half * 2),
+            Vec2::Uzp2 => (i / half, i % half * 2 + 1),
+            Vec2::Trn1 => (i % 2, i / 2 * 2),
+            _ => (i % 2, i / 2 * 2 + 1),
+        };
+        self.byte_shuffle(
+            a,
+            b,
+            std::array::from_fn(|byte| {
+                let lane = byte / bytes;
+                if lane >= lanes {
+                    return 0;
+                }
+                let (operand, from) = source(lane);
+                (operand * 16 + from * bytes + byte % bytes) as u8
+            }),
+        )
+    }
+
+    pub(super) fn build_vec3(&mut self, op: Vec3, arr: Arr, a: Value, b: Value, c: Value) -> Value {
+        let ty = lanes_type(arr.lane);
+        match op {
+            Vec3::Bsl => {
+                let result = self.fb.ins().bitselect(a, b, c);
+                self.clear_above(arr, result)
+            }
+            Vec3::Mla | Vec3::Mls if arr.lane != Lane::B => {
+                let (a, b, c) = (self.cast(ty, a), self.cast(ty, b), self.cast(ty, c));
+                let product = self.fb.ins().imul(b, c);
+                let result =
+                    if op == Vec3::Mla { self.fb.ins().iadd(a, product) } else { self.fb.ins().isub(a, product) };
+                let result = self.cast(I8X16, result);
+                self.clear_above(arr, result)
+            }
+            _ => self.helper_vec3(op, arr, a, b, c),
+        }
+    }
+
+    pub(super) fn build_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Value) -> Value {
+        let ty = lanes_type(arr.lane);
+        let bits = arr.lane.bits() as u8;
+        let lanes = self.cast(ty, a);
+        let result = match op {
+            VecShift::Shl => self.fb.ins().ishl_imm_s(lanes, i64::from(amount)),
+            VecShift::Ushr if amount < bits => self.fb.ins().ushr_imm_s(lanes, i64::from(amount)),
+            VecShift::Ushr => return self.vconst(0),
+            VecShift::Sshr => self.fb.ins().sshr_imm_s(lanes, i64::from(amount.min(bits - 1))),
+            _ => {
+                let (op, arr) = (self.iconst(op as u64), self.iconst(encode_arr(arr)));
+                let amount = self.fb.ins().iconst(I64, i64::from(amount));
+                return self.call_helper(Helper::VecShift, &[op, arr, amount, a]);
+            }
+        };
+        let result = self.cast(I8X16, result);
+        self.clear_above(arr, result)
+    }
+}

@@ -1,0 +1,112 @@
+//! Memory of the code cache: one reservation for code, one for link slots, and the provider through which
+//! cranelift-jit allocates from it. Nothing is returned before the whole generation is.
+//!
+//! Unsafe because it maps memory and stores link pointers that generated code reads. It knows nothing of regions.
+#![allow(unsafe_code)]
+
+use crate::trampoline::{self, CodePtr};
+use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
+use cranelift_module::ModuleResult;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Address space for code; pages are touched as they are used.
+pub const CODE_BYTES: usize = 128 << 20;
+const SLOT_BYTES: usize = 32 << 20;
+
+/// Index of a link slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Slot(pub u32);
+
+/// The two reservations.
+#[derive(Debug)]
+pub struct CodeMemory {
+    code: u64,
+    used: AtomicUsize,
+    slots: u64,
+    slot_count: AtomicUsize,
+}
+
+fn reserve(bytes: usize, prot: i32) -> io::Result<u64> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh anonymous mapping.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
+    if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as u64) }
+}
+
+impl CodeMemory {
+    /// Reserves address space; commits nothing.
+    pub fn new() -> io::Result<Arc<Self>> {
+        // One mapping is both written and executed: Cranelift relocates code in place, and threads run in the pages
+        // that the next region is appended to.
+        let code = reserve(CODE_BYTES, libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)?;
+        let slots = reserve(SLOT_BYTES, libc::PROT_READ | libc::PROT_WRITE)?;
+        trampoline::set_code_range(code, code + CODE_BYTES as u64);
+        Ok(Arc::new(Self { code, used: AtomicUsize::new(0), slots, slot_count: AtomicUsize::new(0) }))
+    }
+
+    /// Bytes of code in use.
+    pub fn used_bytes(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether a region of ordinary size may no longer fit.
+    pub fn is_full(&self) -> bool {
+        self.used_bytes() + (1 << 20) > CODE_BYTES || (self.slot_count.load(Ordering::Relaxed) + 65536) * 8 > SLOT_BYTES
+    }
+
+    /// Address of slot 0.
+    pub fn slots_base(&self) -> u64 {
+        self.slots
+    }
+
+    /// Takes `count` new slots, unlinked; gives the first.
+    pub fn take_slots(&self, count: u32) -> Slot {
+        let first = self.slot_count.fetch_add(count as usize, Ordering::Relaxed) as u32;
+        for slot in first..first + count {
+            self.link(Slot(slot), trampoline::unlinked_stub());
+        }
+        Slot(first)
+    }
+
+    /// Number of slots taken so far: the next to be taken, while the compiler's lock is held.
+    pub fn next_slot(&self) -> Slot {
+        Slot(self.slot_count.load(Ordering::Relaxed) as u32)
+    }
+
+    /// Points a slot at code.
+    pub fn link(&self, slot: Slot, to: CodePtr) {
+        let at = self.slots + u64::from(slot.0) * 8;
+        assert!(at + 8 <= self.slots + SLOT_BYTES as u64, "slots are taken only while the cache is not full");
+        // SAFETY: inside the slot mapping, aligned, and only ever accessed atomically.
+        unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(to.0, Ordering::Release);
+    }
+
+    /// Forgets everything allocated. No thread may be in generated code, nor come back to it.
+    pub fn reset(&self) {
+        self.used.store(0, Ordering::Relaxed);
+        self.slot_count.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Hands out [`CodeMemory`] to cranelift-jit.
+pub struct Provider(pub Arc<CodeMemory>);
+
+impl JITMemoryProvider for Provider {
+    fn allocate(&mut self, size: usize, align: u64, _kind: JITMemoryKind) -> io::Result<*mut u8> {
+        let align = (align as usize).max(16);
+        let start = self.0.used_bytes().next_multiple_of(align);
+        if start + size > CODE_BYTES {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.0.used.store(start + size, Ordering::Relaxed);
+        Ok((self.0.code + start as u64) as *mut u8)
+    }
+
+    unsafe fn free_memory(&mut self) {}
+
+    fn finalize(&mut self, _: BranchProtection) -> ModuleResult<()> {
+        Ok(())
+    }
+}

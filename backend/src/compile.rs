@@ -1,0 +1,150 @@
+//! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
+//! code cache. Knows nothing of who asks, nor of links.
+
+use crate::builder::{Builder, region_signature};
+use crate::cache::{CodeMemory, Provider, Slot};
+use crate::region::{Plan, Region};
+use crate::trampoline::CodePtr;
+use cranelift_codegen::ir::UserFuncName;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CodegenError, Context};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{Module, ModuleError};
+use ir::{Frontend, GuestAddr};
+use std::sync::Arc;
+
+/// A compiled region.
+#[derive(Debug)]
+pub struct Compiled {
+    /// Its entry.
+    pub code: CodePtr,
+    /// Size of the code in bytes.
+    pub bytes: u32,
+    /// First link slot; the n-th exit uses the n-th after it.
+    pub first_slot: Slot,
+    /// Guest targets of the link slots.
+    pub exits: Vec<GuestAddr>,
+    /// Host code offset at which the code of a guest instruction begins, ascending, and that instruction.
+    pub locations: Vec<(u32, GuestAddr)>,
+}
+
+/// Texts for `-d clif,out_asm`, made when asked for.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The region's CLIF.
+    pub clif: Option<String>,
+    /// The host instructions.
+    pub host_asm: Option<String>,
+}
+
+/// Why a region was not compiled.
+#[derive(Debug)]
+pub enum CompileError {
+    /// The code cache has no room: flush it.
+    CacheFull,
+    /// Cranelift refuses the function. Tier 0 keeps the region.
+    Refused(String),
+}
+
+/// Compiles one region at a time.
+pub struct Compiler {
+    memory: Arc<CodeMemory>,
+    isa: OwnedTargetIsa,
+    module: JITModule,
+    context: Context,
+    builder_context: FunctionBuilderContext,
+}
+
+fn host_isa() -> Result<OwnedTargetIsa, String> {
+    let mut flags = settings::builder();
+    for (name, value) in [
+        ("opt_level", "speed"),
+        ("enable_pinned_reg", "true"),
+        // Guest memory may be changed by other threads at any time: no access may stand for another.
+        ("enable_alias_analysis", "false"),
+        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        // Tail calls need it on x86-64.
+        ("preserve_frame_pointers", "true"),
+        ("unwind_info", "false"),
+        ("enable_probestack", "false"),
+    ] {
+        flags.set(name, value).map_err(|e| e.to_string())?;
+    }
+    let isa = cranelift_native::builder()?;
+    isa.finish(settings::Flags::new(flags)).map_err(|e| e.to_string())
+}
+
+fn new_module(isa: &OwnedTargetIsa, memory: &Arc<CodeMemory>) -> JITModule {
+    let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
+    builder.memory_provider(Box::new(Provider(Arc::clone(memory))));
+    JITModule::new(builder)
+}
+
+impl Compiler {
+    /// Sets up Cranelift for this host.
+    pub fn new(memory: Arc<CodeMemory>) -> Result<Self, String> {
+        let isa = host_isa()?;
+        let module = new_module(&isa, &memory);
+        let context = module.make_context();
+        Ok(Self { memory, isa, module, context, builder_context: FunctionBuilderContext::new() })
+    }
+
+    /// Compiles `region`. Its slots are taken, and unlinked.
+    pub fn compile<F: Frontend>(
+        &mut self,
+        region: &Region<F::Insn>,
+        wanted: (bool, bool),
+    ) -> Result<(Compiled, Listing), CompileError> {
+        if self.memory.is_full() {
+            return Err(CompileError::CacheFull);
+        }
+        let plan = Plan::new::<F>(region);
+        self.module.clear_context(&mut self.context);
+        self.context.func.signature = region_signature();
+        self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
+        let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
+        let built = Builder::build::<F>(builder, region, &plan, &self.memory, self.isa.frontend_config());
+        let mut listing = Listing::default();
+        let (clif, host_asm) = wanted;
+        listing.clif = clif.then(|| self.context.func.display().to_string());
+        self.context.set_disasm(host_asm);
+
+        let id = self
+            .module
+            .declare_anonymous_function(&self.context.func.signature)
+            .and_then(|id| self.module.define_function(id, &mut self.context).map(|()| id))
+            .map_err(explain)?;
+        self.module.finalize_definitions().map_err(explain)?;
+        let code = CodePtr(self.module.get_finalized_function(id) as u64);
+        let buffer = self.context.compiled_code().expect("define_function has just compiled it");
+        let locations = buffer
+            .buffer
+            .get_srclocs_sorted()
+            .iter()
+            .filter(|s| !s.loc.is_default())
+            .map(|s| (s.start, built.pcs[s.loc.bits() as usize]))
+            .collect();
+        listing.host_asm = buffer.vcode.clone();
+        let first_slot = self.memory.take_slots(built.exits.len() as u32);
+        let bytes = buffer.code_buffer().len() as u32;
+        Ok((Compiled { code, bytes, first_slot, exits: built.exits, locations }, listing))
+    }
+
+    /// Starts a new generation: all code compiled so far is forgotten.
+    pub fn flush(&mut self) {
+        self.memory.reset();
+        self.module = new_module(&self.isa, &self.memory);
+    }
+}
+
+fn explain(error: ModuleError) -> CompileError {
+    match error {
+        ModuleError::Allocation { .. } => CompileError::CacheFull,
+        ModuleError::Compilation(CodegenError::Verifier(errors)) => {
+            panic!("the CLIF we build is valid: {errors}")
+        }
+        other => CompileError::Refused(other.to_string()),
+    }
+}

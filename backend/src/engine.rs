@@ -1,0 +1,504 @@
+//! The dispatcher and what all threads share: decoded blocks, regions, and the links between regions. Invariants:
+//! a slot is in `incoming` of its target as long as its region lives in the code cache, and points to code exactly
+//! while a region with that entry is alive; whatever the generation counter covers is found again after it changed.
+
+use crate::cache::{CodeMemory, Slot};
+use crate::compile::{CompileError, Compiler};
+use crate::helpers;
+use crate::layout;
+use crate::lookup::Lookup;
+use crate::region::Region;
+use crate::tier0::{self, FetchFault, HotBlock, pages_of};
+use crate::trampoline::{self, CodePtr};
+use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Stop, eval};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// FPCR.FZ: flush denormals to zero.
+pub const FPCR_FZ: u32 = 1 << 24;
+
+/// Which tiers run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Tier {
+    /// Tier 0 only.
+    Eval,
+    /// Tier 1 only: everything is compiled on first sight.
+    Jit,
+    /// Tier 0 first, tier 1 for what is hot.
+    #[default]
+    Auto,
+}
+
+/// What to log (`-d`), and where.
+#[derive(Clone)]
+pub struct Log {
+    /// Guest instructions of every block decoded.
+    pub in_asm: bool,
+    /// CLIF of every region compiled.
+    pub clif: bool,
+    /// Host instructions of every region compiled.
+    pub out_asm: bool,
+    /// Every block or region entered from the dispatcher.
+    pub exec: bool,
+    /// Where it goes.
+    pub sink: Arc<Mutex<Box<dyn Write + Send>>>,
+}
+
+impl Log {
+    /// Logs nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        let sink: Box<dyn Write + Send> = Box::new(std::io::sink());
+        Self { in_asm: false, clif: false, out_asm: false, exec: false, sink: Arc::new(Mutex::new(sink)) }
+    }
+
+    fn write(&self, text: std::fmt::Arguments<'_>) {
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full disk or a closed pipe must not stop the guest.
+        let _ = sink.write_fmt(text);
+    }
+}
+
+/// Settings of an [`Engine`].
+#[derive(Clone)]
+pub struct Config {
+    /// Which tiers run.
+    pub tier: Tier,
+    /// Runs of a block in tier 0 before tier 1 takes it.
+    pub threshold: u32,
+    /// Most instructions of a region.
+    pub region_insns: usize,
+    /// What to log.
+    pub log: Log,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { tier: Tier::Auto, threshold: 500, region_insns: 200, log: Log::none() }
+    }
+}
+
+/// What has been done so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Blocks decoded.
+    pub blocks: u64,
+    /// Instructions decoded.
+    pub decoded_insns: u64,
+    /// Regions compiled.
+    pub regions: u64,
+    /// Guest instructions compiled.
+    pub compiled_insns: u64,
+    /// Bytes of host code.
+    pub code_bytes: u64,
+    /// Time spent compiling.
+    pub compile_ns: u64,
+}
+
+/// A compiled region, for as long as its code is in the cache.
+struct RegionRecord {
+    entry: GuestAddr,
+    code: CodePtr,
+    bytes: u32,
+    ranges: Vec<GuestRange>,
+    locations: Vec<(u32, GuestAddr)>,
+    alive: bool,
+}
+
+struct Shared<F: Frontend> {
+    blocks: HashMap<GuestAddr, Arc<HotBlock<F>>>,
+    blocks_by_page: HashMap<u64, Vec<GuestAddr>>,
+    /// In the order of their code.
+    regions: Vec<RegionRecord>,
+    by_entry: HashMap<GuestAddr, usize>,
+    regions_by_page: HashMap<u64, Vec<usize>>,
+    incoming: HashMap<GuestAddr, Vec<Slot>>,
+    compiler: Option<Compiler>,
+    lookups: Vec<std::sync::Weak<Lookup>>,
+    stats: Stats,
+}
+
+/// May the guest fetch instructions at this address?
+pub type MayFetch = Arc<dyn Fn(GuestAddr) -> bool + Send + Sync>;
+
+/// All that threads share.
+pub struct Engine<F: Frontend> {
+    config: Config,
+    may_fetch: MayFetch,
+    memory: Mutex<Option<Arc<CodeMemory>>>,
+    /// Counts up whenever blocks or regions go.
+    generation: AtomicU64,
+    shared: Mutex<Shared<F>>,
+}
+
+impl<F: Frontend> Engine<F> {
+    /// An engine for one address space. Installs the fault handler; Cranelift waits for the first hot block.
+    #[must_use]
+    pub fn new(config: Config, may_fetch: MayFetch) -> Arc<Self> {
+        trampoline::install_fault_handler();
+        Arc::new(Self {
+            config,
+            may_fetch,
+            memory: Mutex::new(None),
+            generation: AtomicU64::new(0),
+            shared: Mutex::new(Shared {
+                blocks: HashMap::new(),
+                blocks_by_page: HashMap::new(),
+                regions: Vec::new(),
+                by_entry: HashMap::new(),
+                regions_by_page: HashMap::new(),
+                incoming: HashMap::new(),
+                compiler: None,
+                lookups: Vec::new(),
+                stats: Stats::default(),
+            }),
+        })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared<F>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> Stats {
+        self.shared().stats
+    }
+
+    /// The block at `pc`, decoded now if it has not been.
+    fn block(&self, shared: &mut Shared<F>, pc: GuestAddr) -> Result<Arc<HotBlock<F>>, FetchFault> {
+        if let Some(block) = shared.blocks.get(&pc) {
+            return Ok(Arc::clone(block));
+        }
+        let decoded = tier0::decode::<F>(pc, &*self.may_fetch)?;
+        if self.config.log.in_asm {
+            self.log_guest_code(&decoded);
+        }
+        shared.stats.blocks += 1;
+        shared.stats.decoded_insns += decoded.insns.len() as u64;
+        let block = Arc::new(HotBlock::new(decoded));
+        for page in block.pages() {
+            shared.blocks_by_page.entry(page).or_default().push(pc);
+        }
+        shared.blocks.insert(pc, Arc::clone(&block));
+        Ok(block)
+    }
+
+    fn log_guest_code(&self, block: &crate::region::Block<F::Insn>) {
+        let mut text = String::new();
+        for i in 0..block.insns.len() {
+            let pc = block.start.offset(4 * i as i64);
+            let word = ir::memory::load_u32(pc).unwrap_or(0);
+            text += &format!("{:#018x}:  {word:08x}  {}\n", pc.0, F::disassemble(word, pc));
+        }
+        self.config.log.write(format_args!("IN:\n{text}\n"));
+    }
+
+    /// Compiles the region at `entry` and links it. None if it cannot be.
+    fn compile(&self, shared: &mut Shared<F>, entry: GuestAddr) -> Option<CodePtr> {
+        let started = std::time::Instant::now();
+        let on_sight = self.config.tier == Tier::Jit;
+        let region = Region::discover(entry, self.config.region_insns, |pc| {
+            if on_sight || pc == entry {
+                return self.block(shared, pc).ok().map(|b| Arc::clone(&b.block));
+            }
+            let seen = shared.blocks.get(&pc).filter(|b| b.count.load(Ordering::Relaxed) > 0);
+            seen.map(|b| Arc::clone(&b.block))
+        })?;
+        if shared.compiler.is_none() {
+            let memory = CodeMemory::new().ok()?;
+            *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&memory));
+            shared.compiler = Compiler::new(memory).ok();
+        }
+        let log = &self.config.log;
+        let compiler = shared.compiler.as_mut()?;
+        let (compiled, listing) = match compiler.compile::<F>(&region, (log.clif, log.out_asm)) {
+            Ok(done) => done,
+            Err(CompileError::CacheFull) => {
+                self.flush(shared);
+                shared.compiler.as_mut()?.compile::<F>(&region, (log.clif, log.out_asm)).ok()?
+            }
+            Err(CompileError::Refused(reason)) => {
+                log.write(format_args!("emu: region at {entry} stays in tier 0: {reason}\n"));
+                return None;
+            }
+        };
+        if let Some(clif) = listing.clif {
+            log.write(format_args!("CLIF of region {entry}:\n{clif}\n"));
+        }
+        if let Some(asm) = listing.host_asm {
+            log.write(format_args!("OUT: region {entry}, {} bytes at {:#x}\n{asm}\n", compiled.bytes, compiled.code.0));
+        }
+        shared.stats.regions += 1;
+        shared.stats.compiled_insns += region.insn_count() as u64;
+        shared.stats.code_bytes += u64::from(compiled.bytes);
+        shared.stats.compile_ns += started.elapsed().as_nanos() as u64;
+        let code = compiled.code;
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        shared.publish(&memory, &region, compiled);
+        Some(code)
+    }
+
+    /// Forgets all compiled code. Only from a thread that is not in generated code, while no other is.
+    fn flush(&self, shared: &mut Shared<F>) {
+        shared.regions.clear();
+        shared.by_entry.clear();
+        shared.regions_by_page.clear();
+        shared.incoming.clear();
+        for block in shared.blocks.values() {
+            block.code.store(0, Ordering::Release);
+        }
+        for lookup in shared.lookups.iter().filter_map(std::sync::Weak::upgrade) {
+            lookup.clear();
+        }
+        if let Some(compiler) = &mut shared.compiler {
+            compiler.flush();
+        }
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl<F: Frontend> Shared<F> {
+    /// Makes a compiled region known and links it both ways.
+    fn publish(&mut self, memory: &CodeMemory, region: &Region<F::Insn>, compiled: crate::compile::Compiled) {
+        let entry = region.entry();
+        let index = self.regions.len();
+        let ranges: Vec<GuestRange> =
+            region.blocks.iter().map(|b| GuestRange { start: b.start, end: b.next() }).collect();
+        for range in &ranges {
+            for page in pages_of(range.start, range.end) {
+                let regions = self.regions_by_page.entry(page).or_default();
+                if regions.last() != Some(&index) {
+                    regions.push(index);
+                }
+            }
+        }
+        self.by_entry.insert(entry, index);
+        for (i, &target) in compiled.exits.iter().enumerate() {
+            let slot = Slot(compiled.first_slot.0 + i as u32);
+            self.incoming.entry(target).or_default().push(slot);
+            if let Some(&to) = self.by_entry.get(&target) {
+                let to = if to == index { compiled.code } else { self.regions[to].code };
+                memory.link(slot, to);
+            }
+        }
+        for &slot in self.incoming.get(&entry).into_iter().flatten() {
+            memory.link(slot, compiled.code);
+        }
+        if let Some(block) = self.blocks.get(&entry) {
+            block.code.store(compiled.code.0, Ordering::Release);
+        }
+        self.regions.push(RegionRecord {
+            entry,
+            code: compiled.code,
+            bytes: compiled.bytes,
+            ranges,
+            locations: compiled.locations,
+            alive: true,
+        });
+    }
+
+    /// Takes out of use what was made from `range`. Code stays in the cache until the next flush.
+    fn invalidate(&mut self, memory: Option<&CodeMemory>, range: GuestRange) -> bool {
+        let mut changed = false;
+        let pages: Vec<u64> = if range.bytes() / ir::PAGE_BYTES > self.blocks_by_page.len() as u64 {
+            self.blocks_by_page.keys().chain(self.regions_by_page.keys()).copied().collect()
+        } else {
+            pages_of(range.start, range.end).collect()
+        };
+        for page in pages {
+            let mut dead = Vec::new();
+            if let Some(starts) = self.blocks_by_page.get_mut(&page) {
+                starts.retain(|start| {
+                    let Some(block) = self.blocks.get(start) else { return false };
+                    let hit = range.overlaps(GuestRange { start: *start, end: block.block.next() });
+                    if hit {
+                        dead.push(*start);
+                    }
+                    !hit
+                });
+            }
+            changed |= !dead.is_empty();
+            for start in dead {
+                self.blocks.remove(&start);
+            }
+            for index in self.regions_by_page.get(&page).cloned().unwrap_or_default() {
+                if self.regions[index].alive && self.regions[index].ranges.iter().any(|r| r.overlaps(range)) {
+                    self.retire(memory, index);
+                    changed = true;
+                }
+            }
+        }
+        changed
+    }
+
+    fn retire(&mut self, memory: Option<&CodeMemory>, index: usize) {
+        let region = &mut self.regions[index];
+        region.alive = false;
+        let entry = region.entry;
+        if self.by_entry.get(&entry) == Some(&index) {
+            self.by_entry.remove(&entry);
+        }
+        if let Some(memory) = memory {
+            for &slot in self.incoming.get(&entry).into_iter().flatten() {
+                memory.link(slot, trampoline::unlinked_stub());
+            }
+        }
+        if let Some(block) = self.blocks.get(&entry) {
+            block.code.store(0, Ordering::Release);
+        }
+        self.lookups.retain(|lookup| match lookup.upgrade() {
+            Some(lookup) => {
+                lookup.remove(entry);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// The guest instruction whose code lies at a host address.
+    fn guest_pc(&self, host_pc: u64) -> Option<GuestAddr> {
+        let after = self.regions.partition_point(|region| region.code.0 <= host_pc);
+        let region = &self.regions[after.checked_sub(1)?];
+        let offset = host_pc - region.code.0;
+        if offset >= u64::from(region.bytes) {
+            return None;
+        }
+        let after = region.locations.partition_point(|&(start, _)| u64::from(start) <= offset);
+        Some(region.locations[after.checked_sub(1)?].1)
+    }
+}
+
+impl<F: Frontend> CodeWatcher for Engine<F> {
+    fn code_changed(&self, range: GuestRange) {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.shared().invalidate(memory.as_deref(), range) {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+const NEAR_ENTRIES: usize = 1 << 11;
+
+/// One guest thread's way through the engine.
+pub struct Thread<F: Frontend> {
+    engine: Arc<Engine<F>>,
+    lookup: Arc<Lookup>,
+    /// Direct-mapped cache of blocks, valid for `generation`.
+    near: Vec<Option<Arc<HotBlock<F>>>>,
+    generation: u64,
+}
+
+impl<F: Frontend> Thread<F> {
+    /// A thread of the engine's address space.
+    pub fn new(engine: &Arc<Engine<F>>) -> std::io::Result<Self> {
+        let lookup = Arc::new(Lookup::new()?);
+        engine.shared().lookups.push(Arc::downgrade(&lookup));
+        Ok(Self {
+            engine: Arc::clone(engine),
+            lookup,
+            near: (0..NEAR_ENTRIES).map(|_| None).collect(),
+            generation: engine.generation.load(Ordering::Acquire),
+        })
+    }
+
+    /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
+    /// stopped.
+    pub fn run(&mut self, cpu: &mut CpuState) -> Stop {
+        cpu.backend[layout::HELPERS] = helpers::TABLE.address();
+        cpu.backend[layout::LOOKUP] = self.lookup.address();
+        eval::fp::enter_guest_fp(cpu);
+        let stop = loop {
+            if let Err(stop) = self.step(cpu) {
+                break stop;
+            }
+        };
+        eval::fp::leave_guest_fp(cpu);
+        stop
+    }
+
+    fn step(&mut self, cpu: &mut CpuState) -> Result<(), Stop> {
+        if cpu.safepoint.load(Ordering::Relaxed) != 0 {
+            return Err(Stop::Safepoint);
+        }
+        let block = self.find(cpu)?;
+        let tier = self.engine.config.tier;
+        if tier != Tier::Eval && cpu.fpcr & FPCR_FZ == 0 {
+            let mut code = CodePtr(block.code.load(Ordering::Acquire));
+            let hot = || block.tick() == self.engine.config.threshold || tier == Tier::Jit;
+            if code.0 == 0 && hot() {
+                code = self.engine.compile(&mut self.engine.shared(), cpu.pc).unwrap_or(CodePtr(0));
+            }
+            if code.0 != 0 {
+                self.lookup.insert(cpu.pc, code);
+                return self.enter(cpu, code);
+            }
+        }
+        if self.engine.config.log.exec {
+            self.engine.config.log.write(format_args!("Trace tier0 {}\n", cpu.pc));
+        }
+        block.run(cpu)
+    }
+
+    /// The block at `cpu.pc`.
+    fn find(&mut self, cpu: &mut CpuState) -> Result<Arc<HotBlock<F>>, Stop> {
+        let generation = self.engine.generation.load(Ordering::Acquire);
+        if generation != self.generation {
+            self.near.fill_with(|| None);
+            self.generation = generation;
+        }
+        let pc = cpu.pc;
+        let near = &mut self.near[(pc.0 >> 2) as usize & (NEAR_ENTRIES - 1)];
+        if let Some(block) = near
+            && block.block.start == pc
+        {
+            return Ok(Arc::clone(block));
+        }
+        match self.engine.block(&mut self.engine.shared(), pc) {
+            Ok(block) => {
+                *near = Some(Arc::clone(&block));
+                Ok(block)
+            }
+            Err(fault) => Err(fault.report(cpu)),
+        }
+    }
+
+    fn enter(&mut self, cpu: &mut CpuState, code: CodePtr) -> Result<(), Stop> {
+        if self.engine.config.log.exec {
+            self.engine.config.log.write(format_args!("Trace tier1 {}\n", cpu.pc));
+        }
+        if cpu.backend[layout::SLOTS] == 0 {
+            let memory = self.engine.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            cpu.backend[layout::SLOTS] = memory.as_ref().map_or(0, |m| m.slots_base());
+        }
+        match trampoline::enter_region(cpu, code) {
+            layout::EXIT_UNLINKED | layout::EXIT_LOOKUP => Ok(()),
+            layout::EXIT_SAFEPOINT => Err(Stop::Safepoint),
+            layout::EXIT_FAULT => {
+                let host_pc = cpu.backend[layout::FAULT_PC];
+                cpu.pc = self
+                    .engine
+                    .shared()
+                    .guest_pc(host_pc)
+                    .expect("only guest accesses fault in generated code, and each has a source location");
+                Err(Stop::Fault)
+            }
+            code => Err(stop_of(code)),
+        }
+    }
+}
+
+/// The stop in an exit code.
+fn stop_of(code: u64) -> Stop {
+    const ALL: [Stop; 7] = [
+        Stop::Fault,
+        Stop::Svc,
+        Stop::Undefined,
+        Stop::Breakpoint,
+        Stop::Misaligned,
+        Stop::CodeChanged,
+        Stop::Safepoint,
+    ];
+    *ALL.iter().find(|&&s| layout::EXIT_STOP | s as u64 == code).expect("generated code returns the codes of `layout`")
+}

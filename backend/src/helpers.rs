@@ -1,0 +1,271 @@
+//! What generated code calls when it has no instructions of its own: the functions that `Eval` uses, behind C
+//! signatures, in a table whose order is [`Helper`]. Operations travel as numbers of the vocabulary.
+//!
+//! Unsafe because generated code passes it the address of the running thread's `CpuState`.
+#![allow(unsafe_code)]
+// The System V ABI passes __m128i in an XMM register, as generated code does; the lint knows Rust's layout only.
+#![allow(improper_ctypes_definitions)]
+
+use crate::layout;
+use ir::eval::{fp, int, sysreg, vector};
+use ir::{
+    Arr, CpuState, Eval, Fp1, Fp2, FpInt, FpSize, IntHelper, Lane, Ops, Rounding, Stop, SysReg, Vec1, Vec2, Vec3,
+    VecShift, Width,
+};
+use std::arch::x86_64::__m128i;
+
+/// Index of a helper in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Helper {
+    Int,
+    ReadSysreg,
+    WriteSysreg,
+    Atomic,
+    ZeroBlock,
+    Vec1,
+    Vec2,
+    Vec3,
+    VecShift,
+    VecExt,
+    VecTable,
+    VecFpToInt,
+    VecIntToFp,
+    Fp1,
+    Fp2,
+    FpMulAdd,
+    FpConvert,
+    FpToInt,
+    IntToFp,
+    FpCompare,
+    FpToIntJs,
+}
+
+/// Parameter and result kinds of helpers: I is a 64-bit integer (also addresses), V a vector.
+pub struct Signature {
+    /// Name, for statistics and listings.
+    pub name: &'static str,
+    /// Parameters after the `CpuState`.
+    pub params: &'static str,
+    /// Result.
+    pub result: char,
+}
+
+macro_rules! helpers {
+    ($($helper:ident $function:ident $params:literal $result:literal;)*) => {
+        /// Signatures by helper number.
+        pub static SIGNATURES: &[Signature] =
+            &[$(Signature { name: stringify!($function), params: $params, result: $result }),*];
+        const ORDER: &[Helper] = &[$(Helper::$helper),*];
+        /// The table that `CpuState::backend[HELPERS]` points to.
+        pub static TABLE: Table = Table([$($function as *const ()),*]);
+    };
+}
+
+/// Function addresses in the order of [`Helper`].
+pub struct Table([*const (); 21]);
+// SAFETY: the pointers are addresses of functions, never written.
+unsafe impl Sync for Table {}
+
+impl Table {
+    /// Its address, for `CpuState::backend`.
+    pub fn address(&self) -> u64 {
+        self.0.as_ptr() as u64
+    }
+}
+
+helpers! {
+    Int         int_helper      "III"      'I';
+    ReadSysreg  read_sysreg     "I"        'I';
+    WriteSysreg write_sysreg    "II"       'I';
+    Atomic      atomic          "IIIIIII"  'I';
+    ZeroBlock   zero_block      "I"        'I';
+    Vec1        vec1            "IIV"      'V';
+    Vec2        vec2            "IIVV"     'V';
+    Vec3        vec3            "IIVVV"    'V';
+    VecShift    vec_shift       "IIIV"     'V';
+    VecExt      vec_ext         "IIVV"     'V';
+    VecTable    vec_table       "IIVVVVVV" 'V';
+    VecFpToInt  vec_fp_to_int   "IIV"      'V';
+    VecIntToFp  vec_int_to_fp   "IIV"      'V';
+    Fp1         fp1             "III"      'I';
+    Fp2         fp2             "IIII"     'I';
+    FpMulAdd    fp_mul_add      "IIII"     'I';
+    FpConvert   fp_convert      "III"      'I';
+    FpToInt     fp_to_int       "IIII"     'I';
+    IntToFp     int_to_fp       "IIII"     'I';
+    FpCompare   fp_compare      "IIII"     'I';
+    FpToIntJs   fp_to_int_js    "I"        'I';
+}
+
+const _: () = {
+    let mut i = 0;
+    while i < ORDER.len() {
+        assert!(ORDER[i] as usize == i, "the table is in the order of Helper");
+        i += 1;
+    }
+};
+
+/// An arrangement as one integer.
+pub fn encode_arr(arr: Arr) -> u64 {
+    arr.lane as u64 | u64::from(arr.count) << 8
+}
+fn decode_arr(code: u64) -> Arr {
+    Arr { lane: Lane::from_number(code as u8), count: (code >> 8) as u8 }
+}
+
+/// A conversion as one integer.
+pub fn encode_fp_int(how: FpInt) -> u64 {
+    how.rounding as u64 | u64::from(how.signed) << 8 | u64::from(how.fbits) << 16
+}
+fn decode_fp_int(code: u64) -> FpInt {
+    FpInt { rounding: Rounding::from_number(code as u8), signed: code >> 8 & 1 != 0, fbits: (code >> 16) as u8 }
+}
+
+fn to_u128(v: __m128i) -> u128 {
+    // SAFETY: both are 16 bytes of plain data.
+    unsafe { std::mem::transmute::<__m128i, u128>(v) }
+}
+fn from_u128(v: u128) -> __m128i {
+    // SAFETY: both are 16 bytes of plain data.
+    unsafe { std::mem::transmute::<u128, __m128i>(v) }
+}
+
+extern "C" fn int_helper(_: &mut CpuState, op: u64, a: u64, b: u64) -> u64 {
+    int::int_helper(IntHelper::from_number(op as u8), a, b)
+}
+extern "C" fn read_sysreg(cpu: &mut CpuState, reg: u64) -> u64 {
+    sysreg::read(cpu, SysReg::from_number(reg as u8))
+}
+extern "C" fn write_sysreg(cpu: &mut CpuState, reg: u64, value: u64) -> u64 {
+    sysreg::write(cpu, SysReg::from_number(reg as u8), value);
+    0
+}
+
+/// Which atomic operation [`Helper::Atomic`] performs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum AtomicOp {
+    Rmw,
+    Cas,
+    CasPair,
+    LoadExclusive,
+    StoreExclusive,
+    LoadExclusivePair,
+    StoreExclusivePair,
+}
+
+/// `op` is an [`AtomicOp`] in bits 7 to 0, the size in bytes in 15 to 8, an `ir::Rmw` in 23 to 16. Results stand in
+/// `CpuState::backend[RESULT]` and the next word; gives 0, or the `Stop`.
+extern "C" fn atomic(cpu: &mut CpuState, op: u64, addr: u64, a: u64, b: u64, c: u64, d: u64, _: u64) -> u64 {
+    const OPS: [AtomicOp; 7] = [
+        AtomicOp::Rmw,
+        AtomicOp::Cas,
+        AtomicOp::CasPair,
+        AtomicOp::LoadExclusive,
+        AtomicOp::StoreExclusive,
+        AtomicOp::LoadExclusivePair,
+        AtomicOp::StoreExclusivePair,
+    ];
+    let bytes = (op >> 8) as u8;
+    let mut eval = Eval { cpu };
+    let one = |v| [v, 0];
+    let result = match OPS[usize::from(op as u8)] {
+        AtomicOp::Rmw => eval.rmw(ir::Rmw::from_number((op >> 16) as u8), bytes, addr, a).map(one),
+        AtomicOp::Cas => eval.cas(bytes, addr, a, b).map(one),
+        AtomicOp::CasPair => eval.cas_pair(bytes, addr, [a, b], [c, d]),
+        AtomicOp::LoadExclusive => eval.load_exclusive(bytes, addr).map(one),
+        AtomicOp::StoreExclusive => eval.store_exclusive(bytes, addr, a).map(one),
+        AtomicOp::LoadExclusivePair => eval.load_exclusive_pair(bytes, addr),
+        AtomicOp::StoreExclusivePair => eval.store_exclusive_pair(bytes, addr, [a, b]).map(one),
+    };
+    finish(cpu, result)
+}
+
+fn finish(cpu: &mut CpuState, result: Result<[u64; 2], Stop>) -> u64 {
+    match result {
+        Ok([first, second]) => {
+            cpu.backend[layout::RESULT] = first;
+            cpu.backend[layout::RESULT + 1] = second;
+            0
+        }
+        Err(stop) => stop as u64,
+    }
+}
+
+extern "C" fn zero_block(cpu: &mut CpuState, addr: u64) -> u64 {
+    match (Eval { cpu }).zero_block(addr) {
+        Ok(()) => 0,
+        Err(stop) => stop as u64,
+    }
+}
+
+extern "C" fn vec1(cpu: &mut CpuState, op: u64, arr: u64, a: __m128i) -> __m128i {
+    from_u128(vector::vec1(cpu, Vec1::from_number(op as u8), decode_arr(arr), to_u128(a)))
+}
+extern "C" fn vec2(cpu: &mut CpuState, op: u64, arr: u64, a: __m128i, b: __m128i) -> __m128i {
+    from_u128(vector::vec2(cpu, Vec2::from_number(op as u8), decode_arr(arr), to_u128(a), to_u128(b)))
+}
+extern "C" fn vec3(cpu: &mut CpuState, op: u64, arr: u64, a: __m128i, b: __m128i, c: __m128i) -> __m128i {
+    let op = Vec3::from_number(op as u8);
+    from_u128(vector::vec3(cpu, op, decode_arr(arr), to_u128(a), to_u128(b), to_u128(c)))
+}
+extern "C" fn vec_shift(cpu: &mut CpuState, op: u64, arr: u64, amount: u64, a: __m128i) -> __m128i {
+    from_u128(vector::shift(cpu, VecShift::from_number(op as u8), decode_arr(arr), amount as u8, to_u128(a)))
+}
+extern "C" fn vec_ext(_: &mut CpuState, arr: u64, index: u64, a: __m128i, b: __m128i) -> __m128i {
+    from_u128(vector::ext(decode_arr(arr), index as u8, to_u128(a), to_u128(b)))
+}
+#[allow(clippy::too_many_arguments, reason = "a table of up to four registers, an index and a fallback")]
+extern "C" fn vec_table(
+    _: &mut CpuState,
+    arr: u64,
+    count: u64,
+    t0: __m128i,
+    t1: __m128i,
+    t2: __m128i,
+    t3: __m128i,
+    index: __m128i,
+    fallback: __m128i,
+) -> __m128i {
+    let table = [to_u128(t0), to_u128(t1), to_u128(t2), to_u128(t3)];
+    from_u128(vector::table(decode_arr(arr), &table[..count as usize], to_u128(index), to_u128(fallback)))
+}
+extern "C" fn vec_fp_to_int(cpu: &mut CpuState, how: u64, arr: u64, a: __m128i) -> __m128i {
+    from_u128(vector::fp_to_int(cpu, decode_fp_int(how), decode_arr(arr), to_u128(a)))
+}
+extern "C" fn vec_int_to_fp(cpu: &mut CpuState, how: u64, arr: u64, a: __m128i) -> __m128i {
+    from_u128(vector::int_to_fp(cpu, decode_fp_int(how), decode_arr(arr), to_u128(a)))
+}
+
+extern "C" fn fp1(cpu: &mut CpuState, op: u64, size: u64, a: u64) -> u64 {
+    fp::fp1(cpu, Fp1::from_number(op as u8), FpSize::from_number(size as u8), a)
+}
+extern "C" fn fp2(cpu: &mut CpuState, op: u64, size: u64, a: u64, b: u64) -> u64 {
+    fp::fp2(cpu, Fp2::from_number(op as u8), FpSize::from_number(size as u8), a, b)
+}
+extern "C" fn fp_mul_add(cpu: &mut CpuState, size: u64, addend: u64, a: u64, b: u64) -> u64 {
+    fp::mul_add(cpu, FpSize::from_number(size as u8), addend, a, b)
+}
+extern "C" fn fp_convert(cpu: &mut CpuState, from: u64, to: u64, a: u64) -> u64 {
+    fp::convert(cpu, FpSize::from_number(from as u8), FpSize::from_number(to as u8), a)
+}
+extern "C" fn fp_to_int(cpu: &mut CpuState, how: u64, size: u64, width: u64, a: u64) -> u64 {
+    let bits = Width::from_number(width as u8).bits();
+    fp::to_int(cpu, decode_fp_int(how), FpSize::from_number(size as u8), bits, a)
+}
+extern "C" fn int_to_fp(cpu: &mut CpuState, how: u64, size: u64, width: u64, a: u64) -> u64 {
+    let bits = Width::from_number(width as u8).bits();
+    fp::from_int(cpu, decode_fp_int(how), FpSize::from_number(size as u8), bits, a)
+}
+/// Gives NZCV, packed.
+extern "C" fn fp_compare(cpu: &mut CpuState, size: u64, signal_quiet: u64, a: u64, b: u64) -> u64 {
+    u64::from(fp::compare(cpu, FpSize::from_number(size as u8), signal_quiet != 0, a, b).0)
+}
+/// Gives the value in the low 32 bits, and in bit 62 (Z of a packed NZCV shifted by 32) whether it is exact.
+extern "C" fn fp_to_int_js(cpu: &mut CpuState, a: u64) -> u64 {
+    let (value, exact) = fp::to_int_js(cpu, a);
+    value & 0xffff_ffff | u64::from(exact) << 62
+}

@@ -1,0 +1,44 @@
+//! Where generated code finds things: offsets into `CpuState`, the use of its `backend` words, exit codes.
+
+use ir::CpuState;
+use std::mem::offset_of;
+
+/// Words of `CpuState::backend`.
+pub const HOST_SP: usize = 0;
+/// Address of the helper table.
+pub const HELPERS: usize = 1;
+/// Address of this thread's lookup table.
+pub const LOOKUP: usize = 2;
+/// Address of the first link slot.
+pub const SLOTS: usize = 3;
+/// Host PC of a fault in generated code.
+pub const FAULT_PC: usize = 4;
+/// Results of helpers that also return a status: two words.
+pub const RESULT: usize = 5;
+
+/// Offset of a word of `CpuState::backend`.
+pub const fn backend_word(index: usize) -> i32 {
+    (offset_of!(CpuState, backend) + 8 * index) as i32
+}
+/// Offset of Xn or SP (31).
+pub const fn x(index: usize) -> i32 {
+    (offset_of!(CpuState, x) + 8 * index) as i32
+}
+/// Offset of Vn.
+pub const fn v(index: usize) -> i32 {
+    (offset_of!(CpuState, v) + 16 * index) as i32
+}
+
+/// Exit through a link slot that is not linked: `pc` is set.
+pub const EXIT_UNLINKED: u64 = 0;
+/// Indirect branch whose target is not in the lookup table: `pc` is set.
+pub const EXIT_LOOKUP: u64 = 1;
+/// The safepoint word was seen: `pc` is set.
+pub const EXIT_SAFEPOINT: u64 = 2;
+/// A fault in generated code: `stop` and `FAULT_PC` are set, `pc` is not.
+pub const EXIT_FAULT: u64 = 3;
+/// A stop: the low byte is the `ir::Stop`; `pc` is set.
+pub const EXIT_STOP: u64 = 0x100;
+
+/// Entries of the lookup table, a power of two; each is a guest PC and a code pointer.
+pub const LOOKUP_ENTRIES: usize = 1 << 12;

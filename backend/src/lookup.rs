@@ -1,0 +1,87 @@
+//! The per-thread table by which generated code finds the code for a computed guest address.
+//!
+//! Unsafe because generated code reads it: it is shared memory of atomics at a fixed address.
+#![allow(unsafe_code)]
+
+use crate::layout::LOOKUP_ENTRIES;
+use crate::trampoline::CodePtr;
+use ir::GuestAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A direct-mapped table of guest PC and code pointer. Other threads may clear entries; only the owner adds.
+#[derive(Debug)]
+pub struct Lookup {
+    entries: *mut [AtomicU64; 2],
+}
+
+// SAFETY: the entries are atomics; the mapping lives as long as the table.
+unsafe impl Send for Lookup {}
+// SAFETY: as above.
+unsafe impl Sync for Lookup {}
+
+const BYTES: usize = LOOKUP_ENTRIES * 16;
+/// A tag that no address with entry 0's index has.
+const NO_PC: u64 = u64::MAX;
+
+impl Lookup {
+    /// An empty table; pages are touched when used.
+    pub fn new() -> std::io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a fresh anonymous mapping.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), BYTES, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        let table = Self { entries: at.cast() };
+        // A zero tag in entry 0 would make address 0 a hit.
+        table.entry(0)[0].store(NO_PC, Ordering::Relaxed);
+        Ok(table)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> u64 {
+        self.entries as u64
+    }
+
+    fn entry(&self, index: usize) -> &[AtomicU64; 2] {
+        assert!(index < LOOKUP_ENTRIES, "the index is masked");
+        // SAFETY: within the mapping, which `self` keeps; atomics may be shared.
+        unsafe { &*self.entries.add(index) }
+    }
+
+    fn index(pc: GuestAddr) -> usize {
+        (pc.0 >> 2) as usize & (LOOKUP_ENTRIES - 1)
+    }
+
+    /// Adds an entry. Owner only.
+    pub fn insert(&self, pc: GuestAddr, code: CodePtr) {
+        let entry = self.entry(Self::index(pc));
+        entry[0].store(NO_PC, Ordering::Relaxed);
+        entry[1].store(code.0, Ordering::Release);
+        entry[0].store(pc.0, Ordering::Release);
+    }
+
+    /// Removes an entry, from any thread.
+    pub fn remove(&self, pc: GuestAddr) {
+        let entry = self.entry(Self::index(pc));
+        let _ = entry[0].compare_exchange(pc.0, NO_PC, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Removes all entries.
+    pub fn clear(&self) {
+        for index in 0..LOOKUP_ENTRIES {
+            let tag = &self.entry(index)[0];
+            // Reading first leaves untouched pages untouched.
+            if tag.load(Ordering::Relaxed) != 0 {
+                tag.store(NO_PC, Ordering::Release);
+            }
+        }
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`, which nothing refers to any more: its thread has ended.
+        unsafe { libc::munmap(self.entries.cast(), BYTES) };
+    }
+}

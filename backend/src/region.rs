@@ -1,0 +1,185 @@
+//! Regions: what tier 1 compiles. A hot entry, and the basic blocks that direct branches reach from it; plus the plan
+//! that dataflow over it gives: which registers may be newer than memory at each block's start, and where the flags
+//! must be in memory.
+
+use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A decoded basic block.
+#[derive(Debug)]
+pub struct Block<I> {
+    /// Address of the first instruction.
+    pub start: GuestAddr,
+    /// The instructions, in order.
+    pub insns: Vec<I>,
+    /// How the last one leaves.
+    pub flow: Flow,
+}
+
+impl<I> Block<I> {
+    /// The address after the last instruction.
+    pub fn next(&self) -> GuestAddr {
+        self.start.offset(4 * self.insns.len() as i64)
+    }
+
+    /// Where direct control may go without leaving through a call, an indirect branch or emu.
+    pub fn successors(&self) -> [Option<GuestAddr>; 2] {
+        match self.flow {
+            Flow::Next => [Some(self.next()), None],
+            Flow::Jump(target) => [Some(target), None],
+            Flow::Branch(target) => [Some(self.next()), Some(target)],
+            _ => [None, None],
+        }
+    }
+}
+
+/// What tier 1 compiles: `blocks[0]` is the entry.
+#[derive(Debug)]
+pub struct Region<I> {
+    /// The blocks, each reached from the entry through direct branches.
+    pub blocks: Vec<Arc<Block<I>>>,
+}
+
+impl<I> Region<I> {
+    /// The region from `entry`, breadth first over the blocks that `known` gives, at most `max_insns` instructions
+    /// (the first block always). None if the entry itself is not known.
+    pub fn discover(
+        entry: GuestAddr,
+        max_insns: usize,
+        mut known: impl FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
+    ) -> Option<Self> {
+        let first = known(entry)?;
+        let mut insns = first.insns.len();
+        let mut blocks = vec![first];
+        let mut seen = vec![entry];
+        let mut next = 0;
+        while next < blocks.len() {
+            for target in blocks[next].successors().into_iter().flatten() {
+                if seen.contains(&target) {
+                    continue;
+                }
+                if let Some(block) = known(target)
+                    && insns + block.insns.len() <= max_insns
+                {
+                    insns += block.insns.len();
+                    seen.push(target);
+                    blocks.push(block);
+                }
+            }
+            next += 1;
+        }
+        Some(Self { blocks })
+    }
+
+    /// The entry's address.
+    pub fn entry(&self) -> GuestAddr {
+        self.blocks[0].start
+    }
+
+    /// Number of instructions.
+    pub fn insn_count(&self) -> usize {
+        self.blocks.iter().map(|block| block.insns.len()).sum()
+    }
+}
+
+/// What one block does to registers and flags, in sum.
+#[derive(Clone, Copy, Default)]
+struct Effect {
+    /// Registers written after the last instruction that needs exact state.
+    dirty_after: RegSet,
+    /// Some instruction needs exact state, which cleans what came in.
+    cleans: bool,
+    /// The flags that come in must be in memory: read, or exact state needed, before all are overwritten.
+    wants_flags: bool,
+    /// The flags that come in are overwritten before anything wants them.
+    kills_flags: bool,
+}
+
+/// The result of the dataflow, by block index.
+#[derive(Debug)]
+pub struct Plan {
+    /// Index of a block by its address.
+    pub index: HashMap<GuestAddr, usize>,
+    /// Registers that may be newer than memory when the block starts.
+    pub dirty_in: Vec<RegSet>,
+    /// Whether the flags must be in memory when the block starts.
+    pub flags_in: Vec<bool>,
+    /// All registers the region reads or writes.
+    pub used: RegSet,
+    /// Predecessors inside the region; the entry has one more, from outside.
+    pub predecessors: Vec<usize>,
+}
+
+impl Plan {
+    /// Plans a region.
+    pub fn new<F: Frontend>(region: &Region<F::Insn>) -> Self {
+        let index: HashMap<_, _> = region.blocks.iter().enumerate().map(|(i, b)| (b.start, i)).collect();
+        let count = region.blocks.len();
+        let mut used = RegSet::default();
+        let effects: Vec<Effect> = region.blocks.iter().map(|block| effect::<F>(block, &mut used)).collect();
+        let successors: Vec<Vec<usize>> = region
+            .blocks
+            .iter()
+            .map(|b| {
+                let mut inside: Vec<usize> =
+                    b.successors().into_iter().flatten().filter_map(|t| index.get(&t).copied()).collect();
+                inside.dedup();
+                inside
+            })
+            .collect();
+        let leaves: Vec<bool> = region
+            .blocks
+            .iter()
+            .map(|b| {
+                let targets = b.successors();
+                targets == [None, None] || targets.into_iter().flatten().any(|t| !index.contains_key(&t))
+            })
+            .collect();
+        let mut predecessors = vec![0; count];
+        for &to in successors.iter().flatten() {
+            predecessors[to] += 1;
+        }
+
+        let mut dirty_in = vec![RegSet::default(); count];
+        let mut flags_in: Vec<bool> = effects.iter().map(|e| e.wants_flags).collect();
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for i in 0..count {
+                let e = effects[i];
+                let out = if e.cleans { e.dirty_after } else { e.dirty_after.union(dirty_in[i]) };
+                for &to in &successors[i] {
+                    let merged = dirty_in[to].union(out);
+                    changed |= merged != dirty_in[to];
+                    dirty_in[to] = merged;
+                }
+                // An exit stores what it knows; flags that came in through memory are there already.
+                let wants =
+                    e.wants_flags || !e.kills_flags && (leaves[i] || successors[i].iter().any(|&to| flags_in[to]));
+                changed |= wants != flags_in[i];
+                flags_in[i] = wants;
+            }
+        }
+        Self { index, dirty_in, flags_in, used, predecessors }
+    }
+}
+
+fn effect<F: Frontend>(block: &Block<F::Insn>, used: &mut RegSet) -> Effect {
+    let mut e = Effect::default();
+    for insn in &block.insns {
+        let mut f = Footprint::default();
+        let Ok(()) = F::lift(insn, &mut f);
+        *used = used.union(f.reads).union(f.writes);
+        if f.needs_state {
+            e.cleans = true;
+            e.dirty_after = RegSet::default();
+        }
+        e.dirty_after = e.dirty_after.union(f.writes);
+        if !e.kills_flags && !e.wants_flags {
+            e.wants_flags = f.needs_state || f.reads_flags;
+            e.kills_flags = f.writes_flags && !e.wants_flags;
+        }
+    }
+    e
+}

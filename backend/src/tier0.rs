@@ -1,0 +1,122 @@
+//! Tier 0: basic blocks decoded once into lifters and arguments, and the loop that performs them with `ir::Eval`.
+
+use crate::region::Block;
+use ir::{CpuState, Eval, Frontend, GuestAddr, LiftFn, PAGE_BYTES, Stop, memory};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Longest block, in instructions. A longer run of straight code is several blocks.
+const MAX_INSNS: usize = 64;
+
+/// A block as tier 0 runs it.
+pub struct HotBlock<F: Frontend> {
+    /// The decoded instructions, which tier 1 takes too.
+    pub block: Arc<Block<F::Insn>>,
+    steps: Box<[(LiftFn<F>, F::Args)]>,
+    /// How often it has run in tier 0.
+    pub count: AtomicU32,
+    /// Entry of the region that begins here, or 0.
+    pub code: AtomicU64,
+}
+
+/// A fetch that the guest may not make, as the stop to report.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchFault {
+    stop: Stop,
+    detail: ir::StopDetail,
+}
+
+impl FetchFault {
+    /// Puts it into the registers.
+    pub fn report(self, cpu: &mut CpuState) -> Stop {
+        cpu.stop = self.detail;
+        self.stop
+    }
+}
+
+const SEGV_ACCERR: i32 = 2;
+
+/// Decodes the block at `start`.
+pub fn decode<F: Frontend>(
+    start: GuestAddr,
+    may_fetch: &(dyn Fn(GuestAddr) -> bool + Send + Sync),
+) -> Result<Arc<Block<F::Insn>>, FetchFault> {
+    if !start.is_aligned(4) {
+        let detail = ir::StopDetail { addr: start, ..Default::default() };
+        return Err(FetchFault { stop: Stop::Misaligned, detail });
+    }
+    let mut insns = Vec::with_capacity(8);
+    let mut flow = ir::Flow::Next;
+    let mut checked_page = None;
+    while insns.len() < MAX_INSNS {
+        let pc = start.offset(4 * insns.len() as i64);
+        let fetched = memory::load_u32(pc);
+        let allowed = checked_page == Some(pc.page()) || fetched.is_err() || may_fetch(pc);
+        checked_page = Some(pc.page());
+        let word = match fetched {
+            Ok(word) if allowed => word,
+            // The block ends before the page that cannot be fetched; the fault is the next block's.
+            _ if !insns.is_empty() => break,
+            Ok(_) => {
+                let detail = ir::StopDetail { addr: pc, signal: libc::SIGSEGV, code: SEGV_ACCERR };
+                return Err(FetchFault { stop: Stop::Fault, detail });
+            }
+            Err(fault) => {
+                let detail = ir::StopDetail { addr: pc, signal: fault.signal, code: fault.code };
+                return Err(FetchFault { stop: Stop::Fault, detail });
+            }
+        };
+        let insn = F::decode(word, pc);
+        flow = F::flow(&insn);
+        insns.push(insn);
+        if flow.ends_block() {
+            break;
+        }
+    }
+    Ok(Arc::new(Block { start, insns, flow }))
+}
+
+impl<F: Frontend> HotBlock<F> {
+    /// Prepares a block for running.
+    pub fn new(block: Arc<Block<F::Insn>>) -> Self {
+        let steps = block.insns.iter().map(F::lifter).collect();
+        Self { block, steps, count: AtomicU32::new(0), code: AtomicU64::new(0) }
+    }
+
+    /// Performs the block. `cpu.pc` ends at the next instruction to run, or at the one that stopped.
+    pub fn run(&self, cpu: &mut CpuState) -> Result<(), Stop> {
+        let start = self.block.start;
+        let (last, body) = self.steps.split_last().expect("a block has an instruction");
+        let mut eval = Eval { cpu };
+        for (index, (lifter, args)) in body.iter().enumerate() {
+            if let Err(stop) = lifter(&mut eval, args) {
+                cpu.pc = start.offset(4 * index as i64);
+                return Err(stop);
+            }
+        }
+        // The last one overwrites this if it branches.
+        eval.cpu.pc = start.offset(4 * self.steps.len() as i64);
+        let (lifter, args) = last;
+        lifter(&mut eval, args).inspect_err(|_| {
+            cpu.pc = start.offset(4 * (self.steps.len() as i64 - 1));
+        })
+    }
+
+    /// The pages that hold the block's instructions.
+    pub fn pages(&self) -> impl Iterator<Item = u64> + use<F> {
+        pages_of(self.block.start, self.block.next())
+    }
+
+    /// One more run; gives the number of runs so far.
+    pub fn tick(&self) -> u32 {
+        // A lost update among threads only delays compilation.
+        let count = self.count.load(Ordering::Relaxed).saturating_add(1);
+        self.count.store(count, Ordering::Relaxed);
+        count
+    }
+}
+
+/// Numbers of the pages that `start..end` touches.
+pub fn pages_of(start: GuestAddr, end: GuestAddr) -> impl Iterator<Item = u64> {
+    start.0 / PAGE_BYTES..=end.0.wrapping_sub(1).max(start.0) / PAGE_BYTES
+}

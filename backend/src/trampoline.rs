@@ -1,0 +1,123 @@
+//! The way into generated code and out of it: assembly, and the SIGSEGV/SIGBUS handler that takes a faulting thread
+//! out. Unsafe because it switches stacks of meaning, not of memory: see each block.
+#![allow(unsafe_code)]
+
+use crate::layout;
+use ir::CpuState;
+use std::arch::global_asm;
+use std::mem::offset_of;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+global_asm!(
+    ".pushsection .text.emu_trampoline,\"ax\",@progbits",
+    ".globl emu_enter",
+    "emu_enter:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 8",
+    "mov r15, rdi",
+    "mov [r15 + {host_sp}], rsp",
+    "mov rdi, rdx",
+    "call rcx",
+    "emu_leave:",
+    "add rsp, 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    // A fault in generated code lands here with r15 intact: drop its frames.
+    ".globl emu_leave_fault",
+    "emu_leave_fault:",
+    "mov rsp, [r15 + {host_sp}]",
+    "mov eax, {exit_fault}",
+    "cld",
+    "jmp emu_leave",
+    // What an unlinked slot points to: rdi is the guest target.
+    ".globl emu_unlinked",
+    "emu_unlinked:",
+    "mov [r15 + {pc}], rdi",
+    "xor eax, eax",
+    "ret",
+    ".popsection",
+    host_sp = const layout::backend_word(layout::HOST_SP),
+    pc = const offset_of!(CpuState, pc),
+    exit_fault = const layout::EXIT_FAULT,
+);
+
+unsafe extern "C" {
+    fn emu_enter(cpu: *mut CpuState, unused: u64, pc: u64, code: u64) -> u64;
+    fn emu_leave_fault();
+    fn emu_unlinked();
+}
+
+/// Entry of a region in the code cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct CodePtr(pub u64);
+
+/// What unlinked slots point to.
+pub fn unlinked_stub() -> CodePtr {
+    CodePtr(emu_unlinked as *const () as u64)
+}
+
+/// Runs generated code until it leaves; gives the exit code (see [`layout`]). `code` comes from the compiler, for the
+/// guest address `cpu.pc`, and nothing flushes the cache while a thread is inside.
+pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {
+    let pc = cpu.pc.0;
+    // SAFETY: `code` is a finished region; generated code touches only `cpu`, guest memory and emu's tables.
+    unsafe { emu_enter(cpu, 0, pc, code.0) }
+}
+
+static CODE_START: AtomicU64 = AtomicU64::new(0);
+static CODE_END: AtomicU64 = AtomicU64::new(0);
+
+/// Tells the fault handler where generated code lies.
+pub fn set_code_range(start: u64, end: u64) {
+    CODE_START.store(start, Ordering::Release);
+    CODE_END.store(end, Ordering::Release);
+}
+
+extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes valid pointers to a SA_SIGINFO handler.
+    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    // SAFETY: they are those of the running handler.
+    if unsafe { ir::memory::recover(signal, info, context) } {
+        return;
+    }
+    let registers = &mut context.uc_mcontext.gregs;
+    let host_pc = registers[libc::REG_RIP as usize] as u64;
+    if (CODE_START.load(Ordering::Acquire)..CODE_END.load(Ordering::Acquire)).contains(&host_pc) {
+        // SAFETY: in generated code r15 holds the thread's CpuState; nobody else uses it while that code runs.
+        let cpu = unsafe { &mut *(registers[libc::REG_R15 as usize] as *mut CpuState) };
+        // SAFETY: SIGSEGV and SIGBUS carry an address.
+        cpu.stop.addr = ir::GuestAddr(unsafe { info.si_addr() } as u64);
+        cpu.stop.signal = signal;
+        cpu.stop.code = info.si_code;
+        cpu.backend[layout::FAULT_PC] = host_pc;
+        registers[libc::REG_RIP as usize] = emu_leave_fault as *const () as i64;
+        return;
+    }
+    // A fault of emu itself: let it kill the process, with a core that shows where.
+    // SAFETY: puts the default action back; the instruction faults again.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Installs the SIGSEGV/SIGBUS handler.
+pub fn install_fault_handler() {
+    // SAFETY: a zeroed sigaction is valid; the handler is async-signal-safe: it touches its arguments, constant
+    // tables, two atomics and the CpuState of the thread it interrupted.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_fault as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut());
+        libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
+    }
+}

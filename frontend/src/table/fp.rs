@@ -1,0 +1,6 @@
+//! Scalar floating point.
+
+use super::instruction_class;
+
+instruction_class! { Fp;
+}

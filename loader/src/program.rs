@@ -1,0 +1,207 @@
+//! Loads a program: its image, the loader it names, and its stack.
+
+use crate::error::describe;
+use crate::file::open_interpreter;
+use crate::image::Image;
+use crate::map::map_image;
+use crate::stack::{self, Content, ImageInfo};
+use crate::{Identity, Kind, LoadError, MachineInfo, ProgramFile, Randomness, StackStrings, Sysroot};
+use ir::{GuestAddr, GuestMemory, GuestRange, PAGE_BYTES, Prot};
+use std::path::{Path, PathBuf};
+
+/// Where relocatable programs go, give or take up to `PIE_SPREAD_PAGES`: far from low addresses, which programs want
+/// for themselves, from the host's own place for such programs, and from where mmap(2) begins.
+const PIE_BASE: u64 = 0x2aaa_aaaa_0000;
+const PIE_SPREAD_PAGES: u64 = 1 << 24;
+/// The heap begins up to this far after the program.
+const BRK_SPREAD_PAGES: u64 = 1 << 13;
+/// The stack's tables begin up to this far below its strings.
+const STACK_SPREAD_BYTES: u64 = 8192;
+
+/// A directory where distributions put the arm64 loader for cross compilers; named in a message if it is there.
+const USUAL_SYSROOT: &str = "/usr/aarch64-linux-gnu";
+
+/// What to load, and what the program is told.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The program, known to be [`Kind::Guest`].
+    pub file: &'a ProgramFile,
+    /// Arguments and environment.
+    pub strings: &'a StackStrings,
+    /// Where the loader that the program names is looked for first.
+    pub sysroot: Option<&'a Sysroot>,
+    /// Size of the stack, instead of RLIMIT_STACK.
+    pub stack_bytes: Option<u64>,
+    /// For the auxiliary vector.
+    pub machine: &'a MachineInfo,
+    /// For the auxiliary vector.
+    pub identity: Identity,
+    /// For AT_RANDOM and the choice of addresses.
+    pub randomness: Randomness,
+}
+
+/// A program or loader in memory.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The host's path of the file.
+    pub path: PathBuf,
+    /// Memory address less the file's address.
+    pub bias: u64,
+    /// From the first to the last page of any segment.
+    pub range: GuestRange,
+    /// Entry point in memory.
+    pub entry: GuestAddr,
+    /// Program headers in memory; 0 if no segment holds them.
+    pub phdr: GuestAddr,
+    /// Number of program headers.
+    pub phdr_count: u16,
+    /// From the first to the last executable byte: start_code and end_code of proc(5).
+    pub code: GuestRange,
+    /// Likewise of the segments that come from the file and may be written: start_data and end_data.
+    pub data: GuestRange,
+}
+
+/// A program ready to run.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// First instruction: the loader's entry if there is one, else the program's.
+    pub entry: GuestAddr,
+    /// Initial stack pointer.
+    pub sp: GuestAddr,
+    /// Where the heap begins; nothing is mapped there yet.
+    pub brk_start: GuestAddr,
+    /// The stack, without its guard.
+    pub stack: GuestRange,
+    /// Whether the stack is executable.
+    pub stack_is_executable: bool,
+    /// The program.
+    pub image: Loaded,
+    /// The loader it names.
+    pub interpreter: Option<Loaded>,
+    /// The argument strings: /proc/self/cmdline.
+    pub argv: GuestRange,
+    /// The environment strings: /proc/self/environ.
+    pub envp: GuestRange,
+    /// The auxiliary vector with its AT_NULL: /proc/self/auxv.
+    pub auxv: Vec<(u64, u64)>,
+}
+
+/// Loads a program into the guest's memory. After an error the memory is in no useful state.
+pub fn load(memory: &mut dyn GuestMemory, request: &Request<'_>) -> Result<Program, LoadError> {
+    let Request { file, randomness, .. } = request;
+    let image = Image::read(file)?;
+    // Everything that can be found out beforehand is, so that errors come before anything is mapped.
+    let interpreter_file = find_interpreter(request, &image)?;
+    let interpreter_image = interpreter_file.as_ref().map(read_interpreter).transpose()?;
+
+    let layout = randomness.layout.unwrap_or(0);
+    let wish = GuestAddr(PIE_BASE + layout % PIE_SPREAD_PAGES * PAGE_BYTES);
+    let loaded = load_image(memory, file, &image, Some(wish))?;
+    let interpreter = match (&interpreter_file, &interpreter_image) {
+        (Some(file), Some(image)) => Some(load_image(memory, file, image, None)?),
+        _ => None,
+    };
+    let stack = stack::map_stack(memory, request.stack_bytes, image.executable_stack).map_err(|errno| {
+        LoadError::new(file.path(), errno.0, format!("no memory for its stack: {}", describe(errno.0)))
+    })?;
+    let filled = stack::fill(
+        file.path(),
+        stack,
+        &Content {
+            strings: request.strings,
+            machine: request.machine,
+            identity: request.identity,
+            image: ImageInfo {
+                phdr: loaded.phdr,
+                phdr_count: loaded.phdr_count,
+                interpreter_base: GuestAddr(interpreter.as_ref().map_or(0, |loaded| loaded.bias)),
+                entry: loaded.entry,
+            },
+            at_random: randomness.at_random,
+            shift_bytes: (layout >> 40) % STACK_SPREAD_BYTES,
+        },
+    )?;
+    Ok(Program {
+        entry: interpreter.as_ref().map_or(loaded.entry, |loaded| loaded.entry),
+        sp: filled.sp,
+        brk_start: loaded.range.end.offset(((layout >> 24) % BRK_SPREAD_PAGES * PAGE_BYTES) as i64),
+        stack: stack.range,
+        stack_is_executable: image.executable_stack,
+        image: loaded,
+        interpreter,
+        argv: filled.argv,
+        envp: filled.envp,
+        auxv: filled.auxv,
+    })
+}
+
+fn load_image(
+    memory: &mut dyn GuestMemory,
+    file: &ProgramFile,
+    image: &Image,
+    wish: Option<GuestAddr>,
+) -> Result<Loaded, LoadError> {
+    let bias = map_image(memory, file, image, wish)?;
+    let at = |addr: u64| GuestAddr(addr.wrapping_add(bias));
+    let extent = |prot: Prot| {
+        let chosen = || image.segments.iter().filter(move |segment| segment.prot.contains(prot));
+        let start = chosen().map(|segment| segment.vaddr).min().unwrap_or(0);
+        let end = chosen().map(|segment| segment.file_end()).max().unwrap_or(0);
+        GuestRange { start: at(start), end: at(end) }
+    };
+    Ok(Loaded {
+        path: file.path().to_owned(),
+        bias,
+        range: GuestRange { start: at(image.start()), end: at(image.end()) },
+        entry: at(image.entry),
+        phdr: image.phdr_addr.map_or(GuestAddr(0), at),
+        phdr_count: image.phdr_count,
+        code: extent(Prot::EXEC),
+        data: extent(Prot::WRITE),
+    })
+}
+
+fn find_interpreter(request: &Request<'_>, image: &Image) -> Result<Option<ProgramFile>, LoadError> {
+    let Some(name) = &image.interpreter else { return Ok(None) };
+    let inside = request.sysroot.and_then(|sysroot| sysroot.find(name));
+    let path = inside.as_deref().unwrap_or(name);
+    match open_interpreter(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.errno() == libc::ENOENT => Err(missing_interpreter(request, name)),
+        Err(error) => Err(error),
+    }
+}
+
+fn missing_interpreter(request: &Request<'_>, name: &Path) -> LoadError {
+    let name_text = name.display();
+    let reason = match request.sysroot {
+        Some(sysroot) => {
+            format!(
+                "needs the loader {name_text}, which is neither under {} nor on this system",
+                sysroot.root().display()
+            )
+        }
+        None => {
+            let usual = Sysroot::new(Path::new(USUAL_SYSROOT)).is_some_and(|sysroot| sysroot.find(name).is_some());
+            let advice = if usual { format!(" (try -L {USUAL_SYSROOT})") } else { String::new() };
+            format!(
+                "needs the loader {name_text}, which is not on this system: say with -L where its system is{advice}"
+            )
+        }
+    };
+    LoadError::new(request.file.path(), libc::ENOENT, reason)
+}
+
+fn read_interpreter(file: &ProgramFile) -> Result<Image, LoadError> {
+    match file.kind()? {
+        Kind::Guest => Image::read(file),
+        Kind::Host(_) => Err(LoadError::new(
+            file.path(),
+            libc::ELIBBAD,
+            "is for this host, but named as loader by an AArch64 program",
+        )),
+        Kind::Script(_) => {
+            Err(LoadError::new(file.path(), libc::ELIBBAD, "is a script, but named as loader by a program"))
+        }
+    }
+}

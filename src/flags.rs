@@ -1,0 +1,362 @@
+//! The flags: one row each, with its name, environment variable, help and effect. clap parses and prints; this file
+//! first brings QEMU's spelling (`-strace`, `-cpu max`, either with one dash or two) into clap's, and leaves everything
+//! from the program's name on alone.
+
+use crate::options::{Options, parse_bytes, parse_number};
+use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// One flag.
+struct Flag {
+    /// Without dashes; either one or two may be written.
+    name: &'static str,
+    /// What its value is called, if it has one.
+    value: Option<&'static str>,
+    /// The environment variable that sets it too.
+    variable: Option<&'static str>,
+    help: &'static str,
+    /// Whether `-h` shows it.
+    shown: bool,
+    apply: fn(&mut Options, &OsStr) -> Result<(), String>,
+}
+
+impl Flag {
+    const fn new(name: &'static str, apply: fn(&mut Options, &OsStr) -> Result<(), String>) -> Self {
+        Self { name, value: None, variable: None, help: "", shown: true, apply }
+    }
+    const fn takes(self, value: &'static str) -> Self {
+        Self { value: Some(value), ..self }
+    }
+    const fn or_variable(self, variable: &'static str) -> Self {
+        Self { variable: Some(variable), ..self }
+    }
+    const fn help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+    const fn hidden(self) -> Self {
+        Self { shown: false, ..self }
+    }
+}
+
+fn text(value: &OsStr) -> Result<&str, String> {
+    value.to_str().ok_or_else(|| format!("{} is not UTF-8", value.display()))
+}
+
+fn ignored(_: &mut Options, _: &OsStr) -> Result<(), String> {
+    Ok(())
+}
+
+static FLAGS: &[Flag] = &[
+    Flag::new("L", |options, value| {
+        options.sysroot = Some(value.into());
+        Ok(())
+    })
+    .takes("DIR")
+    .or_variable("QEMU_LD_PREFIX")
+    .help("Look for the guest's files, its loader first of all, under DIR before /"),
+    Flag::new("E", Options::set_variables)
+        .takes("VAR=VALUE,...")
+        .or_variable("QEMU_SET_ENV")
+        .help("Set variables in the guest's environment; may be repeated"),
+    Flag::new("U", Options::unset_variables)
+        .takes("VAR,...")
+        .or_variable("QEMU_UNSET_ENV")
+        .help("Remove variables from the guest's environment; may be repeated"),
+    Flag::new("0", |options, value| {
+        options.argv0 = Some(value.to_owned());
+        Ok(())
+    })
+    .takes("ARGV0")
+    .or_variable("QEMU_ARGV0")
+    .help("Give the program this argv[0] instead of its path"),
+    Flag::new("s", |options, value| {
+        options.stack_bytes = Some(parse_bytes(text(value)?)?);
+        Ok(())
+    })
+    .takes("BYTES")
+    .or_variable("QEMU_STACK_SIZE")
+    .help("Size of the stack, with K, M or G if you like; otherwise as ulimit -s says"),
+    Flag::new("r", |options, value| {
+        options.uname_release = Some(text(value)?.to_owned());
+        Ok(())
+    })
+    .takes("RELEASE")
+    .or_variable("QEMU_UNAME")
+    .help("Kernel release that the guest is told"),
+    Flag::new("strace", |options, _| {
+        options.strace = true;
+        Ok(())
+    })
+    .or_variable("QEMU_STRACE")
+    .help("Show system calls"),
+    Flag::new("d", |options, value| options.add_log_items(text(value)?))
+        .takes("ITEM,...")
+        .or_variable("QEMU_LOG")
+        .help("Show translation: in_asm, clif, out_asm, exec (and strace)"),
+    Flag::new("D", |options, value| {
+        options.log_file = Some(value.into());
+        Ok(())
+    })
+    .takes("FILE")
+    .or_variable("QEMU_LOG_FILENAME")
+    .help("Write what -strace and -d show to FILE instead of standard error"),
+    Flag::new("seed", |options, value| {
+        let number = parse_number(text(value)?).ok_or_else(|| format!("{} is not a number", value.display()))?;
+        options.seed = Some(number);
+        Ok(())
+    })
+    .takes("NUMBER")
+    .or_variable("QEMU_RAND_SEED")
+    .help("Make the guest's AT_RANDOM repeatable"),
+    Flag::new("tier", |options, value| options.set_tier(text(value)?))
+        .takes("eval|jit|auto")
+        .help("Interpret, compile everything, or compile what is hot (the default)"),
+    Flag::new("demo", |options, _| {
+        options.demo = true;
+        Ok(())
+    })
+    .help("Run a small AArch64 program that emu carries"),
+    Flag::new("cpu", ignored)
+        .takes("MODEL")
+        .or_variable("QEMU_CPU")
+        .help("Ignored: there is one processor, which has all that emu implements"),
+    Flag::new("B", ignored)
+        .takes("ADDRESS")
+        .or_variable("QEMU_GUEST_BASE")
+        .help("Ignored: guest addresses are host addresses"),
+    Flag::new("R", ignored)
+        .takes("BYTES")
+        .or_variable("QEMU_RESERVED_VA")
+        .help("Ignored: no address space is reserved"),
+    Flag::new("g", |_, _| Err("emu has no gdb stub yet".to_owned()))
+        .takes("PORT")
+        .or_variable("QEMU_GDB")
+        .help("Not there yet: wait for gdb on PORT"),
+    Flag::new("version", |options, _| {
+        options.version = true;
+        Ok(())
+    })
+    .help("Print the version"),
+    Flag::new("h", |options, _| {
+        options.help = true;
+        Ok(())
+    })
+    .help("Print this help"),
+    Flag::new("help", |options, _| {
+        options.help = true;
+        Ok(())
+    })
+    .hidden(),
+    Flag::new("reexec", |options, _| {
+        options.reexec = true;
+        Ok(())
+    })
+    .hidden(),
+];
+
+/// The name of the flag under which clap collects program and arguments.
+const PROGRAM: &str = "program";
+
+/// Reads the command line (without emu's own name) and the variables that `variable` finds, which give way to it.
+/// An error is one line.
+pub fn parse(
+    arguments: &[OsString],
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Options, String> {
+    let normalised = normalise(arguments)?;
+    let mut matches = command()
+        .try_get_matches_from(normalised)
+        .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())?;
+    let mut options = Options::default();
+    if !matches.get_flag("reexec") {
+        for flag in FLAGS {
+            if let Some((name, value)) = flag.variable.and_then(|name| Some((name, variable(name)?))) {
+                (flag.apply)(&mut options, &value).map_err(|reason| format!("{name}: {reason}"))?;
+            }
+        }
+    }
+    for flag in FLAGS {
+        let values: Vec<OsString> = if flag.value.is_some() {
+            matches.remove_many(flag.name).map(Iterator::collect).unwrap_or_default()
+        } else {
+            vec![OsString::new(); usize::from(matches.get_flag(flag.name))]
+        };
+        for value in values {
+            (flag.apply)(&mut options, &value).map_err(|reason| format!("{}: {reason}", spelling(flag)))?;
+        }
+    }
+    options.program = matches.remove_many(PROGRAM).map(Iterator::collect).unwrap_or_default();
+    Ok(options)
+}
+
+/// The text of `-h`.
+pub fn help() -> String {
+    command().render_help().to_string()
+}
+
+fn spelling(flag: &Flag) -> String {
+    // As QEMU and its users write them; emu's own are written with two dashes.
+    let dashes = if matches!(flag.name, "tier" | "demo") { "--" } else { "-" };
+    format!("{dashes}{}", flag.name)
+}
+
+/// Makes `--name`, `--name=value` of every option, and puts `--` before the program.
+fn normalise(arguments: &[OsString]) -> Result<Vec<OsString>, String> {
+    let mut normalised: Vec<OsString> = vec!["emu".into()];
+    let mut rest = arguments.iter();
+    let mut program: Option<&OsString> = None;
+    while let Some(argument) = rest.next() {
+        let bytes = argument.as_bytes();
+        if bytes == b"--" {
+            break;
+        }
+        let Some(name) = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-")).filter(|n| !n.is_empty()) else {
+            program = Some(argument);
+            break;
+        };
+        let (name, attached) = match name.iter().position(|&byte| byte == b'=') {
+            Some(at) => (&name[..at], Some(&name[at + 1..])),
+            None => (name, None),
+        };
+        let flag = FLAGS.iter().find(|flag| flag.name.as_bytes() == name);
+        let flag = flag.ok_or_else(|| format!("unknown option {}", argument.display()))?;
+        let mut whole = [b"--", name].concat();
+        match (flag.value, attached) {
+            (None, None) => {}
+            (None, Some(_)) => return Err(format!("{} takes no value", spelling(flag))),
+            (Some(_), Some(value)) => whole.extend([b"=", value].concat()),
+            (Some(what), None) => {
+                let value = rest.next().ok_or_else(|| format!("{} needs a value: {what}", spelling(flag)))?;
+                whole.extend([b"=", value.as_bytes()].concat());
+            }
+        }
+        normalised.push(OsString::from_vec(whole));
+    }
+    normalised.push("--".into());
+    normalised.extend(program.into_iter().chain(rest).cloned());
+    Ok(normalised)
+}
+
+fn command() -> Command {
+    let options = FLAGS.iter().map(|flag| {
+        let variable = flag.variable.map(|name| format!(" [{name}]")).unwrap_or_default();
+        let arg = Arg::new(flag.name).long(flag.name).help(format!("{}{variable}", flag.help)).hide(!flag.shown);
+        match flag.value {
+            // `require_equals` lets a value begin with a dash, which normalising has attached.
+            Some(value) => arg
+                .value_name(value)
+                .action(ArgAction::Append)
+                .require_equals(true)
+                .value_parser(OsStringValueParser::new()),
+            None => arg.action(ArgAction::SetTrue),
+        }
+    });
+    Command::new("emu")
+        .about("Runs AArch64 Linux programs on x86-64 Linux")
+        .override_usage("emu [options] PROGRAM [ARGUMENT]...")
+        .after_help(
+            "Options may be written with one dash or two. An option on the command line overrides its variable.\n\
+             Exit status: the program's; 125 for a wrong command line, 126 if the program cannot be run, 127 if it\n\
+             is not found. If a signal kills the program, it kills emu.",
+        )
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .args(options)
+        .arg(
+            Arg::new(PROGRAM)
+                .action(ArgAction::Append)
+                .num_args(0..)
+                .last(true)
+                .hide(true)
+                .value_parser(OsStringValueParser::new()),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Tier;
+
+    fn parse_words(words: &[&str], variables: &[(&str, &str)]) -> Result<Options, String> {
+        let arguments: Vec<OsString> = words.iter().map(Into::into).collect();
+        parse(&arguments, |name| variables.iter().find(|pair| pair.0 == name).map(|pair| pair.1.into()))
+    }
+
+    #[test]
+    fn every_row_is_sound() {
+        command().debug_assert();
+        let text = help();
+        for flag in FLAGS.iter().filter(|flag| flag.shown) {
+            assert!(text.contains(&format!("--{}", flag.name)) && !flag.help.is_empty(), "{}", flag.name);
+        }
+    }
+
+    #[test]
+    fn one_dash_or_two() {
+        for words in [["-L", "/sys", "-strace"], ["--L", "/sys", "--strace"]] {
+            let options = parse_words(&[&words[..], &["prog"]].concat(), &[]).unwrap();
+            assert_eq!(options.sysroot, Some("/sys".into()));
+            assert!(options.strace);
+            assert_eq!(options.program, ["prog"]);
+        }
+        let options = parse_words(&["-L=/sys", "--tier=jit", "-cpu", "max", "./p"], &[]).unwrap();
+        assert_eq!((options.sysroot, options.tier), (Some("/sys".into()), Tier::Jit));
+    }
+
+    #[test]
+    fn what_follows_the_program_is_its_own() {
+        let options = parse_words(&["-0", "-name", "prog", "-strace", "--", "-L", "x", "--help"], &[]).unwrap();
+        assert_eq!(options.argv0, Some("-name".into()));
+        assert_eq!(options.program, ["prog", "-strace", "--", "-L", "x", "--help"]);
+        assert!(!options.strace && !options.help);
+        assert_eq!(parse_words(&["--", "-odd-name", "--"], &[]).unwrap().program, ["-odd-name", "--"]);
+        assert_eq!(parse_words(&["-", "x"], &[]).unwrap().program, ["-", "x"]);
+        assert_eq!(parse_words(&["p", ""], &[]).unwrap().program, ["p", ""]);
+        assert!(parse_words(&[], &[]).unwrap().program.is_empty());
+    }
+
+    #[test]
+    fn variables_give_way_to_the_command_line() {
+        let variables = [("QEMU_LD_PREFIX", "/env"), ("QEMU_SET_ENV", "A=1"), ("QEMU_STRACE", "1")];
+        let options = parse_words(&["-E", "B=2", "-E", "C=3", "p"], &variables).unwrap();
+        assert_eq!(options.sysroot, Some("/env".into()));
+        assert_eq!(options.environment.len(), 3);
+        assert!(options.strace);
+        let options = parse_words(&["-L", "/line", "p"], &variables).unwrap();
+        assert_eq!(options.sysroot, Some("/line".into()));
+        let options = parse_words(&["--reexec", "p"], &variables).unwrap();
+        assert!(options.sysroot.is_none() && options.environment.is_empty() && !options.strace);
+    }
+
+    #[test]
+    fn inherited_options_mean_the_same() {
+        let words = "-L /sys -s 1M -r 6.1 -seed 7 -d exec,in_asm -D /tmp/log --tier=jit -strace -E A=1 -U B -0 x";
+        let options = parse_words(&words.split(' ').chain(["prog"]).collect::<Vec<_>>(), &[]).unwrap();
+        let again = parse(&options.inherited(), |_| None).unwrap();
+        assert_eq!(again.inherited(), options.inherited());
+        assert!(again.reexec && again.environment.is_empty() && again.argv0.is_none() && again.strace);
+        assert_eq!((again.stack_bytes, again.seed, again.tier), (Some(1 << 20), Some(7), Tier::Jit));
+        assert_eq!((again.log, again.uname_release), (options.log, Some("6.1".to_owned())));
+        assert_eq!((again.sysroot, again.log_file), (Some("/sys".into()), Some("/tmp/log".into())));
+    }
+
+    #[test]
+    fn mistakes_are_one_line() {
+        let cases: &[(&[&str], &str)] = &[
+            (&["-nonsense", "p"], "unknown option -nonsense"),
+            (&["-L"], "-L needs a value: DIR"),
+            (&["-strace=1", "p"], "-strace takes no value"),
+            (&["-s", "much", "p"], "-s: much is not a number of bytes"),
+            (&["-E", "A", "p"], "-E: A is not VAR=VALUE"),
+            (&["--tier", "x", "p"], "--tier: no tier x (there are eval, jit, auto)"),
+            (&["-g", "1234", "p"], "-g: emu has no gdb stub yet"),
+        ];
+        for (words, expected) in cases {
+            assert_eq!(parse_words(words, &[]).unwrap_err(), *expected);
+        }
+        let error = parse_words(&["p"], &[("QEMU_LOG", "bogus")]).unwrap_err();
+        assert!(error.starts_with("QEMU_LOG: no log item bogus"));
+    }
+}

@@ -1,0 +1,178 @@
+//! The guest's world: joins loader, system calls and translator, and runs the program until it ends.
+
+use crate::hwcap::HWCAPS;
+use crate::log_file::LogFile;
+use crate::options::{Options, Tier};
+use crate::start::{self, Launch};
+use crate::{process, report};
+use backend::{Engine, Log};
+use frontend::A64;
+use ir::{CodeWatcher, CpuState, GuestRange, Stop};
+use loader::{Identity, LoadError, MachineInfo, Program, Randomness, Request, StackStrings};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use syscalls::{After, Process, Reexec};
+
+/// What a signal frame needs of the stack on arm64 without SVE (AT_MINSIGSTKSZ): siginfo (128), ucontext (4560), frame
+/// record (16), and 16 to align it.
+const MIN_SIGNAL_STACK_BYTES: u64 = 4720;
+/// What IC IVAU names: a line of the instruction cache.
+const CODE_LINE_BYTES: u64 = 64;
+
+/// Everything that runs a program.
+struct World {
+    name: String,
+    engine: Arc<Engine<A64>>,
+    process: Arc<Process>,
+    log: Log,
+}
+
+/// Runs the program. Comes back only if that cannot be begun, with an exit status of emu's own.
+pub fn run(launch: Launch, options: &Options) -> i32 {
+    let name = launch.file.path().display().to_string();
+    let world = match World::new(&launch, options, name) {
+        Ok(world) => world,
+        Err(reason) => {
+            report::say(reason);
+            return start::STATUS_USAGE;
+        }
+    };
+    let program = match world.load(launch, options) {
+        Ok(program) => program,
+        Err(error) => return start::fail(&error),
+    };
+    world.process.memory().start_brk(program.brk_start);
+    let mut cpu = CpuState::new();
+    cpu.pc = program.entry;
+    cpu.x[CpuState::SP] = program.sp.0;
+    drop(program);
+    match world.run(&mut cpu) {
+        Ok(never) => never,
+        Err(error) => {
+            report::say(format_args!("{}: {}", world.name, report::plain(&error)));
+            start::STATUS_CANNOT_RUN
+        }
+    }
+}
+
+impl World {
+    fn new(launch: &Launch, options: &Options, name: String) -> Result<Self, String> {
+        let log_file = LogFile::open(options)?;
+        let no_log = |error: io::Error| format!("cannot write the log: {}", report::plain(&error));
+        let log = engine_log(options, &log_file).map_err(no_log)?;
+        let strace = if options.strace { Some(log_file.writer().map_err(no_log)?) } else { None };
+
+        // The engine asks the process what may be executed, and the process tells the engine what has changed.
+        let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
+        let asked = Arc::clone(&known);
+        let may_fetch = move |addr| asked.get().is_some_and(|process| process.memory().is_executable(addr));
+        let config = backend::Config { tier: engine_tier(options.tier), log: log.clone(), ..backend::Config::default() };
+        let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
+        let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
+        let process = Process::new(
+            syscalls::Config {
+                sysroot: launch.sysroot.as_ref().map(|sysroot| sysroot.root().to_owned()),
+                uname_release: options.uname_release.clone(),
+                exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
+                reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
+                strace,
+                private_fds: log_file.into_descriptor().into_iter().collect(),
+                ..syscalls::Config::default()
+            },
+            watcher,
+        );
+        let _ = known.set(Arc::clone(&process));
+        Ok(Self { name, engine, process, log })
+    }
+
+    fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
+        let path = launch.file.path().as_os_str().to_owned();
+        let strings =
+            StackStrings { execfn: crate::host_program::c_string(path), argv: launch.argv, envp: launch.envp };
+        let machine = MachineInfo {
+            hwcap: HWCAPS,
+            min_signal_stack_bytes: MIN_SIGNAL_STACK_BYTES,
+            flags: 0,
+            extra_auxv: Vec::new(),
+        };
+        let mut randomness = Randomness::of_the_kernel();
+        if let Some(seed) = options.seed {
+            randomness.seed(seed);
+        }
+        let mut memory = self.process.memory();
+        loader::load(
+            &mut memory,
+            &Request {
+                file: &launch.file,
+                strings: &strings,
+                sysroot: launch.sysroot.as_ref(),
+                stack_bytes: options.stack_bytes,
+                machine: &machine,
+                identity: Identity::of_this_process(),
+                randomness,
+            },
+        )
+    }
+
+    /// The main thread's way through the program. Comes back only if it cannot be begun.
+    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
+        let mut code = backend::Thread::new(&self.engine)?;
+        let mut kernel = syscalls::Thread::new(Arc::clone(&self.process));
+        loop {
+            match code.run(cpu) {
+                Stop::Svc => {
+                    cpu.pc = cpu.pc.offset(4);
+                    if let After::Exit(status) = kernel.syscall(cpu) {
+                        self.flush_log();
+                        self.process.exit(status);
+                    }
+                }
+                Stop::CodeChanged => {
+                    self.engine.code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
+                    cpu.pc = cpu.pc.offset(4);
+                }
+                Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
+                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
+            }
+        }
+    }
+
+    fn die(&self, stop: Stop, cpu: &CpuState) -> ! {
+        self.flush_log();
+        report::death(&self.name, stop, cpu);
+        self.process.die(report::signal_of(stop, cpu))
+    }
+
+    fn flush_log(&self) {
+        // Whether the log can be written is nothing that should change how the guest ends.
+        let _ = self.log.sink.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    }
+}
+
+fn engine_tier(tier: Tier) -> backend::Tier {
+    match tier {
+        Tier::Eval => backend::Tier::Eval,
+        Tier::Jit => backend::Tier::Jit,
+        Tier::Auto => backend::Tier::Auto,
+    }
+}
+
+fn engine_log(options: &Options, file: &LogFile) -> io::Result<Log> {
+    let items = options.log;
+    let sink: Box<dyn Write + Send> = if items.any() { file.writer()? } else { Box::new(io::sink()) };
+    Ok(Log {
+        in_asm: items.in_asm,
+        clif: items.clif,
+        out_asm: items.out_asm,
+        exec: items.exec,
+        sink: Arc::new(Mutex::new(sink)),
+    })
+}
+
+/// Where emu's own file is, for the programs that the guest starts.
+fn own_path() -> PathBuf {
+    // Without /proc there is still the path by which emu was started.
+    std::env::current_exe().unwrap_or_else(|_| process::started_as())
+}

@@ -1,0 +1,64 @@
+//! What emu asks of the host's kernel about its own process: becoming another program, memory files, descriptors out of
+//! the guest's way. Unsafe because these are system calls with pointers or descriptors.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, OsStr, c_char};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Emu's own descriptors are moved to this number or above: the guest expects to get the lowest free ones.
+const FIRST_OWN_DESCRIPTOR: i32 = 768;
+
+/// Becomes another program. Comes back only with the reason why not.
+pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
+    let pointers = |list: &[CString]| -> Vec<*const c_char> {
+        list.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    // SAFETY: both lists end in a null pointer, and the strings outlive the call.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// A file that is only in memory.
+pub fn memory_file(name: &CStr) -> io::Result<File> {
+    // SAFETY: the name is a C string; the descriptor that comes back is nobody else's.
+    unsafe {
+        match libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(File::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// The same open file under a number that does not get in the guest's way, if the limit on descriptors allows.
+pub fn out_of_the_way(file: File) -> File {
+    // SAFETY: duplicates a descriptor that `file` holds; the new one is nobody else's.
+    unsafe {
+        match libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST_OWN_DESCRIPTOR) {
+            -1 => file,
+            fd => File::from_raw_fd(fd),
+        }
+    }
+}
+
+/// Whether this program has rights that its caller has not, so that the environment may be an attacker's.
+pub fn is_privileged() -> bool {
+    // SAFETY: reads the auxiliary vector.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The path by which this program was started (AT_EXECFN); relative to where that was.
+pub fn started_as() -> PathBuf {
+    // SAFETY: the kernel gives the address of a string that lasts as long as the process.
+    let name = unsafe {
+        match libc::getauxval(libc::AT_EXECFN) {
+            0 => c"emu",
+            addr => CStr::from_ptr(addr as *const c_char),
+        }
+    };
+    PathBuf::from(OsStr::from_bytes(name.to_bytes()))
+}

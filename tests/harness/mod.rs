@@ -1,0 +1,113 @@
+//! What every integration test shares: tiers, running a child with a time limit, comparing two runs, and the list of
+//! known failures. Knows how emu is called; must not know any guest program (`build.rs` compiles those).
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod build;
+pub mod child;
+pub mod known;
+
+pub use build::Link;
+pub use child::{Outcome, run};
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where Debian's cross packages keep the arm64 loader and libraries.
+pub const SYSROOT: &str = "/usr/aarch64-linux-gnu";
+
+/// How emu executes: interpreted, compiled at first sight, or its own choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    Eval,
+    Jit,
+    Auto,
+}
+
+impl Tier {
+    pub const ALL: [Tier; 3] = [Tier::Eval, Tier::Jit, Tier::Auto];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Eval => "eval",
+            Tier::Jit => "jit",
+            Tier::Auto => "auto",
+        }
+    }
+}
+
+/// Another emulator to test in emu's place, from `EMU_TEST_PROGRAM`: it shows whether a test's expectation holds
+/// elsewhere. Options that only emu has are left out for it.
+pub fn stand_in() -> Option<String> {
+    std::env::var("EMU_TEST_PROGRAM").ok().filter(|name| !name.is_empty())
+}
+
+/// The emulator with its tier chosen; the guest program and its arguments are the caller's to add.
+pub fn emu(tier: Tier) -> Command {
+    match stand_in() {
+        Some(program) => Command::new(program),
+        None => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_emu"));
+            command.arg(format!("--tier={}", tier.name()));
+            command
+        }
+    }
+}
+
+/// emu about to run `program`, with the sysroot when the program is dynamic.
+pub fn emu_for(tier: Tier, link: Link, program: &Path) -> Command {
+    let mut command = emu(tier);
+    if link == Link::Dynamic {
+        command.args(["-L", SYSROOT]);
+    }
+    command.arg(program);
+    command
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A directory of this test's own, empty.
+pub fn scratch(name: &str) -> PathBuf {
+    let path = build::directory().join("scratch").join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).expect("a scratch directory");
+    path
+}
+
+/// `Ok` when both runs ended alike with the same standard output; else what differs, with both standard errors.
+pub fn same(expected: &Outcome, actual: &Outcome) -> Result<(), String> {
+    if expected.status == actual.status && expected.stdout == actual.stdout {
+        return Ok(());
+    }
+    let mut report = String::new();
+    if expected.status != actual.status {
+        report += &format!("status: expected {}, got {}\n", expected.status, actual.status);
+    }
+    report += &first_difference(&expected.stdout, &actual.stdout);
+    report += &format!("stderr of the run: {}\n", tail(&actual.stderr));
+    Err(report)
+}
+
+fn first_difference(expected: &[u8], actual: &[u8]) -> String {
+    let (expected, actual) = (String::from_utf8_lossy(expected), String::from_utf8_lossy(actual));
+    let (mut left, mut right) = (expected.lines(), actual.lines());
+    for number in 1.. {
+        match (left.next(), right.next()) {
+            (None, None) => break,
+            (a, b) if a == b => {}
+            (a, b) => {
+                let show = |line: Option<&str>| line.map_or("(end of output)".into(), |text| format!("{text:?}"));
+                return format!("stdout line {number}: expected {}\n  got {}\n", show(a), show(b));
+            }
+        }
+    }
+    String::new()
+}
+
+fn tail(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}

@@ -1,0 +1,124 @@
+//! C and C++ programs built for arm64 and for the host: the first under emu in each tier, the second natively, and the
+//! same output and exit status from both. Where the host cannot be the reference (arm64 instructions, libm's last
+//! bits) the arm64 program's output is fixed in the source's comment or comes from qemu-aarch64.
+#![allow(missing_docs, reason = "tests")]
+
+mod harness;
+
+use std::process::Command;
+use std::time::Duration;
+
+use harness::build::Source;
+use harness::child::End;
+use harness::{Link, Outcome, Tier, emu_for, known, run, same};
+
+/// What a program is compared with.
+#[derive(Clone, Copy)]
+enum Reference {
+    /// The same source built for the host.
+    Native,
+    /// The same binary under qemu-aarch64.
+    Qemu,
+    /// The program checks itself: prints "ok" last and exits with 0.
+    Itself,
+}
+
+const ARGUMENTS: [&str; 3] = ["one", "two words", ""];
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn prepare(command: &mut Command, directory: &std::path::Path) {
+    command.args(ARGUMENTS).current_dir(directory).env_clear().env("EMU_GUEST_VARIABLE", "a value").env("TZ", "UTC");
+}
+
+fn compare(name: &str, source: Source, link: Link, tier: Tier, reference: Reference) -> Result<(), String> {
+    let program = source.for_arm64(link);
+    let start = |mut command: Command| -> Outcome {
+        // Anew for each run: the second must not find the files of the first.
+        let directory = harness::scratch(&name.replace(':', "-"));
+        prepare(&mut command, &directory);
+        let outcome = run(&mut command, LIMIT);
+        let _ = std::fs::remove_dir_all(&directory);
+        outcome
+    };
+    let actual = start(emu_for(tier, link, &program));
+    match reference {
+        Reference::Native => same(&start(Command::new(source.for_host(link))), &actual),
+        Reference::Qemu => {
+            let mut qemu = Command::new("qemu-aarch64");
+            qemu.args(["-L", harness::SYSROOT]).arg(&program);
+            same(&start(qemu), &actual)
+        }
+        Reference::Itself => {
+            if actual.status == End::Exited(0) && actual.stdout.ends_with(b"ok\n") {
+                Ok(())
+            } else {
+                let shown = (actual.stdout_text(), actual.stderr_text());
+                Err(format!("{}\nstdout: {}\nstderr: {}", actual.status, shown.0, shown.1))
+            }
+        }
+    }
+}
+
+macro_rules! programs {
+    ($($name:ident: $source:expr, $link:ident, $reference:ident;)*) => {$(
+        mod $name {
+            use super::*;
+
+            fn check(tier: Tier) {
+                let name = format!("{}::{}", module_path!(), tier.name());
+                known::settle(&name, compare(&name, $source, Link::$link, tier, Reference::$reference));
+            }
+
+            #[test]
+            fn eval() {
+                check(Tier::Eval);
+            }
+
+            #[test]
+            fn jit() {
+                check(Tier::Jit);
+            }
+
+            #[test]
+            fn auto() {
+                check(Tier::Auto);
+            }
+        }
+    )*};
+}
+
+programs! {
+    hello_static: Source::new("hello.c"), Static, Native;
+    hello_static_pie: Source::new("hello.c"), StaticPie, Native;
+    hello_dynamic: Source::new("hello.c"), Dynamic, Native;
+    libc_static: Source::new("libc.c"), Static, Native;
+    libc_dynamic: Source::new("libc.c"), Dynamic, Native;
+    cxx_static: Source::new("cxx.cc"), Static, Native;
+    cxx_dynamic: Source::new("cxx.cc"), Dynamic, Native;
+    libm: Source::new("libm.c"), Static, Qemu;
+    arithmetic_fp: Source::new("arithmetic_fp.c"), Static, Native;
+    strings: Source::new("strings.c"), Static, Native;
+    control: Source::new("control.c"), Static, Native;
+    contexts: Source::new("contexts.c"), Static, Native;
+    recursion: Source::new("recursion.c"), Static, Native;
+    varargs: Source::new("varargs.c"), Static, Native;
+    int128: Source::new("int128.c"), Static, Native;
+    atomics_armv8_0: Source::new("atomics.c").arm64(&["-march=armv8-a", "-mno-outline-atomics"]), Static, Native;
+    atomics_lse: Source::new("atomics.c").arm64(&["-march=armv8.1-a+lse", "-mno-outline-atomics"]), Static, Native;
+    atomics_outline: Source::new("atomics.c").arm64(&["-moutline-atomics"]), Static, Native;
+    atomics_16: Source::new("atomics_16.c"), Static, Itself;
+    crc32: Source::new("crc32.c").arm64(&["-march=armv8-a+crc"]), Static, Native;
+    bits: Source::new("bits.c"), Static, Native;
+    division: Source::new("division.c"), Static, Itself;
+    flags: Source::new("flags.c"), Static, Itself;
+    branches: Source::new("branches.c"), Static, Itself;
+    system_registers: Source::new("system_registers.c"), Static, Itself;
+    mappings: Source::new("mappings.c"), Static, Native;
+    files: Source::new("files.c"), Static, Native;
+    process: Source::new("process.c"), Static, Native;
+    uname: Source::new("uname.c"), Static, Itself;
+    auxv: Source::new("auxv.c"), Static, Itself;
+    auxv_dynamic: Source::new("auxv.c"), Dynamic, Itself;
+    signals: Source::new("signals.c"), Static, Native;
+    code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
+}
