@@ -4,6 +4,8 @@
 //!
 //! This crate knows neither instructions, nor the code cache (it tells an [`ir::CodeWatcher`]), nor ELF.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod address_space;
 #[cfg(test)]
 mod call_tests;

@@ -44,7 +44,7 @@ pub struct Config {
     /// How to run other guest programs. Without it execve(2) gives ENOEXEC for them.
     pub reexec: Option<Reexec>,
     /// Where `-strace` writes.
-    pub strace: Option<Box<dyn std::io::Write + Send>>,
+    pub strace: Option<Box<dyn std::io::Write + Send + Sync>>,
     /// File descriptors that are emu's: the guest cannot close them.
     pub private_fds: Vec<i32>,
     /// Called around fork(2).
