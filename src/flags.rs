@@ -160,10 +160,7 @@ const PROGRAM: &str = "program";
 
 /// Reads the command line (without emu's own name) and the variables that `variable` finds, which give way to it.
 /// An error is one line.
-pub fn parse(
-    arguments: &[OsString],
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Options, String> {
+pub fn parse(arguments: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Result<Options, String> {
     let normalised = normalise(arguments)?;
     let mut matches = command()
         .try_get_matches_from(normalised)
@@ -211,7 +208,8 @@ fn normalise(arguments: &[OsString]) -> Result<Vec<OsString>, String> {
         if bytes == b"--" {
             break;
         }
-        let Some(name) = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-")).filter(|n| !n.is_empty()) else {
+        let Some(name) = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-")).filter(|n| !n.is_empty())
+        else {
             program = Some(argument);
             break;
         };

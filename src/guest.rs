@@ -48,13 +48,9 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
     drop(program);
-    match world.run(&mut cpu) {
-        Ok(never) => never,
-        Err(error) => {
-            report::say(format_args!("{}: {}", world.name, report::plain(&error)));
-            start::STATUS_CANNOT_RUN
-        }
-    }
+    let Err(error) = world.run(&mut cpu);
+    report::say(format_args!("{}: {}", world.name, report::plain(&error)));
+    start::STATUS_CANNOT_RUN
 }
 
 impl World {
@@ -68,7 +64,8 @@ impl World {
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
         let asked = Arc::clone(&known);
         let may_fetch = move |addr| asked.get().is_some_and(|process| process.memory().is_executable(addr));
-        let config = backend::Config { tier: engine_tier(options.tier), log: log.clone(), ..backend::Config::default() };
+        let config =
+            backend::Config { tier: engine_tier(options.tier), log: log.clone(), ..backend::Config::default() };
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let process = Process::new(

@@ -33,8 +33,12 @@ pub fn run(path: &Path, elf: &HostElf, sysroot: Option<&Sysroot>, argv: &[CStrin
     };
     let errno = error.raw_os_error().unwrap_or(libc::EIO);
     let reason = match (errno, missing) {
-        (libc::ENOENT, Some(name)) => format!("is for this host, but needs the loader {}, which is missing", name.display()),
-        (libc::ENOEXEC, _) if elf.is_i386 => "is a 32-bit x86 program, which this host's kernel does not run".to_owned(),
+        (libc::ENOENT, Some(name)) => {
+            format!("is for this host, but needs the loader {}, which is missing", name.display())
+        }
+        (libc::ENOEXEC, _) if elf.is_i386 => {
+            "is a 32-bit x86 program, which this host's kernel does not run".to_owned()
+        }
         _ => plain(&error),
     };
     LoadError::new(path, errno, reason)

@@ -34,7 +34,7 @@ impl LogFile {
     }
 
     /// A writer to it.
-    pub fn writer(&self) -> io::Result<Box<dyn Write + Send>> {
+    pub fn writer(&self) -> io::Result<Box<dyn Write + Send + Sync>> {
         Ok(match self {
             Self::Stderr => Box::new(io::stderr()),
             Self::File(file) => Box::new(out_of_the_way(file.try_clone()?)),

@@ -4,6 +4,7 @@
 //! There is no Rust `main`: before it, Rust's runtime opens /dev/null for closed standard descriptors, ignores SIGPIPE
 //! and installs handlers for SIGSEGV and SIGBUS, all of which the guest would see. Unsafe because C's `main` gets
 //! pointers.
+#![no_main]
 #![allow(unsafe_code)]
 
 mod demo;
@@ -33,8 +34,12 @@ extern "C" fn main(_argc: c_int, argv: *const *const c_char, envp: *const *const
 /// `list` is one.
 unsafe fn strings(list: *const *const c_char) -> Vec<CString> {
     // SAFETY: as the caller promises; the loop stops at the null pointer.
-    (0..).map(|index| unsafe { *list.add(index) }).take_while(|string| !string.is_null()).map(|string| {
-        // SAFETY: not null, so a C string.
-        unsafe { CStr::from_ptr(string) }.to_owned()
-    }).collect()
+    (0..)
+        .map(|index| unsafe { *list.add(index) })
+        .take_while(|string| !string.is_null())
+        .map(|string| {
+            // SAFETY: not null, so a C string.
+            unsafe { CStr::from_ptr(string) }.to_owned()
+        })
+        .collect()
 }

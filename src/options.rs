@@ -76,8 +76,7 @@ impl Tier {
 
 impl LogItems {
     fn names(self) -> String {
-        let all =
-            [(self.in_asm, "in_asm"), (self.clif, "clif"), (self.out_asm, "out_asm"), (self.exec, "exec")];
+        let all = [(self.in_asm, "in_asm"), (self.clif, "clif"), (self.out_asm, "out_asm"), (self.exec, "exec")];
         all.iter().filter(|item| item.0).map(|item| item.1).collect::<Vec<_>>().join(",")
     }
 

@@ -30,7 +30,8 @@ pub struct Launch {
 
 /// Does what the command line says. Comes back only with an exit status of emu's own.
 pub fn start(arguments: Vec<CString>, environment: Vec<CString>) -> i32 {
-    let words: Vec<OsString> = arguments.into_iter().skip(1).map(|word| OsString::from_vec(word.into_bytes())).collect();
+    let words: Vec<OsString> =
+        arguments.into_iter().skip(1).map(|word| OsString::from_vec(word.into_bytes())).collect();
     // With rights that the caller has not, what the caller put into the environment must not steer emu.
     let trusted: &[CString] = if process::is_privileged() { &[] } else { &environment };
     let mut options = match flags::parse(&words, |name| variable(trusted, name)) {
