@@ -44,20 +44,10 @@ pub struct Config {
     /// How to run other guest programs. Without it execve(2) gives ENOEXEC for them.
     pub reexec: Option<Reexec>,
     /// Where `-strace` writes.
-    pub strace: Option<Box<dyn std::io::Write + Send>>,
+    pub strace: Option<Box<dyn std::io::Write + Send + Sync>>,
     /// File descriptors that are emu's: the guest cannot close them.
     pub private_fds: Vec<i32>,
     /// Called around fork(2).
-    pub fork_hooks: Option<Box<dyn ForkHooks>>,
-}
-
-/// What of [`Config`] is asked for again.
-pub(crate) struct Settings {
-    pub sysroot: Option<PathBuf>,
-    pub uname_release: Option<String>,
-    pub exe: PathBuf,
-    pub reexec: Option<Reexec>,
-    pub private_fds: Vec<i32>,
     pub fork_hooks: Option<Box<dyn ForkHooks>>,
 }
 
@@ -72,7 +62,7 @@ pub enum After {
 
 /// The guest's process. Threads share it.
 pub struct Process {
-    pub(crate) config: Settings,
+    pub(crate) config: Config,
     pub(crate) strace: Option<Strace>,
     pub(crate) actions: SignalActions,
     pub(crate) limits: Limits,
@@ -84,12 +74,9 @@ pub struct Process {
 impl Process {
     /// A process with nothing mapped.
     #[must_use]
-    pub fn new(config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
-        let Config { sysroot, uname_release, exe, reexec, strace, private_fds, fork_hooks } = config;
-        host::restore_sigpipe();
-        name_process(&exe);
-        let strace = strace.map(Strace::new);
-        let config = Settings { sysroot, uname_release, exe, reexec, private_fds, fork_hooks };
+    pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
+        name_process(&config.exe);
+        let strace = config.strace.take().map(Strace::new);
         let actions = SignalActions::default();
         let memory = AddressSpace::new(watcher);
         Arc::new(Self {

@@ -21,7 +21,7 @@ const SHOWN_STRINGS: usize = 16;
 
 /// Where the lines go.
 pub(crate) struct Strace {
-    sink: Mutex<Box<dyn Write + Send>>,
+    sink: Mutex<Box<dyn Write + Send + Sync>>,
 }
 
 /// A call that has begun: its text so far, and the output buffers whose text comes after.
@@ -32,7 +32,7 @@ pub(crate) struct Line {
 
 impl Strace {
     /// Lines go to `sink`.
-    pub(crate) fn new(sink: Box<dyn Write + Send>) -> Self {
+    pub(crate) fn new(sink: Box<dyn Write + Send + Sync>) -> Self {
         Self { sink: Mutex::new(sink) }
     }
 
