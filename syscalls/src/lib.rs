@@ -15,6 +15,8 @@ mod files;
 mod flags;
 mod fork;
 mod host;
+#[cfg(test)]
+mod hostile_tests;
 mod identity;
 mod ipc;
 mod limits;

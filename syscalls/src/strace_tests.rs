@@ -30,7 +30,7 @@ fn paths_and_flags_are_named() {
     let mut path = c("/does/not/exist");
     assert_eq!(
         traced("openat", &[AT_FDCWD, at(&mut path[..]), 0o2040000, 0]),
-        "openat(AT_FDCWD,\"/does/not/exist\",O_RDONLY|O_DIRECTORY|O_CLOEXEC,00) = -1 errno=2 (No such file or directory)\n"
+        "openat(AT_FDCWD,\"/does/not/exist\",O_RDONLY|O_DIRECTORY|O_CLOEXEC) = -1 errno=2 (No such file or directory)\n"
     );
     assert_eq!(
         traced("openat", &[AT_FDCWD, 8, 0o101, 0o644]),
