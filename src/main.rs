@@ -6,6 +6,7 @@
 //! pointers.
 #![no_main]
 #![allow(unsafe_code)]
+#![no_main]
 
 mod demo;
 mod flags;
