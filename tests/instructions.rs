@@ -84,7 +84,8 @@ impl Random {
     }
 }
 
-/// Guest memory of the test: a page of code, pages of data between inaccessible ones.
+/// Guest memory of the test: a page of code and pages of data, each far from anything else, so that offsets from
+/// them reach inaccessible memory and not emu's.
 struct Pages {
     code: u64,
     data: u64,
@@ -92,16 +93,17 @@ struct Pages {
 
 impl Pages {
     fn new() -> Self {
-        let total = 4096 * 8;
-        // SAFETY: a fresh anonymous mapping, of which the outer pages lose their permissions.
+        const ROOM: usize = 4 << 20;
+        // SAFETY: a fresh anonymous mapping, of which two parts get permissions.
         unsafe {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            let base = libc::mmap(std::ptr::null_mut(), total, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) as u64;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            let base = libc::mmap(std::ptr::null_mut(), 3 * ROOM, libc::PROT_NONE, flags, -1, 0) as u64;
             assert_ne!(base as isize, -1);
-            for (offset, bytes) in [(4096, 4096), (8192 + DATA_BYTES as u64, 4096)] {
-                assert_eq!(libc::mprotect((base + offset) as *mut _, bytes, libc::PROT_NONE), 0);
+            let (code, data) = (base + ROOM as u64, base + 2 * ROOM as u64);
+            for (start, bytes) in [(code, 4096), (data, DATA_BYTES)] {
+                assert_eq!(libc::mprotect(start as *mut _, bytes, libc::PROT_READ | libc::PROT_WRITE), 0);
             }
-            Self { code: base, data: base + 8192 }
+            Self { code, data }
         }
     }
 
