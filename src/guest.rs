@@ -48,9 +48,13 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
     drop(program);
-    let Err(error) = world.run(&mut cpu);
-    report::say(format_args!("{}: {}", world.name, report::plain(&error)));
-    start::STATUS_CANNOT_RUN
+    match world.run(&mut cpu) {
+        Ok(never) => match never {},
+        Err(error) => {
+            report::say(format_args!("{}: {}", world.name, report::plain(&error)));
+            start::STATUS_CANNOT_RUN
+        }
+    }
 }
 
 impl World {

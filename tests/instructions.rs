@@ -4,8 +4,8 @@
 #![allow(unsafe_code)] // A scratch page for guest code and one for guest data, shared with the emulated program.
 
 use backend::{Config, Engine, Thread, Tier};
-use frontend::table::{FlowKind, Row, rows};
 use frontend::A64;
+use frontend::table::{FlowKind, Row, rows};
 use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Stop};
 use std::sync::Arc;
 
@@ -96,8 +96,7 @@ impl Pages {
         // SAFETY: a fresh anonymous mapping, of which the outer pages lose their permissions.
         unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            let base =
-                libc::mmap(std::ptr::null_mut(), total, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) as u64;
+            let base = libc::mmap(std::ptr::null_mut(), total, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) as u64;
             assert_ne!(base as isize, -1);
             for (offset, bytes) in [(4096, 4096), (8192 + DATA_BYTES as u64, 4096)] {
                 assert_eq!(libc::mprotect((base + offset) as *mut _, bytes, libc::PROT_NONE), 0);
@@ -163,7 +162,7 @@ impl Machine {
             v: cpu.v,
             nzcv: cpu.nzcv().0,
             fpcr: cpu.fpcr,
-            fpsr: ir::eval::fp::read_saved_fpsr(&cpu),
+            fpsr: ir::eval::fp::saved_fpsr(&cpu),
             tpidr: cpu.tpidr_el0,
             exclusive: (cpu.exclusive_addr, cpu.exclusive_addr != CpuState::NO_EXCLUSIVE),
             stops,
@@ -247,7 +246,7 @@ fn random_state(random: &mut Random, pages: &Pages) -> CpuState {
         1 if random.below(4) == 0 => 1 << 24,
         _ => 0,
     };
-    ir::eval::fp::set_saved_fpcr(&mut cpu, u64::from(fpcr));
+    ir::eval::fp::restore_saved(&mut cpu, u64::from(fpcr), 0);
     cpu
 }
 

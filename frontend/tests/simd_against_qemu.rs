@@ -1,4 +1,4 @@
-//! Advanced SIMD instructions, random words of every row on random and special registers: `Eval` against QEMU. Needs
+//! Advanced SIMD and scalar floating-point instructions, random words of every row on random and special registers: `Eval` against QEMU. Needs
 //! aarch64-linux-gnu-gcc and qemu-aarch64, so it runs only when asked for (`--ignored`); `QEMU_CPU` chooses the model,
 //! `ROWS` a prefix of row names, `WORDS` how many words of each.
 
@@ -28,9 +28,6 @@ impl Random {
     }
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[(self.next() % from.len() as u64) as usize]
-    }
-    fn wide(&mut self) -> u128 {
-        u128::from(self.next()) << 64 | u128::from(self.next())
     }
 }
 
@@ -130,6 +127,8 @@ fn record(row: &Row, random: &mut Random, floating: bool) -> Vec<u8> {
     bytes.extend((random.next() & 0xf000_0000).to_le_bytes());
     let fpcr =
         if floating { random.pick(&[0, 0, 0, 1u64 << 22, 2 << 22, 3 << 22, 1 << 24, 1 << 25, 3 << 24]) } else { 0 };
+    // QEMU 7.2 says that FJCVTZS of a flushed denormal is exact; the pseudocode and later versions say that it is not.
+    let fpcr = if row.name == "FJCVTZS" { fpcr & !(1 << 24) } else { fpcr };
     bytes.extend(fpcr.to_le_bytes());
     bytes.extend(0u64.to_le_bytes());
     (0..32).for_each(|_| bytes.extend(random.next().to_le_bytes()));
@@ -182,13 +181,13 @@ fn difference(before: &Record, after: &Record, floating: bool) -> Option<String>
     (0..31).for_each(|i| cpu.x[i] = before.u64(32 + 8 * i));
     (0..32).for_each(|i| cpu.v[i] = before.v(i));
     if floating {
-        fp::write_fpcr(&mut cpu, before.u64(16));
+        fp::restore_saved(&mut cpu, before.u64(16), 0);
         fp::enter_guest_fp(&cpu);
     }
     let stopped = A64::lift(&insn, &mut Eval { cpu: &mut cpu }) == Err(Stop::Undefined);
     let fpsr = if floating {
         fp::leave_guest_fp(&mut cpu);
-        fp::read_fpsr(&cpu)
+        fp::saved_fpsr(&cpu)
     } else {
         u64::from(cpu.fpsr)
     };
@@ -207,6 +206,9 @@ fn difference(before: &Record, after: &Record, floating: bool) -> Option<String>
             text += &format!(" v{i} {:#034x}, QEMU {:#034x}", cpu.v[i], after.v(i));
         }
     }
+    if u64::from(cpu.nzcv().0) != after.u64(8) {
+        text += &format!(" NZCV {:#x}, QEMU {:#x}", cpu.nzcv().0, after.u64(8));
+    }
     if fpsr != after.u64(24) {
         text += &format!(" FPSR {fpsr:#x}, QEMU {:#x}", after.u64(24));
     }
@@ -223,7 +225,7 @@ fn difference(before: &Record, after: &Record, floating: bool) -> Option<String>
 
 #[test]
 #[ignore = "needs a cross compiler and QEMU"]
-fn advanced_simd_agrees_with_qemu() {
+fn advanced_simd_and_floating_point_agree_with_qemu() {
     let setting = |name: &str| std::env::var(name).ok();
     let words = setting("WORDS").and_then(|n| n.parse().ok()).unwrap_or(200);
     let prefix = setting("ROWS").unwrap_or_default();
@@ -233,7 +235,8 @@ fn advanced_simd_agrees_with_qemu() {
     let with_floating = setting("FLOATING").is_none_or(|v| v != "0");
     let rows: Vec<&Row> = table::rows()
         .filter(|row| {
-            format!("{:?}", row.class).starts_with("Simd") && !row.name.starts_with("LD") && !row.name.starts_with("ST")
+            let class = format!("{:?}", row.class);
+            (class.starts_with("Simd") || class == "Fp") && !row.name.starts_with("LD") && !row.name.starts_with("ST")
         })
         .filter(|row| row.name.starts_with(&prefix) && (with_floating || !is_floating(row)))
         .collect();
