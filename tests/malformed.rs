@@ -90,7 +90,6 @@ const PHDR_SIZE: usize = 56;
 const P_TYPE: usize = 0;
 const P_OFFSET: usize = 8;
 const P_VADDR: usize = 16;
-const P_FILESZ: usize = 32;
 const P_MEMSZ: usize = 40;
 const P_ALIGN: usize = 48;
 

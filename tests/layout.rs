@@ -1,0 +1,191 @@
+//! Rules of the repository that a compiler does not check: who may depend on whom, where unsafe code stands, and that
+//! the list of known failures names tests that exist.
+#![allow(missing_docs, reason = "tests")]
+
+mod harness;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::{known, root};
+
+const CRATES: [&str; 6] = ["emu", "ir", "frontend", "backend", "syscalls", "loader"];
+
+/// The crates of the workspace that each crate may use.
+const MAY_USE: [(&str, &[&str]); 6] = [
+    ("ir", &[]),
+    ("frontend", &["ir"]),
+    ("backend", &["ir"]),
+    ("syscalls", &["ir"]),
+    ("loader", &["ir"]),
+    ("emu", &["ir", "frontend", "backend", "syscalls", "loader"]),
+];
+
+/// Packages from outside that one crate alone may name, by the start of their names.
+const CONFINED: [(&str, &str); 3] = [("yaxpeax", "frontend"), ("cranelift", "backend"), ("goblin", "loader")];
+
+fn manifest(name: &str) -> PathBuf {
+    if name == "emu" { root().join("Cargo.toml") } else { root().join(name).join("Cargo.toml") }
+}
+
+/// The names in the manifest's own dependency tables, that for tests included; the workspace's table only gives
+/// versions, so it does not count.
+fn dependencies(name: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(manifest(name)).expect("a manifest");
+    let mut names = BTreeSet::new();
+    let mut table = "";
+    for line in text.lines().map(str::trim) {
+        if let Some(header) = line.strip_prefix('[') {
+            table = header.trim_end_matches(']');
+            let last = table.rsplit_once("dependencies.").map(|(before, name)| (before, name.trim_matches('"')));
+            if let Some((before, name)) = last
+                && !before.starts_with("workspace")
+            {
+                names.insert(name.to_owned());
+            }
+        } else if table.ends_with("dependencies") && !table.starts_with("workspace") {
+            let key = line.split(['=', '.', ' ']).next().unwrap_or_default().trim_matches('"');
+            if !key.is_empty() && !key.starts_with('#') {
+                names.insert(key.to_owned());
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn crates_depend_as_designed() {
+    let allowed: BTreeMap<_, _> = MAY_USE.into_iter().collect();
+    let mut wrong = String::new();
+    for name in CRATES {
+        for dependency in dependencies(name) {
+            let ours = CRATES.contains(&dependency.as_str());
+            if ours && !allowed[name].contains(&dependency.as_str()) {
+                wrong += &format!("{name} uses {dependency}\n");
+            }
+            for (package, owner) in CONFINED {
+                if dependency.starts_with(package) && name != owner {
+                    wrong += &format!("{name} uses {dependency}, which only {owner} may\n");
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    // The reader above is worth something only if it finds what is there.
+    assert!(dependencies("backend").iter().any(|name| name.starts_with("cranelift")));
+    assert!(dependencies("emu").contains("loader"));
+}
+
+fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("a directory of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for name in CRATES {
+        let base = if name == "emu" { root() } else { root().join(name) };
+        for part in ["src", "tests", "examples", "benches"] {
+            let directory = base.join(part);
+            if directory.is_dir() {
+                rust_files(&directory, &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// The line without its comment and without what stands in plain string literals.
+fn code_of(line: &str) -> String {
+    let mut code = String::new();
+    let mut in_string = false;
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if in_string => {
+                characters.next();
+            }
+            '"' => in_string = !in_string,
+            '/' if !in_string && characters.peek() == Some(&'/') => break,
+            _ if !in_string => code.push(character),
+            _ => {}
+        }
+    }
+    code
+}
+
+fn has_word(code: &str, word: &str) -> bool {
+    code.split(|character: char| !character.is_alphanumeric() && character != '_').any(|part| part == word)
+}
+
+const MARKER: &str = "#![allow(unsafe_code";
+
+#[test]
+fn unsafe_code_stands_in_marked_files() {
+    let mut wrong = String::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).expect("a source");
+        let marked = text.lines().any(|line| line.starts_with(MARKER));
+        let first = text.lines().enumerate().find(|(_, line)| has_word(&code_of(line), "unsafe"));
+        match first {
+            Some((number, line)) if !marked => {
+                wrong += &format!("{}:{}: {}\n", path.display(), number + 1, line.trim());
+            }
+            None if marked => wrong += &format!("{}: marked, but has no unsafe code\n", path.display()),
+            _ => {}
+        }
+        // A module that is allowed as a whole would hide the files below it.
+        if text.lines().any(|line| code_of(line).trim_start().starts_with("#[allow(unsafe_code")) {
+            wrong += &format!("{}: allows unsafe code for an item, not for its file\n", path.display());
+        }
+    }
+    assert!(wrong.is_empty(), "unsafe code where it may not be:\n{wrong}");
+}
+
+/// A crate forbids dependencies in its manifest; this finds paths that reach through another crate's re-export.
+#[test]
+fn confined_packages_are_named_by_their_owner_only() {
+    let mut wrong = String::new();
+    for path in sources() {
+        let relative = path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+        if relative == "tests/layout.rs" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source");
+        for (package, owner) in CONFINED {
+            let prefix = format!("{package}_");
+            let named = text.lines().map(code_of).any(|code| {
+                code.contains(&format!("{package}::"))
+                    || (code.contains(&prefix) && code.contains("::") && code.contains("use "))
+            });
+            if named && !relative.starts_with(&format!("{owner}/")) {
+                wrong += &format!("{relative} names {package}\n");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn known_failures_name_tests() {
+    let mut sources = String::new();
+    for entry in fs::read_dir(root().join("tests")).expect("tests/") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            sources += &fs::read_to_string(path).expect("a test");
+        }
+    }
+    for name in known::listed().keys() {
+        // `file::test` or `file::program::tier`; the second part stands in the file as written.
+        let part = name.split("::").nth(1).unwrap_or_default();
+        let known = sources.contains(&format!("fn {part}(")) || sources.contains(&format!("{part}: "));
+        assert!(!part.is_empty() && known, "tests/known-failures.toml lists {name}, which is no test");
+    }
+}
