@@ -5,7 +5,7 @@
 use crate::options::{Options, parse_bytes, parse_number};
 use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 /// One flag.
 struct Flag {
@@ -36,6 +36,15 @@ impl Flag {
     }
     const fn hidden(self) -> Self {
         Self { shown: false, ..self }
+    }
+    /// The name of a flag whose name is one letter or digit.
+    fn letter(&self) -> Option<char> {
+        let mut chars = self.name.chars();
+        chars.next().filter(|_| chars.next().is_none())
+    }
+    /// With as many dashes as clap wants.
+    fn canonical(&self) -> String {
+        format!("{}{}", if self.letter().is_some() { "-" } else { "--" }, self.name)
     }
 }
 
@@ -189,7 +198,7 @@ pub fn parse(arguments: &[OsString], variable: impl Fn(&str) -> Option<OsString>
 
 /// The text of `-h`.
 pub fn help() -> String {
-    command().render_help().to_string()
+    format!("{}\n", command().render_help().to_string().trim_end())
 }
 
 fn spelling(flag: &Flag) -> String {
@@ -198,7 +207,7 @@ fn spelling(flag: &Flag) -> String {
     format!("{dashes}{}", flag.name)
 }
 
-/// Makes `--name`, `--name=value` of every option, and puts `--` before the program.
+/// Gives every option the dashes that clap wants and its value as the next word, and puts `--` before the program.
 fn normalise(arguments: &[OsString]) -> Result<Vec<OsString>, String> {
     let mut normalised: Vec<OsString> = vec!["emu".into()];
     let mut rest = arguments.iter();
@@ -214,22 +223,21 @@ fn normalise(arguments: &[OsString]) -> Result<Vec<OsString>, String> {
             break;
         };
         let (name, attached) = match name.iter().position(|&byte| byte == b'=') {
-            Some(at) => (&name[..at], Some(&name[at + 1..])),
+            Some(at) => (&name[..at], Some(OsStr::from_bytes(&name[at + 1..]))),
             None => (name, None),
         };
         let flag = FLAGS.iter().find(|flag| flag.name.as_bytes() == name);
-        let flag = flag.ok_or_else(|| format!("unknown option {}", argument.display()))?;
-        let mut whole = [b"--", name].concat();
+        let flag = flag.ok_or_else(|| format!("unknown option {} (emu -h lists the options)", argument.display()))?;
+        normalised.push(flag.canonical().into());
         match (flag.value, attached) {
             (None, None) => {}
             (None, Some(_)) => return Err(format!("{} takes no value", spelling(flag))),
-            (Some(_), Some(value)) => whole.extend([b"=", value].concat()),
+            (Some(_), Some(value)) => normalised.push(value.to_owned()),
             (Some(what), None) => {
                 let value = rest.next().ok_or_else(|| format!("{} needs a value: {what}", spelling(flag)))?;
-                whole.extend([b"=", value.as_bytes()].concat());
+                normalised.push(value.clone());
             }
         }
-        normalised.push(OsString::from_vec(whole));
     }
     normalised.push("--".into());
     normalised.extend(program.into_iter().chain(rest).cloned());
@@ -239,13 +247,16 @@ fn normalise(arguments: &[OsString]) -> Result<Vec<OsString>, String> {
 fn command() -> Command {
     let options = FLAGS.iter().map(|flag| {
         let variable = flag.variable.map(|name| format!(" [{name}]")).unwrap_or_default();
-        let arg = Arg::new(flag.name).long(flag.name).help(format!("{}{variable}", flag.help)).hide(!flag.shown);
+        let arg = Arg::new(flag.name).help(format!("{}{variable}", flag.help)).hide(!flag.shown);
+        let arg = match flag.letter() {
+            Some(letter) => arg.short(letter),
+            None => arg.long(flag.name),
+        };
         match flag.value {
-            // `require_equals` lets a value begin with a dash, which normalising has attached.
             Some(value) => arg
                 .value_name(value)
                 .action(ArgAction::Append)
-                .require_equals(true)
+                .allow_hyphen_values(true)
                 .value_parser(OsStringValueParser::new()),
             None => arg.action(ArgAction::SetTrue),
         }
@@ -287,7 +298,7 @@ mod tests {
         command().debug_assert();
         let text = help();
         for flag in FLAGS.iter().filter(|flag| flag.shown) {
-            assert!(text.contains(&format!("--{}", flag.name)) && !flag.help.is_empty(), "{}", flag.name);
+            assert!(text.contains(&format!("{} ", flag.canonical())) && !flag.help.is_empty(), "{}", flag.name);
         }
     }
 
@@ -305,8 +316,8 @@ mod tests {
 
     #[test]
     fn what_follows_the_program_is_its_own() {
-        let options = parse_words(&["-0", "-name", "prog", "-strace", "--", "-L", "x", "--help"], &[]).unwrap();
-        assert_eq!(options.argv0, Some("-name".into()));
+        let options = parse_words(&["-0", "-L", "prog", "-strace", "--", "-L", "x", "--help"], &[]).unwrap();
+        assert_eq!(options.argv0, Some("-L".into()));
         assert_eq!(options.program, ["prog", "-strace", "--", "-L", "x", "--help"]);
         assert!(!options.strace && !options.help);
         assert_eq!(parse_words(&["--", "-odd-name", "--"], &[]).unwrap().program, ["-odd-name", "--"]);
@@ -343,7 +354,7 @@ mod tests {
     #[test]
     fn mistakes_are_one_line() {
         let cases: &[(&[&str], &str)] = &[
-            (&["-nonsense", "p"], "unknown option -nonsense"),
+            (&["-nonsense", "p"], "unknown option -nonsense (emu -h lists the options)"),
             (&["-L"], "-L needs a value: DIR"),
             (&["-strace=1", "p"], "-strace takes no value"),
             (&["-s", "much", "p"], "-s: much is not a number of bytes"),

@@ -1,14 +1,13 @@
 //! The guest's world: joins loader, system calls and translator, and runs the program until it ends.
 
-use crate::hwcap::HWCAPS;
 use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
 use crate::start::{self, Launch};
 use crate::{process, report};
 use backend::{Engine, Log};
-use frontend::A64;
+use frontend::{A64, features};
 use ir::{CodeWatcher, CpuState, GuestRange, Stop};
-use loader::{Identity, LoadError, MachineInfo, Program, Randomness, Request, StackStrings};
+use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -47,22 +46,17 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
     let mut cpu = CpuState::new();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
-    drop(program);
-    match world.run(&mut cpu) {
-        Ok(never) => match never {},
-        Err(error) => {
-            report::say(format_args!("{}: {}", world.name, report::plain(&error)));
-            start::STATUS_CANNOT_RUN
-        }
-    }
+    let images: Vec<Loaded> = [program.image].into_iter().chain(program.interpreter).collect();
+    let Err(error) = world.run(&mut cpu, &images);
+    report::say(format_args!("{}: {}", world.name, report::plain(&error)));
+    start::STATUS_CANNOT_RUN
 }
 
 impl World {
     fn new(launch: &Launch, options: &Options, name: String) -> Result<Self, String> {
         let log_file = LogFile::open(options)?;
-        let no_log = |error: io::Error| format!("cannot write the log: {}", report::plain(&error));
-        let log = engine_log(options, &log_file).map_err(no_log)?;
-        let strace = if options.strace { Some(log_file.writer().map_err(no_log)?) } else { None };
+        let log = engine_log(options, &log_file);
+        let strace = options.strace.then(|| log_file.writer());
 
         // The engine asks the process what may be executed, and the process tells the engine what has changed.
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
@@ -79,7 +73,7 @@ impl World {
                 exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
                 reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
                 strace,
-                private_fds: log_file.into_descriptor().into_iter().collect(),
+                private_fds: log_file.descriptor().into_iter().collect(),
                 ..syscalls::Config::default()
             },
             watcher,
@@ -93,7 +87,7 @@ impl World {
         let strings =
             StackStrings { execfn: crate::host_program::c_string(path), argv: launch.argv, envp: launch.envp };
         let machine = MachineInfo {
-            hwcap: HWCAPS,
+            hwcap: [features::HWCAP, features::HWCAP2, features::HWCAP3],
             min_signal_stack_bytes: MIN_SIGNAL_STACK_BYTES,
             flags: 0,
             extra_auxv: Vec::new(),
@@ -118,7 +112,7 @@ impl World {
     }
 
     /// The main thread's way through the program. Comes back only if it cannot be begun.
-    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
+    fn run(&self, cpu: &mut CpuState, images: &[Loaded]) -> io::Result<std::convert::Infallible> {
         let mut code = backend::Thread::new(&self.engine)?;
         let mut kernel = syscalls::Thread::new(Arc::clone(&self.process));
         loop {
@@ -135,14 +129,16 @@ impl World {
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
-                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
+                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => {
+                    self.die(stop, cpu, images)
+                }
             }
         }
     }
 
-    fn die(&self, stop: Stop, cpu: &CpuState) -> ! {
+    fn die(&self, stop: Stop, cpu: &CpuState, images: &[Loaded]) -> ! {
         self.flush_log();
-        report::death(&self.name, stop, cpu);
+        report::death(&self.name, images, stop, cpu);
         self.process.die(report::signal_of(stop, cpu))
     }
 
@@ -160,16 +156,16 @@ fn engine_tier(tier: Tier) -> backend::Tier {
     }
 }
 
-fn engine_log(options: &Options, file: &LogFile) -> io::Result<Log> {
+fn engine_log(options: &Options, file: &LogFile) -> Log {
     let items = options.log;
-    let sink: Box<dyn Write + Send> = if items.any() { file.writer()? } else { Box::new(io::sink()) };
-    Ok(Log {
+    let sink: Box<dyn Write + Send> = if items.any() { file.writer() } else { Box::new(io::sink()) };
+    Log {
         in_asm: items.in_asm,
         clif: items.clif,
         out_asm: items.out_asm,
         exec: items.exec,
         sink: Arc::new(Mutex::new(sink)),
-    })
+    }
 }
 
 /// Where emu's own file is, for the programs that the guest starts.

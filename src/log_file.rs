@@ -4,15 +4,17 @@ use crate::options::Options;
 use crate::process::out_of_the_way;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::IntoRawFd;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The place, opened once.
 pub enum LogFile {
     /// Standard error.
     Stderr,
     /// A file of the user's.
-    File(File),
+    File(Arc<File>),
 }
 
 impl LogFile {
@@ -27,25 +29,25 @@ impl LogFile {
         let file = OpenOptions::new()
             .create(true)
             .append(true)
+            .custom_flags(if options.reexec { 0 } else { libc::O_TRUNC })
             .open(&path)
-            .and_then(|file| if options.reexec { Ok(file) } else { file.set_len(0).map(|()| file) })
             .map_err(|error| format!("{}: {}", path.display(), crate::report::plain(&error)))?;
-        Ok(Self::File(out_of_the_way(file)))
+        Ok(Self::File(Arc::new(out_of_the_way(file))))
     }
 
     /// A writer to it.
-    pub fn writer(&self) -> io::Result<Box<dyn Write + Send + Sync>> {
-        Ok(match self {
+    pub fn writer(&self) -> Box<dyn Write + Send + Sync> {
+        match self {
             Self::Stderr => Box::new(io::stderr()),
-            Self::File(file) => Box::new(out_of_the_way(file.try_clone()?)),
-        })
+            Self::File(file) => Box::new(Arc::clone(file)),
+        }
     }
 
-    /// The descriptor that must not become the guest's. It stays open for good.
-    pub fn into_descriptor(self) -> Option<i32> {
+    /// The descriptor that must not become the guest's.
+    pub fn descriptor(&self) -> Option<i32> {
         match self {
             Self::Stderr => None,
-            Self::File(file) => Some(file.into_raw_fd()),
+            Self::File(file) => Some(file.as_raw_fd()),
         }
     }
 }

@@ -4,14 +4,14 @@
 //! There is no Rust `main`: before it, Rust's runtime opens /dev/null for closed standard descriptors, ignores SIGPIPE
 //! and installs handlers for SIGSEGV and SIGBUS, all of which the guest would see. Unsafe because C's `main` gets
 //! pointers.
+#![cfg_attr(not(test), no_main)]
 #![allow(unsafe_code)]
-#![no_main]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod demo;
 mod flags;
 mod guest;
 mod host_program;
-mod hwcap;
 mod log_file;
 mod options;
 mod process;
@@ -21,8 +21,9 @@ mod start;
 use std::ffi::{CStr, CString, c_char, c_int};
 
 /// What C's `main` is given.
-#[unsafe(no_mangle)]
-extern "C" fn main(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
+#[cfg_attr(not(test), unsafe(export_name = "main"))]
+#[cfg_attr(test, allow(dead_code))]
+extern "C" fn c_main(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     // SAFETY: the C library passes two arrays of strings, each ended by a null pointer, that nobody changes.
     let (arguments, environment) = unsafe { (strings(argv), strings(envp)) };
     start::start(arguments, environment)

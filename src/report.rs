@@ -2,6 +2,7 @@
 
 use frontend::A64;
 use ir::{CpuState, Frontend, GuestAddr, Stop};
+use loader::Loaded;
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -18,7 +19,7 @@ pub fn plain(error: &io::Error) -> String {
 }
 
 /// Says why the guest dies at the instruction where it stopped.
-pub fn death(program: &str, stop: Stop, cpu: &CpuState) {
+pub fn death(program: &str, images: &[Loaded], stop: Stop, cpu: &CpuState) {
     let (pc, addr) = (cpu.pc, cpu.stop.addr);
     let signal = signal_name(signal_of(stop, cpu));
     let what = match stop {
@@ -33,7 +34,12 @@ pub fn death(program: &str, stop: Stop, cpu: &CpuState) {
         },
         Stop::Svc | Stop::CodeChanged | Stop::Safepoint => "stopped".to_owned(),
     };
-    say(format_args!("{program}: killed by {signal} at pc {pc}: {what}"));
+    // What addr2line and objdump want is the address in the file.
+    let holder = images.iter().find(|image| image.range.contains(pc));
+    let place = holder
+        .filter(|image| image.bias != 0)
+        .map(|image| format!(" ({:#x} in {})", pc.0.wrapping_sub(image.bias), image.path.display()));
+    say(format_args!("{program}: killed by {signal} at pc {pc}{}: {what}", place.unwrap_or_default()));
 }
 
 /// The signal that a stop stands for.

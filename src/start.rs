@@ -37,7 +37,7 @@ pub fn start(arguments: Vec<CString>, environment: Vec<CString>) -> i32 {
     let mut options = match flags::parse(&words, |name| variable(trusted, name)) {
         Ok(options) => options,
         Err(mistake) => {
-            report::say(format_args!("{mistake} (emu -h lists the options)"));
+            report::say(mistake);
             return STATUS_USAGE;
         }
     };

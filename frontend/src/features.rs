@@ -107,15 +107,24 @@ mod tests {
     use super::*;
     use crate::table;
 
-    /// Instructions that come with a capability, as many as show that it is there entirely; names as in the table.
+    /// Instructions that come with a capability, enough to show that it is there entirely; names as in the table.
     const INSTRUCTIONS: &[(&str, &[&str])] = &[
+        ("AES", &["AESE", "AESD", "AESMC", "AESIMC"]),
+        ("PMULL", &["PMULL_vec"]),
+        ("SHA1", &["SHA1C", "SHA1P", "SHA1M", "SHA1H", "SHA1SU0", "SHA1SU1"]),
+        ("SHA2", &["SHA256H", "SHA256H2", "SHA256SU0", "SHA256SU1"]),
         ("CRC32", &["CRC32B", "CRC32H", "CRC32W", "CRC32X", "CRC32CB", "CRC32CH", "CRC32CW", "CRC32CX"]),
+        ("ATOMICS", &["LDADDB", "LDCLRH", "LDEOR_w", "LDSET_x", "LDSMAX_x", "LDUMIN_w", "SWPB", "CAS_x", "CASP_x"]),
         ("CPUID", &["MRS_MIDR_EL1", "MRS_ID_AA64ISAR0_EL1", "MRS_ID_AArch64"]),
+        ("ASIMDRDM", &["SQRDMLAH_vec", "SQRDMLSH_vec", "SQRDMLAH_scalar", "SQRDMLAH_elem", "SQRDMLSH_elem_scalar"]),
+        ("LRCPC", &["LDAPRB", "LDAPRH", "LDAPR_w", "LDAPR_x"]),
         ("DCPOP", &["DC_CVAP"]),
-        ("DCPODP", &["DC_CVADP"]),
+        ("ASIMDDP", &["SDOT_vec", "UDOT_vec", "SDOT_elem", "UDOT_elem"]),
+        ("ILRCPC", &["STLURB", "STLURH", "STLUR_w", "STLUR_x", "LDAPURB", "LDAPURSB_w", "LDAPURSW", "LDAPUR_x"]),
         ("FLAGM", &["CFINV", "RMIF", "SETF8", "SETF16"]),
-        ("FLAGM2", &["AXFLAG", "XAFLAG"]),
         ("SB", &["SB"]),
+        ("DCPODP", &["DC_CVADP"]),
+        ("FLAGM2", &["AXFLAG", "XAFLAG"]),
         ("DGH", &["DGH"]),
         ("ECV", &["MRS_CNTVCTSS_EL0"]),
     ];
@@ -131,9 +140,11 @@ mod tests {
 
     #[test]
     fn bits_are_the_kernels() {
-        // Worked by hand from hwcap.h: FP, ASIMD, CPUID and ECV among those present; SVE (22) and PACA (30) absent.
-        assert_eq!(HWCAP & (1 << 0 | 1 << 1 | 1 << 7 | 1 << 11 | 1 << 22 | 1 << 30), 0b1000_1000_0011);
-        assert_eq!(HWCAP2 & (1 << 7 | 1 << 19 | 1 << 1), 1 << 7 | 1 << 19);
+        // By hand from hwcap.h: fp asimd aes pmull sha1 sha2 crc32 atomics cpuid asimdrdm lrcpc dcpop asimddp ilrcpc
+        // flagm sb; dcpodp flagm2 dgh ecv.
+        let bits = |numbers: &[u32]| numbers.iter().map(|number| 1 << number).sum::<u64>();
+        assert_eq!(HWCAP, bits(&[0, 1, 3, 4, 5, 6, 7, 8, 11, 12, 15, 16, 20, 26, 27, 29]));
+        assert_eq!(HWCAP2, bits(&[0, 7, 15, 19]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Advanced SIMD instructions, random words of every row on random and special registers: `Eval` against QEMU. Needs
-//! aarch64-linux-gnu-gcc and qemu-aarch64, so it runs only when asked for (`--ignored`); `QEMU_CPU` chooses the model,
-//! `ROWS` a prefix of row names, `WORDS` how many words of each.
+//! Advanced SIMD and scalar floating-point instructions, random words of every row on random and special registers:
+//! `Eval` against QEMU. Needs aarch64-linux-gnu-gcc and qemu-aarch64, so it runs only when asked for (`--ignored`);
+//! `QEMU_CPU` chooses the model, `ROWS` is a prefix of row names, `WORDS` says how many words of each, `SEED` begins
+//! another sequence.
 
 use frontend::{
     A64,
@@ -28,9 +29,6 @@ impl Random {
     }
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[(self.next() % from.len() as u64) as usize]
-    }
-    fn wide(&mut self) -> u128 {
-        u128::from(self.next()) << 64 | u128::from(self.next())
     }
 }
 
@@ -123,13 +121,15 @@ fn vector(random: &mut Random) -> u128 {
     })
 }
 
-fn record(row: &Row, random: &mut Random, floating: bool) -> Vec<u8> {
+fn record(word: u32, random: &mut Random, floating: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(RECORD_BYTES);
-    bytes.extend(row.random_word(random.next() as u32).to_le_bytes());
+    bytes.extend(word.to_le_bytes());
     bytes.extend([0; 4]);
     bytes.extend((random.next() & 0xf000_0000).to_le_bytes());
     let fpcr =
         if floating { random.pick(&[0, 0, 0, 1u64 << 22, 2 << 22, 3 << 22, 1 << 24, 1 << 25, 3 << 24]) } else { 0 };
+    // QEMU 7.2 says that FJCVTZS of a flushed denormal is exact; the pseudocode and later versions say that it is not.
+    let fpcr = if row.name == "FJCVTZS" { fpcr & !(1 << 24) } else { fpcr };
     bytes.extend(fpcr.to_le_bytes());
     bytes.extend(0u64.to_le_bytes());
     (0..32).for_each(|_| bytes.extend(random.next().to_le_bytes()));
@@ -152,13 +152,14 @@ impl Record<'_> {
     }
 }
 
-fn run_qemu(input: Vec<u8>) -> Vec<u8> {
+fn run_qemu(model: &str, input: Vec<u8>) -> Vec<u8> {
     let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let program = directory.join("execute");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu/execute.c");
     let built = Command::new("aarch64-linux-gnu-gcc").args(["-O1", "-static", "-o"]).arg(&program).arg(source).status();
     assert!(built.expect("aarch64-linux-gnu-gcc is installed").success());
     let mut child = Command::new("qemu-aarch64")
+        .args(["-cpu", model])
         .arg(&program)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -182,17 +183,24 @@ fn difference(before: &Record, after: &Record, floating: bool) -> Option<String>
     (0..31).for_each(|i| cpu.x[i] = before.u64(32 + 8 * i));
     (0..32).for_each(|i| cpu.v[i] = before.v(i));
     if floating {
-        fp::write_fpcr(&mut cpu, before.u64(16));
+        fp::restore_saved(&mut cpu, before.u64(16), 0);
         fp::enter_guest_fp(&cpu);
     }
     let stopped = A64::lift(&insn, &mut Eval { cpu: &mut cpu }) == Err(Stop::Undefined);
     let fpsr = if floating {
+        let fpsr = fp::read_fpsr(&cpu);
         fp::leave_guest_fp(&mut cpu);
-        fp::read_fpsr(&cpu)
+        fpsr
     } else {
         u64::from(cpu.fpsr)
     };
     let mut text = String::new();
+    // QEMU's `max` model has FEAT_FP16: conversions with fraction bits of halves, FMOV of halves (which QEMU 7.2 accepts
+    // with op = 1 too).
+    let immh = word >> 19 & 15;
+    if stopped && (immh >> 1 == 1 || immh == 0 && word & 0xfc00 == 0xfc00) {
+        return None;
+    }
     if stopped != (after.u32(4) != 0) {
         text += &format!(" undefined: {stopped}, QEMU {}", after.u32(4) != 0);
         return Some(text);
@@ -206,6 +214,9 @@ fn difference(before: &Record, after: &Record, floating: bool) -> Option<String>
         if cpu.v[i] != after.v(i) {
             text += &format!(" v{i} {:#034x}, QEMU {:#034x}", cpu.v[i], after.v(i));
         }
+    }
+    if u64::from(cpu.nzcv().0) != after.u64(8) {
+        text += &format!(" NZCV {:#x}, QEMU {:#x}", cpu.nzcv().0, after.u64(8));
     }
     if fpsr != after.u64(24) {
         text += &format!(" FPSR {fpsr:#x}, QEMU {:#x}", after.u64(24));
@@ -223,7 +234,7 @@ fn difference(before: &Record, after: &Record, floating: bool) -> Option<String>
 
 #[test]
 #[ignore = "needs a cross compiler and QEMU"]
-fn advanced_simd_agrees_with_qemu() {
+fn advanced_simd_and_floating_point_agree_with_qemu() {
     let setting = |name: &str| std::env::var(name).ok();
     let words = setting("WORDS").and_then(|n| n.parse().ok()).unwrap_or(200);
     let prefix = setting("ROWS").unwrap_or_default();
@@ -233,15 +244,19 @@ fn advanced_simd_agrees_with_qemu() {
     let with_floating = setting("FLOATING").is_none_or(|v| v != "0");
     let rows: Vec<&Row> = table::rows()
         .filter(|row| {
-            format!("{:?}", row.class).starts_with("Simd") && !row.name.starts_with("LD") && !row.name.starts_with("ST")
+            let class = format!("{:?}", row.class);
+            (class.starts_with("Simd") || class == "Fp") && !row.name.starts_with("LD") && !row.name.starts_with("ST")
         })
         .filter(|row| row.name.starts_with(&prefix) && (with_floating || !is_floating(row)))
         .collect();
     let mut input = Vec::new();
     for row in &rows {
-        (0..words).for_each(|_| input.extend(record(row, &mut random, is_floating(row))));
+        for _ in 0..words {
+            let word = row.random_word(random.next() as u32);
+            input.extend(record(word, &mut random, is_floating(row)));
+        }
     }
-    let output = run_qemu(input.clone());
+    let output = run_qemu("max", input.clone());
     assert_eq!(output.len(), input.len());
     let mut failures: BTreeMap<&str, (u32, String)> = BTreeMap::new();
     for (i, (before, after)) in input.chunks(RECORD_BYTES).zip(output.chunks(RECORD_BYTES)).enumerate() {
@@ -265,4 +280,37 @@ fn advanced_simd_agrees_with_qemu() {
         println!("{name}: {count} of {words}, first {text}");
     }
     assert!(failures.is_empty(), "{} rows differ", failures.len());
+}
+
+/// Words of the whole encoding space of Advanced SIMD and floating point: the same are unallocated, and the others do
+/// the same. The model is an Armv8.0 one, so that later extensions do not count.
+#[test]
+#[ignore = "needs a cross compiler and QEMU"]
+fn unallocated_encodings_agree_with_qemu() {
+    let mut random = Random(2);
+    let mut input = Vec::new();
+    for _ in 0..200_000 {
+        let word = random.next() as u32 & 0xf1ff_ffff | 0x0e00_0000;
+        input.extend(record(word, &mut random, true));
+    }
+    let output = run_qemu("cortex-a57", input.clone());
+    let mut failures: BTreeMap<String, (u32, String)> = BTreeMap::new();
+    for (before, after) in input.chunks(RECORD_BYTES).zip(output.chunks(RECORD_BYTES)) {
+        let word = Record(before).u32(0);
+        let name = A64::name(&A64::decode(word, GuestAddr(0)));
+        // Later than Armv8.0.
+        let later = ["SQRDMLAH", "SQRDMLSH", "SDOT", "UDOT"].iter().any(|n| name.starts_with(n));
+        if later && Record(after).u32(4) != 0 {
+            continue;
+        }
+        if let Some(text) = difference(&Record(before), &Record(after), true) {
+            let shown = A64::disassemble(word, GuestAddr(0));
+            let mnemonic = format!("{name} {}", shown.split_whitespace().next().unwrap_or_default());
+            failures.entry(mnemonic).or_insert_with(|| (0, format!("{word:08x} {shown}:{text}"))).0 += 1;
+        }
+    }
+    for (name, (count, text)) in &failures {
+        println!("{name}: {count} words, first {text}");
+    }
+    assert!(failures.is_empty(), "{} instructions differ", failures.len());
 }

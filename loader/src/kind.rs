@@ -54,7 +54,7 @@ impl ProgramFile {
                 .ok_or_else(|| LoadError::format(self.path(), "its #! line names no interpreter, or is too long"));
         }
         if !head.starts_with(b"\x7fELF") {
-            return Err(LoadError::format(self.path(), "not a program (neither ELF nor a #! script)"));
+            return Err(LoadError::format(self.path(), "not an ELF program, nor a #! script"));
         }
         let machine = self.elf_machine()?;
         match machine {
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(kind_of(&Elf { machine: EM_X86_64, ..Elf::exec() }.build()), Ok(host));
         let reason = |bytes: &[u8]| kind_of(bytes).unwrap_err().to_string();
         assert!(reason(b"").contains("empty"));
-        assert!(reason(b"hello").contains("not a program"));
+        assert!(reason(b"hello").contains("not an ELF"));
         assert!(reason(b"\x7fELF").contains("truncated"));
         assert!(reason(&Elf { machine: 243, ..Elf::exec() }.build()).contains("RISC-V"));
         let with = |index: usize, byte: u8| {

@@ -241,7 +241,7 @@ fn the_loader_is_found_under_the_sysroot() {
     assert_eq!(loaded.entry, GuestAddr(found.bias + 0x100));
     assert!(loaded.auxv.contains(&(7, found.bias)) && loaded.auxv.contains(&(9, loaded.image.bias + 0x100)));
 
-    for (bytes, reason) in [(&b"garbage"[..], "not a program"), (b"#!/bin/sh\n", "script"), (b"", "empty")] {
+    for (bytes, reason) in [(&b"garbage"[..], "not an ELF"), (b"#!/bin/sh\n", "script"), (b"", "empty")] {
         scratch.file("root/lib/ld-test.so.1", bytes, 0o755);
         let error = attempt.load(&mut HostMemory::default(), &program).unwrap_err().to_string();
         assert!(error.contains(reason) && error.contains("ld-test.so.1"), "{error}");

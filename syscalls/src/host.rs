@@ -5,7 +5,6 @@
 
 use ir::Errno;
 use std::arch::asm;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a system call gives: the kernel's value, or its error number.
 pub(crate) type Outcome = Result<u64, Errno>;
@@ -96,24 +95,4 @@ pub(crate) fn fork() -> Outcome {
         -1 => Err(Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN))),
         pid => Ok(pid as u64),
     }
-}
-
-/// What SIGPIPE did when the process began: Rust's runtime ignores it before `main`, which the guest may not see.
-static INHERITED_SIGPIPE: AtomicU64 = AtomicU64::new(0);
-
-extern "C" fn remember_sigpipe() {
-    if let Ok(action) = sigaction(libc::SIGPIPE, None) {
-        INHERITED_SIGPIPE.store(action.handler, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: the loader calls the functions of this section before `main`; this one only makes a system call.
-#[unsafe(link_section = ".init_array")]
-#[used]
-static REMEMBER_SIGPIPE: extern "C" fn() = remember_sigpipe;
-
-/// Gives SIGPIPE back the action it had when the process began.
-pub(crate) fn restore_sigpipe() {
-    let handler = INHERITED_SIGPIPE.load(Ordering::Relaxed);
-    let _ = sigaction(libc::SIGPIPE, Some(HostAction { handler, ..HostAction::default() }));
 }

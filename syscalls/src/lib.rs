@@ -4,13 +4,19 @@
 //!
 //! This crate knows neither instructions, nor the code cache (it tells an [`ir::CodeWatcher`]), nor ELF.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod address_space;
+#[cfg(test)]
+mod call_tests;
 mod descriptors;
 mod exec;
 mod files;
 mod flags;
 mod fork;
 mod host;
+#[cfg(test)]
+mod hostile_tests;
 mod identity;
 mod ipc;
 mod limits;
@@ -24,6 +30,8 @@ mod signals;
 mod stat;
 mod strace;
 mod table;
+#[cfg(test)]
+mod testing;
 mod user;
 
 pub use address_space::AddressSpace;

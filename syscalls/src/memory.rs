@@ -15,7 +15,7 @@ pub(crate) fn brk(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// mmap implements Linux syscall mmap(2).
 pub(crate) fn mmap(context: &mut Context<'_>, args: Args) -> Outcome {
-    if args[5] % PAGE_BYTES != 0 {
+    if !args[5].is_multiple_of(PAGE_BYTES) {
         return Err(Errno(libc::EINVAL));
     }
     let request = MapRequest {

@@ -2,21 +2,17 @@
 
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
-use crate::user::{self, Plain};
+use crate::user;
 use ir::Errno;
 
 /// `struct epoll_event` of AArch64.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Debug)]
-struct GuestEvent {
+pub(crate) struct GuestEvent {
     events: u32,
     pad: u32,
     data: u64,
 }
-
-// SAFETY: integers without padding: 4 + 4 + 8 bytes.
-#[allow(unsafe_code)]
-unsafe impl Plain for GuestEvent {}
 
 const _: () = assert!(size_of::<GuestEvent>() == 16);
 const _: () = assert!(size_of::<libc::epoll_event>() == 12);

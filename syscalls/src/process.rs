@@ -10,8 +10,9 @@ use crate::strace::Strace;
 use crate::table::{self, Action};
 use ir::{CodeWatcher, CpuState, Errno};
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How to start emu again, for execve(2) of another guest program.
@@ -74,7 +75,7 @@ impl Process {
     /// A process with nothing mapped.
     #[must_use]
     pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
-        host::restore_sigpipe();
+        name_process(&config.exe);
         let strace = config.strace.take().map(Strace::new);
         let actions = SignalActions::default();
         let memory = AddressSpace::new(watcher);
@@ -120,6 +121,13 @@ impl Process {
     }
 }
 
+/// Gives the process the name that the kernel would have given it: that of the program, not emu's.
+fn name_process(exe: &Path) {
+    if let Some(name) = exe.file_name().and_then(|name| CString::new(name.as_bytes()).ok()) {
+        let _ = host::call3(libc::SYS_prctl, libc::PR_SET_NAME as u64, name.as_ptr() as u64, 0);
+    }
+}
+
 /// A thread of the guest.
 pub struct Thread {
     process: Arc<Process>,
@@ -162,7 +170,8 @@ impl Thread {
     /// Performs the system call whose number is in X8 and arguments in X0 to X5. The caller has moved PC past the SVC.
     pub fn syscall(&mut self, cpu: &mut CpuState) -> After {
         let process = Arc::clone(&self.process);
-        let number = cpu.x[8];
+        // The kernel looks at W8 only.
+        let number = u64::from(cpu.x[8] as u32);
         let args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
         let row = table::by_number(number);
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));

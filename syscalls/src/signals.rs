@@ -4,7 +4,7 @@
 
 use crate::host::{self, Args, HostAction, Outcome};
 use crate::process::{Context, lock};
-use crate::user::{self, Plain};
+use crate::user;
 use ir::Errno;
 use std::sync::Mutex;
 
@@ -14,7 +14,7 @@ const EINVAL: Errno = Errno(libc::EINVAL);
 /// Number of signals.
 const COUNT: usize = 64;
 /// Flags of struct sigaction that the kernel keeps.
-const KEPT_FLAGS: u64 = 0xfc00_0000 | 0x807;
+const KEPT_FLAGS: u64 = 0xdc00_0807;
 /// MINSIGSTKSZ of AArch64.
 const MINSIGSTKSZ: u64 = 5120;
 const SS_ONSTACK: u32 = 1;
@@ -44,10 +44,6 @@ pub(crate) struct GuestAction {
     pub mask: u64,
 }
 
-// SAFETY: four words.
-#[allow(unsafe_code)]
-unsafe impl Plain for GuestAction {}
-
 const _: () = assert!(size_of::<GuestAction>() == 32);
 
 /// `stack_t`
@@ -59,10 +55,6 @@ pub(crate) struct AltStack {
     pad: u32,
     size: u64,
 }
-
-// SAFETY: integers without padding: 8 + 4 + 4 + 8 bytes.
-#[allow(unsafe_code)]
-unsafe impl Plain for AltStack {}
 
 const _: () = assert!(size_of::<AltStack>() == 24);
 

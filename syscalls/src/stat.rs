@@ -4,7 +4,7 @@
 use crate::host::{self, Args, Outcome};
 use crate::paths::{self, Links};
 use crate::process::Context;
-use crate::user::{self, Plain};
+use crate::user;
 
 /// `struct stat` of AArch64 (asm-generic/stat.h).
 #[repr(C)]
@@ -30,10 +30,6 @@ pub(crate) struct GuestStat {
     st_ctime_nsec: u64,
     unused: [u32; 2],
 }
-
-// SAFETY: integers, and the assertions below leave no room for padding.
-#[allow(unsafe_code)]
-unsafe impl Plain for GuestStat {}
 
 // Offsets printed by a program built with AArch64's headers.
 const _: () = {

@@ -2,7 +2,7 @@
 //! call reads is shown as it was before the call; lines are written whole, so that those of several processes do
 //! not mix. It must not know any one call, but for those that do not come back.
 
-use crate::flags::{CLONE, SIGNAL};
+use crate::flags::{CLONE, OPEN, SIGNAL};
 use crate::host::{self, Args, Outcome};
 use crate::process::lock;
 use crate::table::{Arg, Names, Row};
@@ -62,6 +62,9 @@ impl Strace {
                 let mut rest = String::new();
                 let mut buffer = None;
                 for (index, arg) in row.args.iter().enumerate() {
+                    if *arg == Arg::Mode && index > 0 && has_no_mode(row.args[index - 1], args[index - 1]) {
+                        continue;
+                    }
                     let place = if buffer.is_some() { &mut rest } else { &mut text };
                     if index != 0 {
                         place.push(',');
@@ -106,6 +109,13 @@ impl Strace {
         }
         self.write(&text);
     }
+}
+
+/// Whether these are open flags that create nothing, so that there is no mode after them.
+fn has_no_mode(before: Arg, flags: u64) -> bool {
+    const O_CREAT: u64 = 0o100;
+    const O_TMPFILE: u64 = 0o20000000;
+    before == Arg::Flags(OPEN) && flags & (O_CREAT | O_TMPFILE) == 0
 }
 
 fn returns_address(name: &str) -> bool {

@@ -134,3 +134,98 @@ pub fn by_number(number: u64) -> Option<&'static Row> {
 pub fn by_name(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn rows_are_sorted_and_unique() {
+        assert!(ROWS.is_sorted_by(|a, b| a.number < b.number));
+        let names: BTreeSet<_> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), ROWS.len());
+        assert!(ROWS.iter().all(|row| row.args.len() <= 6 && !row.name.is_empty()));
+    }
+
+    #[test]
+    fn every_number_has_a_row() {
+        // 244 to 259 are for architectures, 295 to 423 for 32-bit ones.
+        for number in (0..=243).chain(260..=294).chain(424..=470) {
+            let row = by_number(number).unwrap_or_else(|| panic!("{number} has no row"));
+            assert_eq!(u64::from(row.number), number);
+        }
+        for number in [244, 259, 295, 423, 471, 511, 512, u64::MAX] {
+            assert!(by_number(number).is_none(), "{number}");
+        }
+    }
+
+    /// Numbers from asm-generic/unistd.h.
+    #[test]
+    fn names_have_the_kernels_numbers() {
+        let known = [
+            (17, "getcwd"),
+            (25, "fcntl"),
+            (56, "openat"),
+            (64, "write"),
+            (79, "newfstatat"),
+            (93, "exit"),
+            (98, "futex"),
+            (134, "rt_sigaction"),
+            (160, "uname"),
+            (178, "gettid"),
+            (198, "socket"),
+            (214, "brk"),
+            (220, "clone"),
+            (221, "execve"),
+            (222, "mmap"),
+            (260, "wait4"),
+            (278, "getrandom"),
+            (291, "statx"),
+            (435, "clone3"),
+            (451, "cachestat"),
+            (462, "mseal"),
+            (470, "listns"),
+        ];
+        for (number, name) in known {
+            assert_eq!(by_number(number).map(|row| row.name), Some(name));
+            assert_eq!(by_name(name).map(|row| u64::from(row.number)), Some(number));
+        }
+    }
+
+    #[test]
+    fn numbers_are_shared_from_424_on() {
+        for row in ROWS.iter().filter(|row| row.number >= 424) {
+            if let Action::Host(host) = row.action {
+                assert_eq!(host, i64::from(row.number), "{}", row.name);
+            }
+        }
+    }
+
+    /// With the cross compiler's headers at hand, all names are checked.
+    #[test]
+    fn names_are_the_headers() {
+        let Ok(header) = std::fs::read_to_string("/usr/aarch64-linux-gnu/include/asm-generic/unistd.h") else { return };
+        for line in header.lines() {
+            let Some(rest) = line.strip_prefix("#define __NR_").or(line.strip_prefix("#define __NR3264_")) else {
+                continue;
+            };
+            let mut words = rest.split_whitespace();
+            let (Some(name), Some(Ok(number))) = (words.next(), words.next().map(str::parse::<u64>)) else { continue };
+            if matches!(name, "arch_specific_syscall" | "syscalls" | "fstatat" | "sync_file_range2")
+                || (403..424).contains(&number)
+            {
+                continue;
+            }
+            assert_eq!(by_number(number).map(|row| row.name), Some(name));
+        }
+    }
+
+    #[test]
+    fn support_agrees_with_the_action() {
+        for row in ROWS {
+            let refused = matches!(row.action, Action::Refuse);
+            assert_eq!(refused, row.support == Support::Unsupported, "{}", row.name);
+        }
+    }
+}

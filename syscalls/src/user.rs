@@ -30,6 +30,14 @@ unsafe impl Plain for u32 {}
 unsafe impl Plain for u64 {}
 // SAFETY: integers.
 unsafe impl<const N: usize> Plain for [u64; N] where [u64; N]: Default {}
+// SAFETY: integers; its file asserts the offsets, which leave no room for padding.
+unsafe impl Plain for crate::stat::GuestStat {}
+// SAFETY: 4 + 4 + 8 bytes of integers in 16.
+unsafe impl Plain for crate::poll::GuestEvent {}
+// SAFETY: four words.
+unsafe impl Plain for crate::signals::GuestAction {}
+// SAFETY: 8 + 4 + 4 + 8 bytes of integers in 24.
+unsafe impl Plain for crate::signals::AltStack {}
 
 /// Reads a structure from the guest.
 pub(crate) fn read<T: Plain>(from: u64) -> Result<T, Errno> {

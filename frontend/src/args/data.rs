@@ -375,3 +375,44 @@ impl RotateIntoFlags {
         Some(Self { rn: word.rn(), rotation: word.field(20, 15) as u8, mask: word.field(3, 0) as u8 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Every bitmask immediate of a register size, built from its description: ones in a row, in an element of 2 to
+    /// `bits` bits, rotated, repeated.
+    fn described(bits: u32) -> BTreeSet<u64> {
+        let mut all = BTreeSet::new();
+        for element in [2, 4, 8, 16, 32, 64].into_iter().filter(|&element| element <= bits) {
+            for ones in 1..element {
+                for start in 0..element {
+                    let is_set = |bit: u32| (bit % element + element - start) % element < ones;
+                    all.insert((0..bits).filter(|&bit| is_set(bit)).map(|bit| 1 << bit).sum());
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn bitmask_immediates() {
+        for (width, count) in [(Width::W, 1302), (Width::X, 5334)] {
+            let mut decoded = BTreeSet::new();
+            for fields in 0..1 << 13 {
+                decoded.extend(bitmask(width, fields >> 12 != 0, fields & 0x3f, fields >> 6 & 0x3f));
+            }
+            assert_eq!(decoded.len(), count);
+            assert_eq!(decoded, described(width.bits()));
+        }
+        // Which encoding means which value: two of each element size, from GNU as.
+        assert_eq!(bitmask(Width::X, false, 0b111100, 0), Some(0x5555_5555_5555_5555));
+        assert_eq!(bitmask(Width::X, false, 0b111001, 1), Some(0x9999_9999_9999_9999));
+        assert_eq!(bitmask(Width::X, false, 0b110010, 5), Some(0x3838_3838_3838_3838));
+        assert_eq!(bitmask(Width::X, false, 0b101110, 8), Some(0xff7f_ff7f_ff7f_ff7f));
+        assert_eq!(bitmask(Width::W, false, 0b000000, 1), Some(0x8000_0000));
+        assert_eq!(bitmask(Width::X, true, 0b000000, 0), Some(1));
+        assert_eq!(bitmask(Width::X, true, 0b111110, 63), Some(0xffff_ffff_ffff_fffe));
+    }
+}

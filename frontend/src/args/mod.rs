@@ -46,6 +46,8 @@ argument_sets! {
     LoadStoreImm LoadStoreReg LoadLiteral LoadStorePair
     // atomics.rs
     Ordered Exclusive Atomic CasPair
+    // fp.rs
+    FpUnary FpBinary FpTernary FpConvert FpImm FpCondCompare FpSelect FpToGeneral GeneralToFp TopToGeneral GeneralToTop
     // simd_load_store.rs
     MultipleStructures SingleStructure ReplicatedStructure
     // simd.rs

@@ -4,6 +4,7 @@ pub mod atomics;
 pub mod branch;
 pub mod data_imm;
 pub mod data_reg;
+pub mod fp;
 pub mod load_store;
 pub mod simd;
 pub mod simd_load_store;

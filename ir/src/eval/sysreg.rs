@@ -12,9 +12,14 @@ const fn field(lsb: u32, value: u64) -> u64 {
     value << lsb
 }
 
-/// ID_AA64ISAR0_EL1. The other fields (AES, SHA1, SHA2, RDM, SHA3, SM3, SM4, DP, FHM, RNDR) say: absent.
-pub const ID_AA64ISAR0: u64 = field(16, 1) // CRC32
+/// ID_AA64ISAR0_EL1. Absent: SHA512, SHA3, SM3, SM4, FHM, RNDR.
+pub const ID_AA64ISAR0: u64 = field(4, 2) // AES: with PMULL
+    | field(8, 1) // SHA1
+    | field(12, 1) // SHA2: SHA256
+    | field(16, 1) // CRC32
     | field(20, 2) // Atomic: LSE
+    | field(28, 1) // RDM
+    | field(44, 1) // DP
     | field(52, 2); // TS: FlagM, FlagM2
 
 /// ID_AA64ISAR1_EL1. Absent: pointer authentication, JSCVT, FCMA, FRINTTS, SPECRES, BF16, I8MM, XS, LS64.

@@ -2,7 +2,7 @@
 //! results at the edge of the denormals) and what they do not have. Each function is the pseudocode function of the
 //! same name.
 
-use super::control::Round;
+use super::control::{Round, fz};
 use super::number::{Format, Kind, Number, POINT, divided_by_zero, invalid, process_nan, process_nans, round, unpack};
 use crate::{CpuState, FpSize};
 
@@ -186,6 +186,10 @@ pub(super) enum Extreme {
 
 /// FPMax and FPMin; FPMaxNum and FPMinNum with `number`, where a quiet NaN loses against a number.
 pub(super) fn extreme(cpu: &mut CpuState, size: FpSize, which: Extreme, number: bool, a: u64, b: u64) -> u64 {
+    let plain = |bits: u64| bits & !size.sign_bit() <= size.exponent_mask();
+    if !fz(cpu) && plain(a) && plain(b) {
+        return pick(size, which, a, b);
+    }
     let (na, nb) = (unpack(cpu, size, a), unpack(cpu, size, b));
     if number && (na.kind == Kind::QuietNan) != (nb.kind == Kind::QuietNan) {
         // The quiet NaN counts as the infinity that never wins, so the other is the result, unless it signals.
@@ -201,7 +205,11 @@ pub(super) fn extreme(cpu: &mut CpuState, size: FpSize, which: Extreme, number: 
     }
     // Flushed operands are zeros from here on.
     let flushed = |number: Number, bits| if number.is_zero() { size.zero(number.sign) } else { bits };
-    let (a, b) = (flushed(na, a), flushed(nb, b));
+    pick(size, which, flushed(na, a), flushed(nb, b))
+}
+
+/// The greater or the lesser of two numbers that are no NaNs.
+fn pick(size: FpSize, which: Extreme, a: u64, b: u64) -> u64 {
     let a_is_greater = ordering_key(size, a) > ordering_key(size, b);
     if a_is_greater == (which == Extreme::Max) { a } else { b }
 }

@@ -67,8 +67,28 @@ fn convert_nan(from: FpSize, to: FpSize, a: u64, sign: bool) -> u64 {
     to.zero(sign) | to.default_nan() | left >> (64 - to.fraction_bits())
 }
 
+/// FPRoundInt on the host; none where only software will do.
+#[inline]
+fn round_on_host(cpu: &CpuState, size: FpSize, rounding: Rounding, exact: bool, a: u64) -> Option<u64> {
+    if fz(cpu) || size == FpSize::H || a & !size.sign_bit() > size.exponent_mask() {
+        return None;
+    }
+    match (rounding, exact) {
+        (Rounding::N, _) => host::round_integral::<8>(size, a),
+        (Rounding::M, _) => host::round_integral::<9>(size, a),
+        (Rounding::P, _) => host::round_integral::<10>(size, a),
+        (Rounding::Z, _) => host::round_integral::<11>(size, a),
+        (Rounding::Current, false) => host::round_integral::<12>(size, a),
+        (Rounding::Current, true) => host::round_integral::<4>(size, a),
+        (Rounding::A, _) => None,
+    }
+}
+
 /// FPRoundInt: to an integral value, raising inexact only if `exact` asks for it.
 pub(super) fn round_integral(cpu: &mut CpuState, size: FpSize, rounding: Rounding, exact: bool, a: u64) -> u64 {
+    if let Some(result) = round_on_host(cpu, size, rounding, exact, a) {
+        return result;
+    }
     let number = unpack(cpu, size, a);
     if number.is_nan() {
         return process_nan(cpu, size, a);

@@ -23,6 +23,11 @@ pub(super) fn load_mxcsr(value: u32) {
     unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const value, options(nostack, preserves_flags)) };
 }
 
+/// Inline assembly that only computes in registers.
+macro_rules! compute {
+    ($($tokens:tt)*) => { asm!($($tokens)*, options(nomem, nostack, preserves_flags)) };
+}
+
 /// Two-operand instructions, in single and double form.
 macro_rules! binary {
     ($($name:ident $single:literal $double:literal;)*) => {$(
@@ -32,9 +37,9 @@ macro_rules! binary {
             // SAFETY: register arithmetic only. It depends on MXCSR and changes its sticky bits, so it is not `pure`.
             unsafe {
                 if size == FpSize::D {
-                    asm!(concat!($double, " {}, {}"), inout(xmm_reg) result, in(xmm_reg) b, options(nomem, nostack, preserves_flags));
+                    compute!(concat!($double, " {}, {}"), inout(xmm_reg) result, in(xmm_reg) b);
                 } else {
-                    asm!(concat!($single, " {}, {}"), inout(xmm_reg) result, in(xmm_reg) b, options(nomem, nostack, preserves_flags));
+                    compute!(concat!($single, " {}, {}"), inout(xmm_reg) result, in(xmm_reg) b);
                 }
             }
             narrow(size, result.to_bits())
@@ -62,9 +67,9 @@ pub(super) fn sqrt(size: FpSize, a: u64) -> u64 {
     // SAFETY: as in `binary!`.
     unsafe {
         if size == FpSize::D {
-            asm!("sqrtsd {0}, {0}", inout(xmm_reg) result, options(nomem, nostack, preserves_flags));
+            compute!("sqrtsd {0}, {0}", inout(xmm_reg) result);
         } else {
-            asm!("sqrtss {0}, {0}", inout(xmm_reg) result, options(nomem, nostack, preserves_flags));
+            compute!("sqrtss {0}, {0}", inout(xmm_reg) result);
         }
     }
     narrow(size, result.to_bits())
@@ -80,9 +85,28 @@ pub(super) fn mul_add(size: FpSize, addend: u64, a: u64, b: u64) -> Option<u64> 
     // SAFETY: as in `binary!`; the host has the instruction.
     unsafe {
         if size == FpSize::D {
-            asm!("vfmadd231sd {}, {}, {}", inout(xmm_reg) result, in(xmm_reg) a, in(xmm_reg) b, options(nomem, nostack, preserves_flags));
+            compute!("vfmadd231sd {}, {}, {}", inout(xmm_reg) result, in(xmm_reg) a, in(xmm_reg) b);
         } else {
-            asm!("vfmadd231ss {}, {}, {}", inout(xmm_reg) result, in(xmm_reg) a, in(xmm_reg) b, options(nomem, nostack, preserves_flags));
+            compute!("vfmadd231ss {}, {}, {}", inout(xmm_reg) result, in(xmm_reg) a, in(xmm_reg) b);
+        }
+    }
+    Some(narrow(size, result.to_bits()))
+}
+
+/// Rounds to an integral value as `ROUNDSD`'s immediate says (bit 3: inexact is not raised); none if the host has no
+/// SSE4.1.
+#[inline(always)]
+pub(super) fn round_integral<const MODE: u8>(size: FpSize, a: u64) -> Option<u64> {
+    if !std::arch::is_x86_feature_detected!("sse4.1") {
+        return None;
+    }
+    let mut result = f64::from_bits(a);
+    // SAFETY: as in `binary!`; the host has the instruction.
+    unsafe {
+        if size == FpSize::D {
+            compute!("roundsd {0}, {0}, {1}", inout(xmm_reg) result, const MODE);
+        } else {
+            compute!("roundss {0}, {0}, {1}", inout(xmm_reg) result, const MODE);
         }
     }
     Some(narrow(size, result.to_bits()))
@@ -93,7 +117,7 @@ pub(super) fn mul_add(size: FpSize, addend: u64, a: u64, b: u64) -> Option<u64> 
 pub(super) fn double_to_single(a: u64) -> u64 {
     let mut result = f64::from_bits(a);
     // SAFETY: as in `binary!`.
-    unsafe { asm!("cvtsd2ss {0}, {0}", inout(xmm_reg) result, options(nomem, nostack, preserves_flags)) };
+    unsafe { compute!("cvtsd2ss {0}, {0}", inout(xmm_reg) result) };
     result.to_bits() & 0xffff_ffff
 }
 
@@ -102,7 +126,7 @@ pub(super) fn double_to_single(a: u64) -> u64 {
 pub(super) fn single_to_double(a: u64) -> u64 {
     let mut result = f64::from_bits(a);
     // SAFETY: as in `binary!`.
-    unsafe { asm!("cvtss2sd {0}, {0}", inout(xmm_reg) result, options(nomem, nostack, preserves_flags)) };
+    unsafe { compute!("cvtss2sd {0}, {0}", inout(xmm_reg) result) };
     result.to_bits()
 }
 
@@ -113,9 +137,9 @@ pub(super) fn from_i64(size: FpSize, a: i64) -> u64 {
     // SAFETY: as in `binary!`.
     unsafe {
         if size == FpSize::D {
-            asm!("cvtsi2sd {}, {}", inout(xmm_reg) result, in(reg) a, options(nomem, nostack, preserves_flags));
+            compute!("cvtsi2sd {}, {}", inout(xmm_reg) result, in(reg) a);
         } else {
-            asm!("cvtsi2ss {}, {}", inout(xmm_reg) result, in(reg) a, options(nomem, nostack, preserves_flags));
+            compute!("cvtsi2ss {}, {}", inout(xmm_reg) result, in(reg) a);
         }
     }
     narrow(size, result.to_bits())
@@ -126,8 +150,6 @@ pub(super) fn from_i64(size: FpSize, a: i64) -> u64 {
 pub(super) fn double_to_i64(a: u64) -> i64 {
     let result: i64;
     // SAFETY: as in `binary!`.
-    unsafe {
-        asm!("cvttsd2si {}, {}", lateout(reg) result, in(xmm_reg) f64::from_bits(a), options(nomem, nostack, preserves_flags))
-    };
+    unsafe { compute!("cvttsd2si {}, {}", lateout(reg) result, in(xmm_reg) f64::from_bits(a)) };
     result
 }

@@ -61,25 +61,29 @@ pub fn aesd(state: u128, key: u128) -> u128 {
     u128::from_le_bytes(std::array::from_fn(|i| INVERSE_SBOX[usize::from(bytes[(i + 16 - i % 4 * 4) % 16])]))
 }
 
-/// Every column times a circulant matrix whose first row is given.
-fn mix_columns(state: u128, row: [u8; 4]) -> u128 {
-    let bytes = state.to_le_bytes();
-    u128::from_le_bytes(std::array::from_fn(|i| {
-        let column = i / 4 * 4;
-        (0..4).fold(0, |sum, j| sum ^ field_product(bytes[column + (i + j) % 4], row[j]))
-    }))
+/// Every byte of the state doubled in the field.
+fn doubled(state: u128) -> u128 {
+    const LOW_BITS: u128 = u128::MAX / 255 * 0x7f;
+    const ONES: u128 = u128::MAX / 255;
+    (state & LOW_BITS) << 1 ^ (state >> 7 & ONES) * 0x1b
 }
 
-/// AESMC.
+/// Every column rotated by `rows` rows.
+fn rotated(state: u128, rows: u32) -> u128 {
+    u32::pack(u32::unpack(state).map(|column| column.rotate_right(8 * rows)))
+}
+
+/// AESMC: every column times the circulant matrix 2 3 1 1.
 #[must_use]
 pub fn aesmc(state: u128) -> u128 {
-    mix_columns(state, [2, 3, 1, 1])
+    let next = rotated(state, 1);
+    doubled(state ^ next) ^ next ^ rotated(state, 2) ^ rotated(state, 3)
 }
 
-/// AESIMC.
+/// AESIMC: times the circulant matrix 14 11 13 9, which is 2 3 1 1 times 5 0 4 0.
 #[must_use]
 pub fn aesimc(state: u128) -> u128 {
-    mix_columns(state, [14, 11, 13, 9])
+    aesmc(state ^ doubled(doubled(state ^ rotated(state, 2))))
 }
 
 fn choose(x: u32, y: u32, z: u32) -> u32 {

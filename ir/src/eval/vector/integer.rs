@@ -1,6 +1,6 @@
 //! Lane-wise integer arithmetic, comparisons and bit operations that keep the size of the lanes.
 
-use super::lanes::{by_lane, clip, map1, map2, map3, pairwise, saturating1, saturating2};
+use super::lanes::{Element, by_lane, clip, combine, combine3, convert, note_saturation, pairwise, saturating};
 use crate::{
     Arr, CpuState,
     eval::fp::{recip_estimate, rsqrt_estimate},
@@ -16,40 +16,40 @@ macro_rules! lane_wise {
         $(#[$doc])*
         #[must_use]
         pub fn $name(arr: Arr, a: u128) -> u128 {
-            clip(arr, by_lane!(arr.lane, map1::<$T>(a, |$x| $body)))
+            clip(arr, by_lane!(arr.lane, convert::<$T, $T>(a, |$x| $body)))
         }
     };
     (@one $(#[$doc:meta])* $name:ident($x:ident, $y:ident: $T:ident) = $body:expr;) => {
         $(#[$doc])*
         #[must_use]
         pub fn $name(arr: Arr, a: u128, b: u128) -> u128 {
-            clip(arr, by_lane!(arr.lane, map2::<$T>(a, b, |$x, $y| $body)))
+            clip(arr, by_lane!(arr.lane, combine::<$T, $T>(a, b, |$x, $y| $body)))
         }
     };
     (@one $(#[$doc:meta])* $name:ident($x:ident, $y:ident, $z:ident: $T:ident) = $body:expr;) => {
         $(#[$doc])*
         #[must_use]
         pub fn $name(arr: Arr, a: u128, b: u128, c: u128) -> u128 {
-            clip(arr, by_lane!(arr.lane, map3::<$T>(a, b, c, |$x, $y, $z| $body)))
+            clip(arr, by_lane!(arr.lane, combine3::<$T>(a, b, c, |$x, $y, $z| $body)))
         }
     };
 }
 
 /// Makes functions that saturate: the body gives the result and whether it has saturated.
-macro_rules! saturating {
+macro_rules! saturating_lane_wise {
     ($($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident)?: $T:ident) = $body:expr;)*) => {
-        $(saturating! { @one $(#[$doc])* $name($x $(, $y)?: $T) = $body; })*
+        $(saturating_lane_wise! { @one $(#[$doc])* $name($x $(, $y)?: $T) = $body; })*
     };
     (@one $(#[$doc:meta])* $name:ident($x:ident: $T:ident) = $body:expr;) => {
         $(#[$doc])*
         pub fn $name(cpu: &mut CpuState, arr: Arr, a: u128) -> u128 {
-            by_lane!(arr.lane, saturating1::<$T>(cpu, clip(arr, a), |$x| $body))
+            by_lane!(arr.lane, saturating::<$T>(cpu, clip(arr, a), 0, |$x, _| $body))
         }
     };
     (@one $(#[$doc:meta])* $name:ident($x:ident, $y:ident: $T:ident) = $body:expr;) => {
         $(#[$doc])*
         pub fn $name(cpu: &mut CpuState, arr: Arr, a: u128, b: u128) -> u128 {
-            by_lane!(arr.lane, saturating2::<$T>(cpu, clip(arr, a), clip(arr, b), |$x, $y| $body))
+            by_lane!(arr.lane, saturating::<$T>(cpu, clip(arr, a), clip(arr, b), |$x, $y| $body))
         }
     };
 }
@@ -128,7 +128,7 @@ lane_wise! {
     mls(x, y, z: U) = x.wrapping_sub(y.wrapping_mul(z));
 }
 
-saturating! {
+saturating_lane_wise! {
     /// SQNEG.
     sqneg(x: I) = match x.checked_neg() { Some(r) => (r, false), None => (I::MAX, true) };
     /// SQABS.
@@ -159,17 +159,15 @@ saturating! {
 
 /// SQRDMLAH and (`subtract`) SQRDMLSH: a plus or minus the doubled product of b and c, high half, rounded.
 pub fn sqrdmlah(cpu: &mut CpuState, subtract: bool, arr: Arr, a: u128, b: u128, c: u128) -> u128 {
-    // Halves of the doubled product fit where the doubled product does not.
     let (a, b, c) = (clip(arr, a), clip(arr, b), clip(arr, c));
     let mut any = false;
     let result = by_lane!(arr.lane, {
-        use super::lanes::Element;
-        let (a, b, c) = (I::unpack(a), I::unpack(b), I::unpack(c));
-        let mut lanes = a;
+        let (mut lanes, b, c) = (I::unpack(a), I::unpack(b), I::unpack(c));
         for i in 0..I::COUNT {
             let product = WideI::from(b[i]) * WideI::from(c[i]);
             let product = if subtract { -product } else { product };
-            let sum = (WideI::from(a[i]) << (I::BITS - 1)) + product + (1 << (I::BITS - 2));
+            // Halves of everything: the doubled product might not fit.
+            let sum = (WideI::from(lanes[i]) << (I::BITS - 1)) + product + (1 << (I::BITS - 2));
             let high = sum >> (I::BITS - 1);
             let clamped = high.clamp(WideI::from(I::MIN), WideI::from(I::MAX));
             lanes[i] = clamped as I;
@@ -177,7 +175,7 @@ pub fn sqrdmlah(cpu: &mut CpuState, subtract: bool, arr: Arr, a: u128, b: u128, 
         }
         I::pack(lanes)
     });
-    super::lanes::note_saturation(cpu, any);
+    note_saturation(cpu, any);
     result
 }
 
@@ -203,25 +201,31 @@ fn ones(c: bool) -> i64 {
 /// PMUL: polynomial product over {0, 1} of bytes, low byte.
 #[must_use]
 pub fn pmul(arr: Arr, a: u128, b: u128) -> u128 {
-    clip(arr, map2::<u8>(a, b, |x, y| carryless_product(u64::from(x), u64::from(y)) as u8))
+    clip(arr, combine::<u8, u8>(a, b, |x, y| carryless_product_of_bytes(x, y) as u8))
+}
+
+/// Polynomial product over {0, 1} of bytes.
+#[inline(always)]
+pub fn carryless_product_of_bytes(x: u8, y: u8) -> u16 {
+    (0..8).fold(0, |sum, i| sum ^ u16::from(x) << i & u16::from(y >> i & 1).wrapping_neg())
 }
 
 /// Polynomial product over {0, 1}.
 #[must_use]
 pub fn carryless_product(x: u64, y: u64) -> u128 {
-    (0..64).fold(0, |sum, i| if y >> i & 1 != 0 { sum ^ u128::from(x) << i } else { sum })
+    (0..64).fold(0, |sum, i| sum ^ u128::from(x) << i & u128::from(y >> i & 1).wrapping_neg())
 }
 
 /// URECPE (Arm ARM, UnsignedRecipEstimate) of words.
 #[must_use]
 pub fn urecpe(arr: Arr, a: u128) -> u128 {
-    clip(arr, map1::<u32>(a, |x| if x >> 31 == 0 { u32::MAX } else { recip_estimate(x >> 23) << 23 }))
+    clip(arr, convert::<u32, u32>(a, |x| if x >> 31 == 0 { u32::MAX } else { recip_estimate(x >> 23) << 23 }))
 }
 
 /// URSQRTE (Arm ARM, UnsignedRSqrtEstimate) of words.
 #[must_use]
 pub fn ursqrte(arr: Arr, a: u128) -> u128 {
-    clip(arr, map1::<u32>(a, |x| if x >> 30 == 0 { u32::MAX } else { rsqrt_estimate(x >> 23) << 23 }))
+    clip(arr, convert::<u32, u32>(a, |x| if x >> 30 == 0 { u32::MAX } else { rsqrt_estimate(x >> 23) << 23 }))
 }
 
 #[cfg(test)]

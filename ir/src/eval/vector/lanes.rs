@@ -109,110 +109,129 @@ pub(super) fn note_saturation(cpu: &mut CpuState, saturated: bool) {
     }
 }
 
-/// Each lane through a function.
-#[inline(always)]
-pub(super) fn map1<T: Element>(a: u128, f: impl Fn(T) -> T) -> u128 {
-    let mut lanes = T::unpack(a);
-    for i in 0..T::COUNT {
-        lanes[i] = f(lanes[i]);
-    }
-    T::pack(lanes)
+// Loops over many lanes take their operands by reference and are not inlined: lanes in memory become host vectors, whereas
+// lanes that were parts of a 128-bit integer a moment ago stay that, and are shifted and masked out of it one by one.
+// For few lanes that is faster (measured, comparisons: 16 lanes 24 ns against 14, 4 lanes 8 against 14).
+const FEW_LANES: usize = 4;
+
+#[inline(never)]
+fn combine_in_memory<T: Element, R: Element>(a: &T::Lanes, b: &T::Lanes, f: impl Fn(T, T) -> R) -> R::Lanes {
+    combine_lanes(a, b, f)
 }
 
-/// Lanes of two operands through a function.
 #[inline(always)]
-pub(super) fn map2<T: Element>(a: u128, b: u128, f: impl Fn(T, T) -> T) -> u128 {
-    let (mut lanes, b) = (T::unpack(a), T::unpack(b));
-    for i in 0..T::COUNT {
-        lanes[i] = f(lanes[i], b[i]);
+fn combine_lanes<T: Element, R: Element>(a: &T::Lanes, b: &T::Lanes, f: impl Fn(T, T) -> R) -> R::Lanes {
+    let mut result = R::unpack(0);
+    for i in 0..T::COUNT.min(R::COUNT) {
+        result[i] = f(a[i], b[i]);
     }
-    T::pack(lanes)
+    result
+}
+
+/// The low lanes of two operands through a function, as many as operands and result both have: to lanes of the same
+/// size, twice as wide, or half as wide (in the low half).
+#[inline(always)]
+pub(super) fn combine<T: Element, R: Element>(a: u128, b: u128, f: impl Fn(T, T) -> R) -> u128 {
+    let (a, b) = (T::unpack(a), T::unpack(b));
+    let few = T::COUNT.max(R::COUNT) <= FEW_LANES;
+    R::pack(if few { combine_lanes::<T, R>(&a, &b, f) } else { combine_in_memory::<T, R>(&a, &b, f) })
+}
+
+/// As [`combine`], of one operand.
+#[inline(always)]
+pub(super) fn convert<T: Element, R: Element>(a: u128, f: impl Fn(T) -> R) -> u128 {
+    combine::<T, R>(a, a, |x, _| f(x))
+}
+
+#[inline(never)]
+fn combine3_in_memory<T: Element>(a: &T::Lanes, b: &T::Lanes, c: &T::Lanes, f: impl Fn(T, T, T) -> T) -> T::Lanes {
+    combine3_lanes(a, b, c, f)
+}
+
+#[inline(always)]
+fn combine3_lanes<T: Element>(a: &T::Lanes, b: &T::Lanes, c: &T::Lanes, f: impl Fn(T, T, T) -> T) -> T::Lanes {
+    let mut result = T::unpack(0);
+    for i in 0..T::COUNT {
+        result[i] = f(a[i], b[i], c[i]);
+    }
+    result
 }
 
 /// Lanes of three operands through a function.
 #[inline(always)]
-pub(super) fn map3<T: Element>(a: u128, b: u128, c: u128, f: impl Fn(T, T, T) -> T) -> u128 {
-    let (mut lanes, b, c) = (T::unpack(a), T::unpack(b), T::unpack(c));
-    for i in 0..T::COUNT {
-        lanes[i] = f(lanes[i], b[i], c[i]);
-    }
-    T::pack(lanes)
+pub(super) fn combine3<T: Element>(a: u128, b: u128, c: u128, f: impl Fn(T, T, T) -> T) -> u128 {
+    let (a, b, c) = (T::unpack(a), T::unpack(b), T::unpack(c));
+    let few = T::COUNT <= FEW_LANES;
+    T::pack(if few { combine3_lanes(&a, &b, &c, f) } else { combine3_in_memory(&a, &b, &c, f) })
 }
 
-/// As [`map1`], of a function that also says whether it has saturated. Give it clipped operands, so that lanes outside
-/// the arrangement (zeros) do not saturate.
+#[inline(never)]
+fn saturating_in_memory<T: Element>(a: &T::Lanes, b: &T::Lanes, f: impl Fn(T, T) -> (T, bool)) -> (T::Lanes, bool) {
+    saturating_lanes(a, b, f)
+}
+
 #[inline(always)]
-pub(super) fn saturating1<T: Element>(cpu: &mut CpuState, a: u128, f: impl Fn(T) -> (T, bool)) -> u128 {
-    let mut lanes = T::unpack(a);
+fn saturating_lanes<T: Element>(a: &T::Lanes, b: &T::Lanes, f: impl Fn(T, T) -> (T, bool)) -> (T::Lanes, bool) {
+    let mut result = T::unpack(0);
     let mut any = false;
     for i in 0..T::COUNT {
-        let (value, saturated) = f(lanes[i]);
-        lanes[i] = value;
+        let (value, saturated) = f(a[i], b[i]);
+        result[i] = value;
         any |= saturated;
     }
-    note_saturation(cpu, any);
-    T::pack(lanes)
+    (result, any)
 }
 
-/// As [`map2`], of a function that also says whether it has saturated; operands clipped as for [`saturating1`].
+/// Lanes of two operands through a function that also says whether it has saturated. Give it clipped operands, so that
+/// lanes outside the arrangement (zeros) do not saturate.
 #[inline(always)]
-pub(super) fn saturating2<T: Element>(cpu: &mut CpuState, a: u128, b: u128, f: impl Fn(T, T) -> (T, bool)) -> u128 {
-    let (mut lanes, b) = (T::unpack(a), T::unpack(b));
-    let mut any = false;
-    for i in 0..T::COUNT {
-        let (value, saturated) = f(lanes[i], b[i]);
-        lanes[i] = value;
-        any |= saturated;
-    }
-    note_saturation(cpu, any);
-    T::pack(lanes)
-}
-
-/// The low lanes of two operands through a function to lanes twice as wide.
-#[inline(always)]
-pub(super) fn widen2<T: Element, W: Element>(a: u128, b: u128, f: impl Fn(T, T) -> W) -> u128 {
+pub(super) fn saturating<T: Element>(cpu: &mut CpuState, a: u128, b: u128, f: impl Fn(T, T) -> (T, bool)) -> u128 {
     let (a, b) = (T::unpack(a), T::unpack(b));
-    let mut lanes = W::unpack(0);
-    for i in 0..W::COUNT {
-        lanes[i] = f(a[i], b[i]);
+    let few = T::COUNT <= FEW_LANES;
+    let (result, any) = if few { saturating_lanes(&a, &b, f) } else { saturating_in_memory(&a, &b, f) };
+    note_saturation(cpu, any);
+    T::pack(result)
+}
+
+#[inline(never)]
+fn pairs_in_memory<T: Element, R: Element>(a: &T::Lanes, b: &T::Lanes, f: impl Fn(T, T) -> R) -> R::Lanes {
+    pairs_of_lanes(a, b, f)
+}
+
+#[inline(always)]
+fn pairs_of_lanes<T: Element, R: Element>(a: &T::Lanes, b: &T::Lanes, f: impl Fn(T, T) -> R) -> R::Lanes {
+    let mut result = R::unpack(0);
+    let half = T::COUNT / 2;
+    for i in 0..half {
+        result[i] = f(a[2 * i], a[2 * i + 1]);
     }
-    W::pack(lanes)
+    for i in half..R::COUNT {
+        result[i] = f(b[2 * (i - half)], b[2 * (i - half) + 1]);
+    }
+    result
 }
 
-/// The low lanes of an operand through a function to lanes twice as wide.
 #[inline(always)]
-pub(super) fn widen1<T: Element, W: Element>(a: u128, f: impl Fn(T) -> W) -> u128 {
-    widen2::<T, W>(a, a, |x, _| f(x))
-}
-
-/// Lanes of two operands through a function to lanes half as wide, in the low half.
-#[inline(always)]
-pub(super) fn narrow2<T: Element, N: Element>(a: u128, b: u128, f: impl Fn(T, T) -> N) -> u128 {
+fn pairs<T: Element, R: Element>(a: u128, b: u128, f: impl Fn(T, T) -> R) -> u128 {
     let (a, b) = (T::unpack(a), T::unpack(b));
-    let mut lanes = N::unpack(0);
-    for i in 0..T::COUNT {
-        lanes[i] = f(a[i], b[i]);
-    }
-    N::pack(lanes)
+    let few = T::COUNT <= FEW_LANES;
+    R::pack(if few { pairs_of_lanes::<T, R>(&a, &b, f) } else { pairs_in_memory::<T, R>(&a, &b, f) })
 }
 
-/// Lanes of an operand through a function to lanes half as wide, in the low half.
-#[inline(always)]
-pub(super) fn narrow1<T: Element, N: Element>(a: u128, f: impl Fn(T) -> N) -> u128 {
-    narrow2::<T, N>(a, a, |x, _| f(x))
-}
-
-/// Adjacent pairs of b:a (as many lanes of each as the arrangement has) through a function.
+/// Adjacent pairs of b:a (of each the bits that the arrangement covers) through a function.
 #[inline(always)]
 pub(super) fn pairwise<T: Element>(arr: Arr, a: u128, b: u128, f: impl Fn(T, T) -> T) -> u128 {
-    let count = usize::from(arr.count);
-    let (a, b) = (T::unpack(a), T::unpack(b));
-    let operand = |i: usize| if i < count { a[i] } else { b[i - count] };
-    let mut lanes = T::unpack(0);
-    for i in 0..count {
-        lanes[i] = f(operand(2 * i), operand(2 * i + 1));
+    if arr.is_full() {
+        return pairs::<T, T>(a, b, f);
     }
-    T::pack(lanes)
+    let joined = clip(arr, a) | b << arr.bits();
+    clip(arr, pairs::<T, T>(joined, joined, f))
+}
+
+/// Adjacent pairs of lanes through a function to lanes twice as wide.
+#[inline(always)]
+pub(super) fn pairwise_long<T: Element, W: Element>(a: u128, f: impl Fn(T, T) -> W) -> u128 {
+    pairs::<T, W>(a, a, f)
 }
 
 /// Folds the lanes of the arrangement, the lowest first.

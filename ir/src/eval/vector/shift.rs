@@ -1,6 +1,6 @@
 //! Shifts: by a register's lanes, by a constant, narrowing.
 
-use super::lanes::{by_lane, by_wide_lane, clip, map1, map2, narrow1, note_saturation};
+use super::lanes::{by_lane, by_wide_lane, clip, combine, convert, note_saturation};
 use crate::{Arr, CpuState, VecShift};
 
 /// How [`by_register`] treats what does not fit.
@@ -65,7 +65,7 @@ pub fn sshl(arr: Arr, a: u128, b: u128) -> u128 {
         arr,
         by_lane!(
             arr.lane,
-            map2::<I>(a, b, |x, y| {
+            combine::<I, I>(a, b, |x, y| {
                 let amount = i32::from(y as i8);
                 if amount >= 0 {
                     x.checked_shl(amount as u32).unwrap_or(0)
@@ -84,7 +84,7 @@ pub fn ushl(arr: Arr, a: u128, b: u128) -> u128 {
         arr,
         by_lane!(
             arr.lane,
-            map2::<U>(a, b, |x, y| {
+            combine::<U, U>(a, b, |x, y| {
                 let amount = i32::from(y as i8);
                 if amount >= 0 {
                     x.checked_shl(amount as u32).unwrap_or(0)
@@ -101,22 +101,22 @@ pub fn by_constant(cpu: &mut CpuState, op: VecShift, arr: Arr, amount: u8, a: u1
     use VecShift as V;
     let n = u32::from(amount);
     match op {
-        V::Shl => clip(arr, by_lane!(arr.lane, map1::<U>(a, |x| x << (n & (U::BITS - 1))))),
-        V::Sshr => clip(arr, by_lane!(arr.lane, map1::<I>(a, |x| x >> n.min(I::BITS - 1)))),
-        V::Ushr => clip(arr, by_lane!(arr.lane, map1::<U>(a, |x| x.checked_shr(n).unwrap_or(0)))),
+        V::Shl => clip(arr, by_lane!(arr.lane, convert::<U, U>(a, |x| x << (n & (U::BITS - 1))))),
+        V::Sshr => clip(arr, by_lane!(arr.lane, convert::<I, I>(a, |x| x >> n.min(I::BITS - 1)))),
+        V::Ushr => clip(arr, by_lane!(arr.lane, convert::<U, U>(a, |x| x.checked_shr(n).unwrap_or(0)))),
         V::Srshr => {
-            clip(arr, by_lane!(arr.lane, map1::<I>(a, |x| ((WideI::from(x) + (1 << (n.max(1) - 1))) >> n) as I)))
+            clip(arr, by_lane!(arr.lane, convert::<I, I>(a, |x| ((WideI::from(x) + (1 << (n.max(1) - 1))) >> n) as I)))
         }
         V::Urshr => {
-            clip(arr, by_lane!(arr.lane, map1::<U>(a, |x| ((WideU::from(x) + (1 << (n.max(1) - 1))) >> n) as U)))
+            clip(arr, by_lane!(arr.lane, convert::<U, U>(a, |x| ((WideU::from(x) + (1 << (n.max(1) - 1))) >> n) as U)))
         }
         V::Sqshl => saturating_left(cpu, true, true, arr, n, a),
         V::Uqshl => saturating_left(cpu, false, false, arr, n, a),
         V::Sqshlu => saturating_left(cpu, true, false, arr, n, a),
-        V::Shrn => by_wide_lane!(arr.lane, narrow1::<U, NarrowU>(clip(arr, a), |x| (x >> n) as NarrowU)),
+        V::Shrn => by_wide_lane!(arr.lane, convert::<U, NarrowU>(clip(arr, a), |x| (x >> n) as NarrowU)),
         V::Rshrn => by_wide_lane!(
             arr.lane,
-            narrow1::<U, NarrowU>(clip(arr, a), |x| (x.wrapping_add(1 << (n.max(1) - 1)) >> n) as NarrowU)
+            convert::<U, NarrowU>(clip(arr, a), |x| (x.wrapping_add(1 << (n.max(1) - 1)) >> n) as NarrowU)
         ),
         V::Sqshrn => narrow_saturating(cpu, (true, true), false, arr, n, a),
         V::Uqshrn => narrow_saturating(cpu, (false, false), false, arr, n, a),

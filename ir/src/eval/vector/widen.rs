@@ -1,7 +1,7 @@
 //! Integer operations whose result lanes are wider or narrower than their operands', and sums across lanes.
 
-use super::lanes::Element;
-use super::lanes::{by_lane, by_wide_lane, clip, narrow1, narrow2, note_saturation, reduce, widen1, widen2};
+use super::integer::{carryless_product, carryless_product_of_bytes};
+use super::lanes::{Element, by_lane, by_wide_lane, clip, combine, convert, note_saturation, pairwise_long, reduce};
 use crate::{Arr, CpuState, Lane};
 
 /// Makes functions of the operands' low lanes to wider ones.
@@ -10,7 +10,7 @@ macro_rules! long {
         $(#[$doc])*
         #[must_use]
         pub fn $name(arr: Arr, a: u128, b: u128) -> u128 {
-            clip(arr.wider(), by_lane!(arr.lane, widen2::<$T, $W>(a, b, |$x, $y| $body)))
+            clip(arr.wider(), by_lane!(arr.lane, combine::<$T, $W>(a, b, |$x, $y| $body)))
         }
     )* };
 }
@@ -29,13 +29,13 @@ long! {
 /// SXTL.
 #[must_use]
 pub fn sxtl(arr: Arr, a: u128) -> u128 {
-    clip(arr.wider(), by_lane!(arr.lane, widen1::<I, WideI>(a, WideI::from)))
+    clip(arr.wider(), by_lane!(arr.lane, convert::<I, WideI>(a, WideI::from)))
 }
 
 /// UXTL.
 #[must_use]
 pub fn uxtl(arr: Arr, a: u128) -> u128 {
-    clip(arr.wider(), by_lane!(arr.lane, widen1::<U, WideU>(a, WideU::from)))
+    clip(arr.wider(), by_lane!(arr.lane, convert::<U, WideU>(a, WideU::from)))
 }
 
 /// SQDMULL.
@@ -59,17 +59,16 @@ pub fn sqdmull(cpu: &mut CpuState, arr: Arr, a: u128, b: u128) -> u128 {
 /// PMULL: polynomial products, of bytes to halfwords or of doublewords to 128 bits.
 #[must_use]
 pub fn pmull(arr: Arr, a: u128, b: u128) -> u128 {
-    use super::integer::carryless_product;
     if arr.lane == Lane::D {
         return carryless_product(a as u64, b as u64);
     }
-    clip(arr.wider(), widen2::<u8, u16>(a, b, |x, y| carryless_product(u64::from(x), u64::from(y)) as u16))
+    clip(arr.wider(), combine::<u8, u16>(a, b, carryless_product_of_bytes))
 }
 
 /// XTN.
 #[must_use]
 pub fn xtn(arr: Arr, a: u128) -> u128 {
-    by_wide_lane!(arr.lane, narrow1::<U, NarrowU>(clip(arr, a), |x| x as NarrowU))
+    by_wide_lane!(arr.lane, convert::<U, NarrowU>(clip(arr, a), |x| x as NarrowU))
 }
 
 /// ADDHN and (`round` set) RADDHN.
@@ -79,7 +78,7 @@ pub fn addhn(round: bool, arr: Arr, a: u128, b: u128) -> u128 {
         arr.narrower(),
         by_wide_lane!(
             arr.lane,
-            narrow2::<U, NarrowU>(a, b, |x, y| {
+            combine::<U, NarrowU>(a, b, |x, y| {
                 let sum = x.wrapping_add(y).wrapping_add(U::from(round) << (NarrowU::BITS - 1));
                 (sum >> NarrowU::BITS) as NarrowU
             })
@@ -94,7 +93,7 @@ pub fn subhn(round: bool, arr: Arr, a: u128, b: u128) -> u128 {
         arr.narrower(),
         by_wide_lane!(
             arr.lane,
-            narrow2::<U, NarrowU>(a, b, |x, y| {
+            combine::<U, NarrowU>(a, b, |x, y| {
                 let difference = x.wrapping_sub(y).wrapping_add(U::from(round) << (NarrowU::BITS - 1));
                 (difference >> NarrowU::BITS) as NarrowU
             })
@@ -105,29 +104,13 @@ pub fn subhn(round: bool, arr: Arr, a: u128, b: u128) -> u128 {
 /// SADDLP.
 #[must_use]
 pub fn saddlp(arr: Arr, a: u128) -> u128 {
-    let sums = by_lane!(arr.lane, {
-        let a = I::unpack(a);
-        let mut lanes = WideI::unpack(0);
-        for i in 0..WideI::COUNT {
-            lanes[i] = WideI::from(a[2 * i]) + WideI::from(a[2 * i + 1]);
-        }
-        WideI::pack(lanes)
-    });
-    clip(arr, sums)
+    clip(arr, by_lane!(arr.lane, pairwise_long::<I, WideI>(a, |x, y| WideI::from(x) + WideI::from(y))))
 }
 
 /// UADDLP.
 #[must_use]
 pub fn uaddlp(arr: Arr, a: u128) -> u128 {
-    let sums = by_lane!(arr.lane, {
-        let a = U::unpack(a);
-        let mut lanes = WideU::unpack(0);
-        for i in 0..WideU::COUNT {
-            lanes[i] = WideU::from(a[2 * i]) + WideU::from(a[2 * i + 1]);
-        }
-        WideU::pack(lanes)
-    });
-    clip(arr, sums)
+    clip(arr, by_lane!(arr.lane, pairwise_long::<U, WideU>(a, |x, y| WideU::from(x) + WideU::from(y))))
 }
 
 /// Makes functions that fold all lanes into one.

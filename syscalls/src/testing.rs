@@ -1,0 +1,64 @@
+//! For this crate's tests: a guest thread without a guest, whose system calls are made by name.
+
+use crate::{After, Config, Process, Thread, by_name};
+use ir::{CodeWatcher, CpuState, GuestRange};
+use std::sync::{Arc, Mutex};
+
+/// Remembers what it is told.
+#[derive(Default)]
+pub(crate) struct Recorder(pub Mutex<Vec<GuestRange>>);
+
+impl CodeWatcher for Recorder {
+    fn code_changed(&self, range: GuestRange) {
+        self.0.lock().unwrap().push(range);
+    }
+}
+
+/// A thread to call with.
+pub(crate) struct Guest {
+    pub thread: Thread,
+    pub cpu: CpuState,
+}
+
+impl Guest {
+    pub fn new(config: Config) -> Self {
+        ir::memory::install_handler();
+        let process = Process::new(config, Arc::new(Recorder::default()));
+        Self { thread: Thread::new(process), cpu: CpuState::new() }
+    }
+
+    /// X0 after the call `name`.
+    pub fn call(&mut self, name: &str, args: &[u64]) -> i64 {
+        let (result, after) = self.call_after(name, args);
+        assert_eq!(after, After::Continue);
+        result
+    }
+
+    pub fn call_after(&mut self, name: &str, args: &[u64]) -> (i64, After) {
+        self.cpu.x[..6].fill(0);
+        self.cpu.x[..args.len()].copy_from_slice(args);
+        self.cpu.x[8] = u64::from(by_name(name).unwrap().number);
+        let after = self.thread.syscall(&mut self.cpu);
+        (self.cpu.x[0] as i64, after)
+    }
+}
+
+/// -errno, as system calls give it.
+pub(crate) const fn failed(errno: i32) -> i64 {
+    -(errno as i64)
+}
+
+/// The address of a value of ours, as the guest would pass it.
+pub(crate) fn at<T: ?Sized>(value: &mut T) -> u64 {
+    std::ptr::from_mut(value).cast::<u8>() as u64
+}
+
+/// A string as C has it.
+pub(crate) fn c(text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.push(0);
+    bytes
+}
+
+/// AT_FDCWD as an argument.
+pub(crate) const AT_FDCWD: u64 = -100i64 as u64;
