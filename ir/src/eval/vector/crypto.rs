@@ -65,7 +65,7 @@ pub fn aesd(state: u128, key: u128) -> u128 {
 fn doubled(state: u128) -> u128 {
     const LOW_BITS: u128 = u128::MAX / 255 * 0x7f;
     const ONES: u128 = u128::MAX / 255;
-    (state & LOW_BITS) << 1 ^ (state >> 7 & ONES) * 0x1b
+    ((state & LOW_BITS) << 1) ^ ((state >> 7 & ONES) * 0x1b)
 }
 
 /// Every column rotated by `rows` rows.
