@@ -84,8 +84,8 @@ impl Random {
     }
 }
 
-/// Guest memory of the test: a page of code and pages of data, each far from anything else, so that offsets from
-/// them reach inaccessible memory and not emu's.
+/// Guest memory of the test: a page of code and pages of data, each far from anything else, so that random offsets
+/// from them do not reach emu's own memory, which lies near the top of the address space.
 struct Pages {
     code: u64,
     data: u64,
@@ -96,9 +96,10 @@ impl Pages {
         const ROOM: usize = 4 << 20;
         // SAFETY: a fresh anonymous mapping, of which two parts get permissions.
         unsafe {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-            let base = libc::mmap(std::ptr::null_mut(), 3 * ROOM, libc::PROT_NONE, flags, -1, 0) as u64;
-            assert_ne!(base as isize, -1);
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+            let place = 0x1000_0000_0000u64;
+            let base = libc::mmap(place as *mut _, 3 * ROOM, libc::PROT_NONE, flags, -1, 0) as u64;
+            assert_eq!(base, place);
             let (code, data) = (base + ROOM as u64, base + 2 * ROOM as u64);
             for (start, bytes) in [(code, 4096), (data, DATA_BYTES)] {
                 assert_eq!(libc::mprotect(start as *mut _, bytes, libc::PROT_READ | libc::PROT_WRITE), 0);
