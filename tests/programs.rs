@@ -116,6 +116,9 @@ programs! {
     mappings: Source::new("mappings.c"), Static, Native;
     files: Source::new("files.c"), Static, Native;
     process: Source::new("process.c"), Static, Native;
+    waiting: Source::new("waiting.c"), Static, Native;
+    children: Source::new("children.c"), Static, Native;
+    children_dynamic: Source::new("children.c"), Dynamic, Native;
     uname: Source::new("uname.c"), Static, Itself;
     auxv: Source::new("auxv.c"), Static, Itself;
     auxv_dynamic: Source::new("auxv.c"), Dynamic, Itself;

@@ -10,7 +10,7 @@ use crate::lookup::Lookup;
 use crate::region::Region;
 use crate::tier0::{self, FetchFault, HotBlock, pages_of};
 use crate::trampoline::{self, CodePtr};
-use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Stop, eval};
+use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Stop, eval, memory};
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -482,6 +482,10 @@ impl<F: Frontend> Thread<F> {
                     .shared()
                     .guest_pc(host_pc)
                     .expect("only guest accesses fault in generated code, and each has a source location");
+                if cpu.stop.code == memory::SI_KERNEL {
+                    // The host did not say which address it was. Registers are exact, so do it again and see.
+                    return self.find(cpu)?.run_one(cpu);
+                }
                 Err(Stop::Fault)
             }
             code => Err(stop_of(code)),

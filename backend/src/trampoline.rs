@@ -87,6 +87,15 @@ pub fn set_code_range(start: u64, end: u64) {
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid pointers to a SA_SIGINFO handler.
     let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    if info.si_code <= 0 {
+        // Sent by kill(2) and its like: nothing has faulted. What the sender means is the default action.
+        // SAFETY: makes three system calls, past libc, whose idea of the thread's id is stale after a raw clone.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), signal);
+        }
+        return;
+    }
     // SAFETY: they are those of the running handler.
     if unsafe { ir::memory::recover(signal, info, context) } {
         return;

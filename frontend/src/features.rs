@@ -117,6 +117,7 @@ mod tests {
         ("ATOMICS", &["LDADDB", "LDCLRH", "LDEOR_w", "LDSET_x", "LDSMAX_x", "LDUMIN_w", "SWPB", "CAS_x", "CASP_x"]),
         ("CPUID", &["MRS_MIDR_EL1", "MRS_ID_AA64ISAR0_EL1", "MRS_ID_AArch64"]),
         ("ASIMDRDM", &["SQRDMLAH_vec", "SQRDMLSH_vec", "SQRDMLAH_scalar", "SQRDMLAH_elem", "SQRDMLSH_elem_scalar"]),
+        ("JSCVT", &["FJCVTZS"]),
         ("LRCPC", &["LDAPRB", "LDAPRH", "LDAPR_w", "LDAPR_x"]),
         ("DCPOP", &["DC_CVAP"]),
         ("ASIMDDP", &["SDOT_vec", "UDOT_vec", "SDOT_elem", "UDOT_elem"]),
@@ -140,10 +141,10 @@ mod tests {
 
     #[test]
     fn bits_are_the_kernels() {
-        // By hand from hwcap.h: fp asimd aes pmull sha1 sha2 crc32 atomics cpuid asimdrdm lrcpc dcpop asimddp ilrcpc
-        // flagm sb; dcpodp flagm2 dgh ecv.
+        // By hand from hwcap.h: fp asimd aes pmull sha1 sha2 crc32 atomics cpuid asimdrdm jscvt lrcpc dcpop asimddp
+        // ilrcpc flagm sb; dcpodp flagm2 dgh ecv.
         let bits = |numbers: &[u32]| numbers.iter().map(|number| 1 << number).sum::<u64>();
-        assert_eq!(HWCAP, bits(&[0, 1, 3, 4, 5, 6, 7, 8, 11, 12, 15, 16, 20, 26, 27, 29]));
+        assert_eq!(HWCAP, bits(&[0, 1, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16, 20, 26, 27, 29]));
         assert_eq!(HWCAP2, bits(&[0, 7, 15, 19]));
     }
 

@@ -19,11 +19,23 @@ pub struct Fault {
     pub code: i32,
 }
 
-fn outcome<T>(value: T, error: u64, addr: u64) -> Result<T, Fault> {
-    if error == 0 {
-        return Ok(value);
+#[inline(always)]
+fn outcome<T>(value: T, error: u64, at: u64, accessed: GuestAddr) -> Result<T, Fault> {
+    if error == 0 { Ok(value) } else { Err(fault(error, at, accessed)) }
+}
+
+/// `si_code` of the faults for which the host reports no address: accesses to non-canonical addresses.
+pub const SI_KERNEL: i32 = 0x80;
+const SEGV_MAPERR: i32 = 1;
+
+#[cold]
+fn fault(error: u64, at: u64, accessed: GuestAddr) -> Fault {
+    let (signal, code) = ((error >> 32) as i32, error as u32 as i32);
+    if code == SI_KERNEL {
+        // Arm has no such thing: to the guest the address is one where nothing is mapped.
+        return Fault { addr: accessed, signal: libc::SIGSEGV, code: SEGV_MAPERR };
     }
-    Err(Fault { addr: GuestAddr(addr), signal: (error >> 32) as i32, code: error as u32 as i32 })
+    Fault { addr: GuestAddr(at), signal, code }
 }
 
 /// One guarded instruction: label 2 is where it may fault, label 3 is where it goes on either way.
@@ -56,7 +68,7 @@ macro_rules! scalar_access {
                 guarded!("", $load_insn, "", a = in(reg) addr.0, v = out(reg) value,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack, preserves_flags, readonly));
             }
-            outcome(value as $ty, error, at)
+            outcome(value as $ty, error, at, addr)
         }
         /// Stores one value.
         #[inline(always)]
@@ -67,7 +79,7 @@ macro_rules! scalar_access {
                 guarded!("", $store_insn, "", a = in(reg) addr.0, v = in($class) value,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack, preserves_flags));
             }
-            outcome((), error, at)
+            outcome((), error, at, addr)
         }
         /// Swaps atomically; gives the old value. Fully ordered.
         #[inline(always)]
@@ -78,7 +90,7 @@ macro_rules! scalar_access {
                 guarded!("", $swap_insn, "", a = in(reg) addr.0, v = inlateout($class) value => old,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack, preserves_flags));
             }
-            outcome(old, error, at)
+            outcome(old, error, at, addr)
         }
         /// Adds atomically; gives the old value. Fully ordered.
         #[inline(always)]
@@ -89,7 +101,7 @@ macro_rules! scalar_access {
                 guarded!("", $add_insn, "", a = in(reg) addr.0, v = inlateout($class) value => old,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack));
             }
-            outcome(old, error, at)
+            outcome(old, error, at, addr)
         }
         /// Compares and swaps atomically; gives the old value. Fully ordered.
         #[inline(always)]
@@ -100,7 +112,7 @@ macro_rules! scalar_access {
                 guarded!("", $cas_insn, "", a = in(reg) addr.0, v = in($class) new, inlateout($acc) expected => old,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack));
             }
-            outcome(old, error, at)
+            outcome(old, error, at, addr)
         }
     };
 }
@@ -176,7 +188,7 @@ pub fn load_u128(addr: GuestAddr) -> Result<u128, Fault> {
             a = in(reg) addr.0, x = out(xmm_reg) _, lo = lateout(reg) low, hi = lateout(reg) high,
             inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack, preserves_flags, readonly));
     }
-    outcome(u128::from(high) << 64 | u128::from(low), error, at)
+    outcome(u128::from(high) << 64 | u128::from(low), error, at, addr)
 }
 
 /// Stores 16 bytes.
@@ -190,7 +202,7 @@ pub fn store_u128(addr: GuestAddr, value: u128) -> Result<(), Fault> {
             hi = in(reg) (value >> 64) as u64, inlateout("r8") 0u64 => error, lateout("r9") at,
             options(nostack, preserves_flags));
     }
-    outcome((), error, at)
+    outcome((), error, at, addr)
 }
 
 /// Compares and swaps 16 bytes atomically; gives the old value. `addr` must be a multiple of 16, which the caller
@@ -205,7 +217,7 @@ pub fn cas_u128(addr: GuestAddr, expected: u128, new: u128) -> Result<u128, Faul
             inlateout("rax") expected as u64 => low, inlateout("rdx") (expected >> 64) as u64 => high,
             inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack));
     }
-    outcome(u128::from(high) << 64 | u128::from(low), error, at)
+    outcome(u128::from(high) << 64 | u128::from(low), error, at, addr)
 }
 
 /// Copies guest memory into `to`. On a fault some of `to` may have been written.
@@ -217,7 +229,7 @@ pub fn read_bytes(from: GuestAddr, to: &mut [u8]) -> Result<(), Fault> {
             inout("rdi") to.as_mut_ptr() => _, inlateout("r8") 0u64 => error, lateout("r9") at,
             options(nostack, preserves_flags));
     }
-    outcome((), error, at)
+    outcome((), error, at, from)
 }
 
 /// Copies `from` into guest memory. On a fault some of it may have been written.
@@ -229,7 +241,7 @@ pub fn write_bytes(to: GuestAddr, from: &[u8]) -> Result<(), Fault> {
             inout("rdi") to.0 => _, inlateout("r8") 0u64 => error, lateout("r9") at,
             options(nostack, preserves_flags));
     }
-    outcome((), error, at)
+    outcome((), error, at, to)
 }
 
 /// Full memory fence.

@@ -22,8 +22,9 @@ pub const ID_AA64ISAR0: u64 = field(4, 2) // AES: with PMULL
     | field(44, 1) // DP
     | field(52, 2); // TS: FlagM, FlagM2
 
-/// ID_AA64ISAR1_EL1. Absent: pointer authentication, JSCVT, FCMA, FRINTTS, SPECRES, BF16, I8MM, XS, LS64.
+/// ID_AA64ISAR1_EL1. Absent: pointer authentication, FCMA, FRINTTS, SPECRES, BF16, I8MM, XS, LS64.
 pub const ID_AA64ISAR1: u64 = field(0, 2) // DPB: DC CVAP, DC CVADP
+    | field(12, 1) // JSCVT
     | field(20, 2) // LRCPC: with the immediate forms
     | field(36, 1) // SB
     | field(48, 1); // DGH
