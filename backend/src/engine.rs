@@ -428,7 +428,11 @@ impl<F: Frontend> Thread<F> {
             let mut code = CodePtr(block.code.load(Ordering::Acquire));
             let hot = || block.tick() == self.engine.config.threshold || tier == Tier::Jit;
             if code.0 == 0 && hot() {
+                // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
+                // exceptions in its FPSR.
+                eval::fp::leave_guest_fp(cpu);
                 code = self.engine.compile(&mut self.engine.shared(), cpu.pc).unwrap_or(CodePtr(0));
+                eval::fp::enter_guest_fp(cpu);
             }
             if code.0 != 0 {
                 self.lookup.insert(cpu.pc, code);
