@@ -70,13 +70,15 @@ pub struct Config {
     pub threshold: u32,
     /// Most instructions of a region.
     pub region_insns: usize,
+    /// Size of the code cache. When it is full everything in it is forgotten.
+    pub code_bytes: usize,
     /// What to log.
     pub log: Log,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { tier: Tier::Auto, threshold: 500, region_insns: 200, log: Log::none() }
+        Self { tier: Tier::Auto, threshold: 500, region_insns: 200, code_bytes: 128 << 20, log: Log::none() }
     }
 }
 
@@ -95,6 +97,8 @@ pub struct Stats {
     pub code_bytes: u64,
     /// Time spent compiling.
     pub compile_ns: u64,
+    /// How often the code cache was full and emptied.
+    pub flushes: u64,
 }
 
 /// A compiled region, for as long as its code is in the cache.
@@ -207,7 +211,7 @@ impl<F: Frontend> Engine<F> {
             seen.map(|b| Arc::clone(&b.block))
         })?;
         if shared.compiler.is_none() {
-            let memory = CodeMemory::new().ok()?;
+            let memory = CodeMemory::new(self.config.code_bytes).ok()?;
             *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&memory));
             shared.compiler = Compiler::new(memory).ok();
         }
@@ -242,6 +246,7 @@ impl<F: Frontend> Engine<F> {
 
     /// Forgets all compiled code. Only from a thread that is not in generated code, while no other is.
     fn flush(&self, shared: &mut Shared<F>) {
+        shared.stats.flushes += 1;
         shared.regions.clear();
         shared.by_entry.clear();
         shared.regions_by_page.clear();

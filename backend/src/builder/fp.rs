@@ -64,13 +64,13 @@ impl Builder<'_, '_> {
     }
 
     /// From the low bits of an I64.
-    pub(super) fn from_bits(&mut self, size: FpSize, bits: Value) -> Value {
+    pub(super) fn number_from_bits(&mut self, size: FpSize, bits: Value) -> Value {
         let low = self.reduced(int_bits(size), bits);
         if size == FpSize::H { low } else { self.fb.ins().bitcast(fp_type(size), MemFlagsData::new(), low) }
     }
 
     /// To an I64, zero-extended.
-    pub(super) fn to_bits(&mut self, size: FpSize, value: Value) -> Value {
+    pub(super) fn number_bits(&mut self, size: FpSize, value: Value) -> Value {
         let low =
             if size == FpSize::H { value } else { self.fb.ins().bitcast(int_bits(size), MemFlagsData::new(), value) };
         self.widen(low)
@@ -101,11 +101,11 @@ impl Builder<'_, '_> {
     fn fp_helper(&mut self, size: FpSize, helper: Helper, selectors: &[u64], operands: &[Value]) -> Value {
         let mut args: Vec<Value> = selectors.iter().map(|&s| self.iconst(s)).collect();
         for &operand in operands {
-            let bits = self.to_bits(size, operand);
+            let bits = self.number_bits(size, operand);
             args.push(bits);
         }
         let bits = self.call_helper(helper, &args);
-        self.from_bits(size, bits)
+        self.number_from_bits(size, bits)
     }
 
     pub(super) fn build_fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
@@ -173,14 +173,14 @@ impl Builder<'_, '_> {
     }
 
     fn convert_helper(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
-        let bits = self.to_bits(from, a);
+        let bits = self.number_bits(from, a);
         let (from, to_code) = (self.iconst(from as u64), self.iconst(to as u64));
         let result = self.call_helper(Helper::FpConvert, &[from, to_code, bits]);
-        self.from_bits(to, result)
+        self.number_from_bits(to, result)
     }
 
     pub(super) fn build_fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
-        let bits = self.to_bits(size, a);
+        let bits = self.number_bits(size, a);
         let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
         self.call_helper(Helper::FpToInt, &[args[0], args[1], args[2], bits])
     }
@@ -197,7 +197,7 @@ impl Builder<'_, '_> {
         }
         let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
         let bits = self.call_helper(Helper::IntToFp, &[args[0], args[1], args[2], a]);
-        self.from_bits(size, bits)
+        self.number_from_bits(size, bits)
     }
 
     /// Sets the flags.
@@ -220,7 +220,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn compare_helper(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) -> Value {
-        let (a, b) = (self.to_bits(size, a), self.to_bits(size, b));
+        let (a, b) = (self.number_bits(size, a), self.number_bits(size, b));
         let (size, signal) = (self.iconst(size as u64), self.iconst(u64::from(signal_quiet)));
         self.call_helper(Helper::FpCompare, &[size, signal, a, b])
     }
