@@ -253,6 +253,8 @@ impl<F: Frontend> Engine<F> {
         shared.incoming.clear();
         for block in shared.blocks.values() {
             block.code.store(0, Ordering::Release);
+            // What is still hot comes back by the same way.
+            block.count.store(0, Ordering::Relaxed);
         }
         for lookup in shared.lookups.iter().filter_map(std::sync::Weak::upgrade) {
             lookup.clear();
