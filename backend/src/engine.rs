@@ -429,12 +429,17 @@ impl<F: Frontend> Thread<F> {
         if cpu.safepoint.load(Ordering::Relaxed) != 0 {
             return Err(Stop::Safepoint);
         }
-        let block = self.find(cpu)?;
+        let (place, block) = self.find(cpu)?;
+        let result = self.run_block(cpu, &block);
+        self.near[place] = Some(block);
+        result
+    }
+
+    fn run_block(&mut self, cpu: &mut CpuState, block: &HotBlock<F>) -> Result<(), Stop> {
         let tier = self.engine.config.tier;
         if tier != Tier::Eval && cpu.fpcr & FPCR_FZ == 0 {
             let mut code = CodePtr(block.code.load(Ordering::Acquire));
-            let hot = || block.tick() == self.engine.config.threshold || tier == Tier::Jit;
-            if code.0 == 0 && hot() {
+            if code.0 == 0 && (block.tick() == self.engine.config.threshold || tier == Tier::Jit) {
                 // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
                 // exceptions in its FPSR.
                 eval::fp::leave_guest_fp(cpu);
@@ -452,25 +457,23 @@ impl<F: Frontend> Thread<F> {
         block.run(cpu)
     }
 
-    /// The block at `cpu.pc`.
-    fn find(&mut self, cpu: &mut CpuState) -> Result<Arc<HotBlock<F>>, Stop> {
+    /// The block at `cpu.pc`, taken out of its place in `near`, and that place: the caller puts it back. (Sharing it
+    /// instead would cost two atomic operations a block.)
+    fn find(&mut self, cpu: &mut CpuState) -> Result<(usize, Arc<HotBlock<F>>), Stop> {
         let generation = self.engine.generation.load(Ordering::Acquire);
         if generation != self.generation {
             self.near.fill_with(|| None);
             self.generation = generation;
         }
         let pc = cpu.pc;
-        let near = &mut self.near[(pc.0 >> 2) as usize & (NEAR_ENTRIES - 1)];
-        if let Some(block) = near
+        let place = (pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
+        if let Some(block) = self.near[place].take()
             && block.block.start == pc
         {
-            return Ok(Arc::clone(block));
+            return Ok((place, block));
         }
         match self.engine.block(&mut self.engine.shared(), pc) {
-            Ok(block) => {
-                *near = Some(Arc::clone(&block));
-                Ok(block)
-            }
+            Ok(block) => Ok((place, block)),
             Err(fault) => Err(fault.report(cpu)),
         }
     }
@@ -495,7 +498,7 @@ impl<F: Frontend> Thread<F> {
                     .expect("only guest accesses fault in generated code, and each has a source location");
                 if cpu.stop.code == memory::SI_KERNEL {
                     // The host did not say which address it was. Registers are exact, so do it again and see.
-                    return self.find(cpu)?.run_one(cpu);
+                    return self.find(cpu)?.1.run_one(cpu);
                 }
                 Err(Stop::Fault)
             }
