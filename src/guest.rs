@@ -28,6 +28,19 @@ struct World {
     log: Log,
 }
 
+/// Keeps the compiler's thread at rest, and its locks free, while the process forks.
+struct RestWhileForking(Arc<Engine<A64>>);
+
+impl syscalls::ForkHooks for RestWhileForking {
+    fn before(&self) {
+        self.0.pause_compiler();
+    }
+
+    fn after(&self, child: bool) {
+        self.0.resume_compiler(child);
+    }
+}
+
 /// Runs the program. Comes back only if that cannot be begun, with an exit status of emu's own.
 pub fn run(launch: Launch, options: &Options) -> i32 {
     let name = launch.file.path().display().to_string();
@@ -73,6 +86,7 @@ impl World {
                 exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
                 reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
                 strace,
+                fork_hooks: Some(Box::new(RestWhileForking(Arc::clone(&engine)))),
                 private_fds: log_file.descriptor().into_iter().collect(),
                 ..syscalls::Config::default()
             },

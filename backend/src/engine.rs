@@ -10,10 +10,11 @@ use crate::lookup::Lookup;
 use crate::region::Region;
 use crate::tier0::{self, FetchFault, HotBlock, pages_of};
 use crate::trampoline::{self, CodePtr};
+use crate::worker::Worker;
 use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Stop, eval, memory};
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// FPCR.FZ: flush denormals to zero.
@@ -119,9 +120,18 @@ struct Shared<F: Frontend> {
     by_entry: HashMap<GuestAddr, usize>,
     regions_by_page: HashMap<u64, Vec<usize>>,
     incoming: HashMap<GuestAddr, Vec<Slot>>,
-    compiler: Option<Compiler>,
     lookups: Vec<std::sync::Weak<Lookup>>,
     stats: Stats,
+}
+
+/// What a request for compilation came to.
+enum Attempt {
+    /// The region's entry.
+    Done(CodePtr),
+    /// The code cache has no room.
+    CacheFull,
+    /// The region stays in tier 0, at least as it is now.
+    Impossible,
 }
 
 /// May the guest fetch instructions at this address?
@@ -132,6 +142,11 @@ pub struct Engine<F: Frontend> {
     config: Config,
     may_fetch: MayFetch,
     memory: Mutex<Option<Arc<CodeMemory>>>,
+    /// Locked before `shared`, and until what it has compiled is published.
+    compiler: Mutex<Option<Compiler>>,
+    worker: Worker,
+    /// The background thread found the code cache full: the next thread in the dispatcher empties it.
+    full: AtomicBool,
     /// Counts up whenever blocks or regions go.
     generation: AtomicU64,
     shared: Mutex<Shared<F>>,
@@ -146,6 +161,9 @@ impl<F: Frontend> Engine<F> {
             config,
             may_fetch,
             memory: Mutex::new(None),
+            compiler: Mutex::new(None),
+            worker: Worker::default(),
+            full: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             shared: Mutex::new(Shared {
                 blocks: HashMap::new(),
@@ -154,7 +172,6 @@ impl<F: Frontend> Engine<F> {
                 by_entry: HashMap::new(),
                 regions_by_page: HashMap::new(),
                 incoming: HashMap::new(),
-                compiler: None,
                 lookups: Vec::new(),
                 stats: Stats::default(),
             }),
@@ -199,33 +216,24 @@ impl<F: Frontend> Engine<F> {
         self.config.log.write(format_args!("IN:\n{text}\n"));
     }
 
-    /// Compiles the region at `entry` and links it. None if it cannot be.
-    fn compile(&self, shared: &mut Shared<F>, entry: GuestAddr) -> Option<CodePtr> {
+    /// Compiles the region at `entry` and links it.
+    fn compile(&self, entry: GuestAddr) -> Attempt {
         let started = std::time::Instant::now();
-        let on_sight = self.config.tier == Tier::Jit;
-        let region = Region::discover(entry, self.config.region_insns, |pc| {
-            if on_sight || pc == entry {
-                return self.block(shared, pc).ok().map(|b| Arc::clone(&b.block));
-            }
-            let seen = shared.blocks.get(&pc).filter(|b| b.count.load(Ordering::Relaxed) > 0);
-            seen.map(|b| Arc::clone(&b.block))
-        })?;
-        if shared.compiler.is_none() {
-            let memory = CodeMemory::new(self.config.code_bytes).ok()?;
+        let mut compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(region) = self.region_at(entry) else { return Attempt::Impossible };
+        if compiler.is_none() {
+            let Ok(memory) = CodeMemory::new(self.config.code_bytes) else { return Attempt::Impossible };
             *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&memory));
-            shared.compiler = Compiler::new(memory).ok();
+            *compiler = Compiler::new(memory).ok();
         }
+        let Some(compiler) = compiler.as_mut() else { return Attempt::Impossible };
         let log = &self.config.log;
-        let compiler = shared.compiler.as_mut()?;
         let (compiled, listing) = match compiler.compile::<F>(&region, (log.clif, log.out_asm)) {
             Ok(done) => done,
-            Err(CompileError::CacheFull) => {
-                self.flush(shared);
-                shared.compiler.as_mut()?.compile::<F>(&region, (log.clif, log.out_asm)).ok()?
-            }
+            Err(CompileError::CacheFull) => return Attempt::CacheFull,
             Err(CompileError::Refused(reason)) => {
                 log.write(format_args!("emu: region at {entry} stays in tier 0: {reason}\n"));
-                return None;
+                return Attempt::Impossible;
             }
         };
         if let Some(clif) = listing.clif {
@@ -234,18 +242,73 @@ impl<F: Frontend> Engine<F> {
         if let Some(asm) = listing.host_asm {
             log.write(format_args!("OUT: region {entry}, {} bytes at {:#x}\n{asm}\n", compiled.bytes, compiled.code.0));
         }
-        shared.stats.regions += 1;
-        shared.stats.compiled_insns += region.insn_count() as u64;
-        shared.stats.code_bytes += u64::from(compiled.bytes);
-        shared.stats.compile_ns += started.elapsed().as_nanos() as u64;
         let code = compiled.code;
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        shared.publish(&memory, &region, compiled);
-        Some(code)
+        let Some(memory) = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return Attempt::Impossible;
+        };
+        let mut shared = self.shared();
+        shared.stats.compile_ns += started.elapsed().as_nanos() as u64;
+        if shared.publish(&memory, &region, compiled) { Attempt::Done(code) } else { Attempt::Impossible }
+    }
+
+    /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.
+    fn region_at(&self, entry: GuestAddr) -> Option<Region<F::Insn>> {
+        let on_sight = self.config.tier == Tier::Jit;
+        let mut shared = self.shared();
+        Region::discover(entry, self.config.region_insns, |pc| {
+            if on_sight || pc == entry {
+                return self.block(&mut shared, pc).ok().map(|b| Arc::clone(&b.block));
+            }
+            let seen = shared.blocks.get(&pc).filter(|b| b.count.load(Ordering::Relaxed) > 0);
+            seen.map(|b| Arc::clone(&b.block))
+        })
+    }
+
+    /// Compiles now, emptying the cache if it must. Only from a thread in the dispatcher.
+    fn compile_now(&self, entry: GuestAddr) -> Option<CodePtr> {
+        match self.compile(entry) {
+            Attempt::Done(code) => Some(code),
+            Attempt::Impossible => None,
+            Attempt::CacheFull => {
+                self.flush();
+                match self.compile(entry) {
+                    Attempt::Done(code) => Some(code),
+                    Attempt::Impossible | Attempt::CacheFull => None,
+                }
+            }
+        }
+    }
+
+    /// Has the background thread compile, or compiles now if there can be none.
+    fn request(self: &Arc<Self>, entry: GuestAddr) -> Option<CodePtr> {
+        let engine = Arc::clone(self);
+        let body = move || {
+            engine.worker.serve(|entry| {
+                if engine.shared().cool_down_if_covered(entry) {
+                    return;
+                }
+                if matches!(engine.compile(entry), Attempt::CacheFull) {
+                    engine.full.store(true, Ordering::Release);
+                }
+            });
+        };
+        if self.worker.submit(entry, body) { None } else { self.compile_now(entry) }
+    }
+
+    /// Brings the background thread to rest: a fork may follow.
+    pub fn pause_compiler(&self) {
+        self.worker.pause();
+    }
+
+    /// Lets it go on, in the parent or in the child of the fork.
+    pub fn resume_compiler(&self, in_child: bool) {
+        self.worker.resume(in_child);
     }
 
     /// Forgets all compiled code. Only from a thread that is not in generated code, while no other is.
-    fn flush(&self, shared: &mut Shared<F>) {
+    fn flush(&self) {
+        let mut compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared();
         shared.stats.flushes += 1;
         shared.regions.clear();
         shared.by_entry.clear();
@@ -259,7 +322,7 @@ impl<F: Frontend> Engine<F> {
         for lookup in shared.lookups.iter().filter_map(std::sync::Weak::upgrade) {
             lookup.clear();
         }
-        if let Some(compiler) = &mut shared.compiler {
+        if let Some(compiler) = compiler.as_mut() {
             compiler.flush();
         }
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -267,9 +330,19 @@ impl<F: Frontend> Engine<F> {
 }
 
 impl<F: Frontend> Shared<F> {
-    /// Makes a compiled region known and links it both ways.
-    fn publish(&mut self, memory: &CodeMemory, region: &Region<F::Insn>, compiled: crate::compile::Compiled) {
+    /// Makes a compiled region known and links it both ways; not if the guest has changed its code meanwhile.
+    fn publish(&mut self, memory: &CodeMemory, region: &Region<F::Insn>, compiled: crate::compile::Compiled) -> bool {
+        let unchanged = region
+            .blocks
+            .iter()
+            .all(|block| self.blocks.get(&block.start).is_some_and(|now| Arc::ptr_eq(&now.block, block)));
+        if !unchanged {
+            return false;
+        }
         let entry = region.entry();
+        self.stats.regions += 1;
+        self.stats.compiled_insns += region.insn_count() as u64;
+        self.stats.code_bytes += u64::from(compiled.bytes);
         let index = self.regions.len();
         let ranges: Vec<GuestRange> =
             region.blocks.iter().map(|b| GuestRange { start: b.start, end: b.next() }).collect();
@@ -304,6 +377,21 @@ impl<F: Frontend> Shared<F> {
             locations: compiled.locations,
             alive: true,
         });
+        true
+    }
+
+    /// Whether a region compiled since `entry` was asked for runs that block too: the blocks of a loop become hot
+    /// together. Then the block starts counting again; if it is entered from elsewhere it comes back.
+    fn cool_down_if_covered(&mut self, entry: GuestAddr) -> bool {
+        let here = self.regions_by_page.get(&(entry.0 / ir::PAGE_BYTES));
+        let covered = here.into_iter().flatten().any(|&index| {
+            let region = &self.regions[index];
+            region.alive && region.ranges.iter().any(|range| range.start == entry)
+        });
+        if covered && let Some(block) = self.blocks.get(&entry) {
+            block.count.store(0, Ordering::Relaxed);
+        }
+        covered
     }
 
     /// Takes out of use what was made from `range`. Code stays in the cache until the next flush.
@@ -429,6 +517,9 @@ impl<F: Frontend> Thread<F> {
         if cpu.safepoint.load(Ordering::Relaxed) != 0 {
             return Err(Stop::Safepoint);
         }
+        if self.engine.full.swap(false, Ordering::AcqRel) {
+            self.engine.flush();
+        }
         let (place, block) = self.find(cpu)?;
         let result = self.run_block(cpu, &block);
         self.near[place] = Some(block);
@@ -443,7 +534,9 @@ impl<F: Frontend> Thread<F> {
                 // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
                 // exceptions in its FPSR.
                 eval::fp::leave_guest_fp(cpu);
-                code = self.engine.compile(&mut self.engine.shared(), cpu.pc).unwrap_or(CodePtr(0));
+                let engine = &self.engine;
+                let compiled = if tier == Tier::Jit { engine.compile_now(cpu.pc) } else { engine.request(cpu.pc) };
+                code = compiled.unwrap_or(CodePtr(0));
                 eval::fp::enter_guest_fp(cpu);
             }
             if code.0 != 0 {

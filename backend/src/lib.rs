@@ -12,5 +12,6 @@ mod lookup;
 mod region;
 mod tier0;
 mod trampoline;
+mod worker;
 
 pub use engine::{Config, Engine, Log, Stats, Thread, Tier};

@@ -1,0 +1,133 @@
+//! The background thread that compiles, and the queue that feeds it. Owns no code: it only says when the engine's
+//! `compile_in_background` runs.
+//!
+//! The thread holds no lock while it is at rest, so that a process may fork once [`Worker::pause`] has returned.
+//!
+//! Unsafe because it blocks signals through libc.
+#![allow(unsafe_code)]
+
+use ir::GuestAddr;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+#[derive(Debug, Default)]
+struct Jobs {
+    queue: VecDeque<GuestAddr>,
+    /// The thread exists.
+    started: bool,
+    /// It is compiling.
+    busy: bool,
+    /// It must not begin anything.
+    paused: bool,
+}
+
+/// Queue and state of the background thread.
+#[derive(Debug, Default)]
+pub struct Worker {
+    jobs: Mutex<Jobs>,
+    changed: Condvar,
+}
+
+impl Worker {
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the region at `entry`. Starts the thread, which runs `body`, if there is none. Says whether the job will
+    /// be done: if no thread can be had, the caller must do without.
+    pub fn submit(&self, entry: GuestAddr, body: impl FnOnce() + Send + 'static) -> bool {
+        let mut jobs = self.jobs();
+        if !jobs.started {
+            let thread = std::thread::Builder::new().name("emu-compile".into());
+            if with_signals_blocked(|| thread.spawn(body)).is_err() {
+                return false;
+            }
+            jobs.started = true;
+        }
+        jobs.queue.push_back(entry);
+        self.changed.notify_all();
+        true
+    }
+
+    /// What the thread runs: does jobs until the process ends.
+    pub fn serve(&self, mut compile: impl FnMut(GuestAddr)) {
+        let mut jobs = self.jobs();
+        loop {
+            let entry = if jobs.paused { None } else { jobs.queue.pop_front() };
+            match entry {
+                Some(entry) => {
+                    jobs.busy = true;
+                    drop(jobs);
+                    compile(entry);
+                    jobs = self.jobs();
+                    jobs.busy = false;
+                    self.changed.notify_all();
+                }
+                None => jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Returns when the thread is at rest, and keeps it there.
+    pub fn pause(&self) {
+        let mut jobs = self.jobs();
+        jobs.paused = true;
+        while jobs.busy {
+            jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets the thread go on. In the child of a fork there is none any more: the next job starts one.
+    pub fn resume(&self, in_child: bool) {
+        let mut jobs = self.jobs();
+        jobs.paused = false;
+        if in_child {
+            jobs.started = false;
+        }
+        self.changed.notify_all();
+    }
+}
+
+/// Runs `body` with all signals blocked, so that a thread started there never takes one meant for the guest.
+fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
+    // SAFETY: both sets are plain data that these calls initialise.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let result = body();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn jobs_are_done_except_while_paused() {
+        let worker: &'static Worker = Box::leak(Box::default());
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&done);
+        let body = move || {
+            worker.serve(move |_| {
+                count.fetch_add(1, Ordering::SeqCst);
+            });
+        };
+        assert!(worker.submit(GuestAddr(4), body));
+        while done.load(Ordering::SeqCst) < 1 {
+            std::thread::yield_now();
+        }
+        worker.pause();
+        assert!(worker.submit(GuestAddr(8), || unreachable!("the thread has been started")));
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+        worker.resume(false);
+        while done.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+    }
+}
