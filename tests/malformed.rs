@@ -15,7 +15,7 @@ use harness::build::Source;
 use harness::child::{End, Outcome};
 use harness::{Link, Tier, emu, known, run, scratch, stand_in};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(10);
 
 fn hello() -> Vec<u8> {
     fs::read(Source::new("hello.c").for_arm64(Link::Static)).expect("hello is built")
@@ -56,14 +56,19 @@ fn refused(path: &Path, outcome: &Outcome, words: &[&str]) -> Result<(), String>
 fn survived(path: &Path, outcome: &Outcome) -> Result<(), String> {
     let text = outcome.stderr_text();
     let name = path.file_name().expect("a file").to_string_lossy();
-    if matches!(outcome.status, End::TimedOut) {
-        return Err(format!("{name}: hangs"));
+    if outcome.status == End::TimedOut {
+        // Some of these programs start in a loop of their own; then they do so everywhere.
+        let elsewhere = run(Command::new("qemu-aarch64").arg(path), Duration::from_secs(5));
+        let loops = elsewhere.status == End::TimedOut;
+        return if loops { Ok(()) } else { Err(format!("{name}: hangs")) };
     }
     // SIGABRT alone proves nothing: glibc's start-up aborts when it finds its own headers wrong.
     if text.contains("panicked") || text.contains("internal error") {
         return Err(format!("{name}: {}: {text}", outcome.status));
     }
-    if matches!(outcome.status, End::Exited(126 | 127)) {
+    // glibc's start-up, running in the guest, exits with 127 as well when it finds its headers wrong.
+    let of_the_guest = text.contains("glibc error") || text.contains("error while loading shared libraries");
+    if matches!(outcome.status, End::Exited(126 | 127)) && !of_the_guest {
         return refused(path, outcome, &[]);
     }
     Ok(())
@@ -76,7 +81,7 @@ fn settle(name: &str, results: impl IntoIterator<Item = Result<(), String>>) {
     known::settle(name, result);
 }
 
-// Offsets in the ELF header and in a program header (elf(5)).
+// Offsets in the ELF header and in a program header (elf(5)); a program header starts with its type.
 const E_IDENT_CLASS: usize = 4;
 const E_IDENT_DATA: usize = 5;
 const E_TYPE: usize = 16;
@@ -87,7 +92,6 @@ const E_PHENTSIZE: usize = 54;
 const E_PHNUM: usize = 56;
 const PHDRS: usize = 64;
 const PHDR_SIZE: usize = 56;
-const P_TYPE: usize = 0;
 const P_OFFSET: usize = 8;
 const P_VADDR: usize = 16;
 const P_MEMSZ: usize = 40;
@@ -104,7 +108,7 @@ fn get64(bytes: &[u8], at: usize) -> u64 {
 /// Where the program headers of PT_LOAD start.
 fn loads(bytes: &[u8]) -> Vec<usize> {
     let count = usize::from(bytes[E_PHNUM]);
-    (0..count).map(|i| PHDRS + i * PHDR_SIZE).filter(|&at| bytes[at + P_TYPE] == 1).collect()
+    (0..count).map(|i| PHDRS + i * PHDR_SIZE).filter(|&at| bytes[at] == 1).collect()
 }
 
 /// hello with one change, and a word or more of which the message has one; none when it may as well run and die.
@@ -127,11 +131,7 @@ const REFUSED: [Case; 17] = [
     ("program-headers-beyond-file", |b| put(b, E_PHOFF, (1u64 << 40).to_le_bytes()), &["program header"]),
     ("program-headers-at-the-end-of-numbers", |b| put(b, E_PHOFF, u64::MAX.to_le_bytes()), &["program header"]),
     ("odd-header-size", |b| put(b, E_PHENTSIZE, 57u16.to_le_bytes()), &["program header"]),
-    (
-        "no-segment",
-        |b| loads(b).into_iter().for_each(|at| put(b, at + P_TYPE, 4u32.to_le_bytes())),
-        &["segment", "load"],
-    ),
+    ("no-segment", |b| loads(b).into_iter().for_each(|at| put(b, at, 4u32.to_le_bytes())), &["segment", "load"]),
 ];
 
 /// Changes one 64-bit field of the PT_LOAD number `index`.
@@ -141,14 +141,16 @@ fn change(bytes: &mut [u8], index: usize, field: usize, new: impl Fn(u64) -> u64
     put(bytes, at, value.to_le_bytes());
 }
 
-const SEGMENTS: [(&str, fn(&mut Vec<u8>)); 10] = [
+type Segment = (&'static str, fn(&mut Vec<u8>));
+
+const SEGMENTS: [Segment; 10] = [
     ("huge-memsz", |b| change(b, 1, P_MEMSZ, |_| 1 << 60)),
     ("memsz-wraps", |b| change(b, 1, P_MEMSZ, |_| u64::MAX)),
     ("vaddr-wraps", |b| change(b, 1, P_VADDR, |_| u64::MAX - 4095)),
     ("vaddr-in-kernel-half", |b| change(b, 1, P_VADDR, |_| 1 << 63)),
     ("filesz-larger-than-memsz", |b| change(b, 0, P_MEMSZ, |size| size / 2)),
     ("offset-beyond-file", |b| change(b, 0, P_OFFSET, |_| 1 << 32)),
-    ("offset-wraps", |b| change(b, 0, P_OFFSET, |_| u64::MAX & !0xfff)),
+    ("offset-wraps", |b| change(b, 0, P_OFFSET, |_| !0xfff)),
     ("overlapping", |b| {
         let first = get64(b, loads(b)[0] + P_VADDR);
         change(b, 1, P_VADDR, |address| first + (address & 0xfff));
@@ -193,7 +195,7 @@ fn entry_nowhere() {
     let directory = scratch("malformed-entry");
     settle(
         "malformed::entry_nowhere",
-        [0, 0x10, 0x7000_0000_0000, u64::MAX & !3].into_iter().map(|entry| {
+        [0, 0x10, 0x7000_0000_0000, !3u64].into_iter().map(|entry| {
             let mut bytes = hello();
             put(&mut bytes, E_ENTRY, entry.to_le_bytes());
             let path = file(&directory, &format!("entry-{entry:x}"), &bytes);
@@ -261,7 +263,7 @@ fn not_a_file() {
 fn unreadable() {
     let directory = scratch("malformed-unreadable");
     let path = file(&directory, "unreadable", &hello());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("permissions");
     let result = if fs::read(&path).is_err() {
         refused(&path, &start(&path), &["permission denied"])
     } else {
@@ -281,7 +283,7 @@ fn unreadable_by_nobody(path: &Path) -> Result<(), String> {
     let (emu_copy, guest) = (place.join("emu"), place.join("unreadable"));
     fs::copy(program, &emu_copy).map_err(|error| error.to_string())?;
     fs::copy(path, &guest).map_err(|error| error.to_string())?;
-    fs::set_permissions(&guest, fs::Permissions::from_mode(0)).map_err(|error| error.to_string())?;
+    fs::set_permissions(&guest, fs::Permissions::from_mode(0o000)).map_err(|error| error.to_string())?;
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&emu_copy).arg(&guest);
     let outcome = run(&mut command, LIMIT);

@@ -11,9 +11,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Address space for code; pages are touched as they are used.
-pub const CODE_BYTES: usize = 128 << 20;
-const SLOT_BYTES: usize = 32 << 20;
+/// Room that the largest region may need: with less left, the cache is full.
+const REGION_BYTES: usize = 1 << 20;
+/// Slots that the largest region may need.
+const REGION_SLOTS: usize = 1 << 12;
 
 /// Index of a link slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -23,8 +24,10 @@ pub struct Slot(pub u32);
 #[derive(Debug)]
 pub struct CodeMemory {
     code: u64,
+    code_bytes: usize,
     used: AtomicUsize,
     slots: u64,
+    slot_bytes: usize,
     slot_count: AtomicUsize,
 }
 
@@ -36,14 +39,18 @@ fn reserve(bytes: usize, prot: i32) -> io::Result<u64> {
 }
 
 impl CodeMemory {
-    /// Reserves address space; commits nothing.
-    pub fn new() -> io::Result<Arc<Self>> {
+    /// Reserves address space for `code_bytes` of code; pages are touched as they are used.
+    pub fn new(code_bytes: usize) -> io::Result<Arc<Self>> {
+        let code_bytes = code_bytes.max(2 * REGION_BYTES);
+        // One slot, 8 bytes, for each 32 bytes of code is more than code can have exits.
+        let slot_bytes = (code_bytes / 4).max(16 * REGION_SLOTS);
         // One mapping is both written and executed: Cranelift relocates code in place, and threads run in the pages
         // that the next region is appended to.
-        let code = reserve(CODE_BYTES, libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)?;
-        let slots = reserve(SLOT_BYTES, libc::PROT_READ | libc::PROT_WRITE)?;
-        trampoline::set_code_range(code, code + CODE_BYTES as u64);
-        Ok(Arc::new(Self { code, used: AtomicUsize::new(0), slots, slot_count: AtomicUsize::new(0) }))
+        let code = reserve(code_bytes, libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)?;
+        let slots = reserve(slot_bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+        trampoline::set_code_range(code, code + code_bytes as u64);
+        let (used, slot_count) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Ok(Arc::new(Self { code, code_bytes, used, slots, slot_bytes, slot_count }))
     }
 
     /// Bytes of code in use.
@@ -51,9 +58,10 @@ impl CodeMemory {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Whether a region of ordinary size may no longer fit.
+    /// Whether the largest region may no longer fit.
     pub fn is_full(&self) -> bool {
-        self.used_bytes() + (1 << 20) > CODE_BYTES || (self.slot_count.load(Ordering::Relaxed) + 65536) * 8 > SLOT_BYTES
+        let slots = self.slot_count.load(Ordering::Relaxed);
+        self.used_bytes() + REGION_BYTES > self.code_bytes || (slots + REGION_SLOTS) * 8 > self.slot_bytes
     }
 
     /// Address of slot 0.
@@ -78,7 +86,7 @@ impl CodeMemory {
     /// Points a slot at code.
     pub fn link(&self, slot: Slot, to: CodePtr) {
         let at = self.slots + u64::from(slot.0) * 8;
-        assert!(at + 8 <= self.slots + SLOT_BYTES as u64, "slots are taken only while the cache is not full");
+        assert!(at + 8 <= self.slots + self.slot_bytes as u64, "slots are taken only while the cache is not full");
         // SAFETY: inside the slot mapping, aligned, and only ever accessed atomically.
         unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(to.0, Ordering::Release);
     }
@@ -97,7 +105,7 @@ impl JITMemoryProvider for Provider {
     fn allocate(&mut self, size: usize, align: u64, _kind: JITMemoryKind) -> io::Result<*mut u8> {
         let align = (align as usize).max(16);
         let start = self.0.used_bytes().next_multiple_of(align);
-        if start + size > CODE_BYTES {
+        if start + size > self.0.code_bytes {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         self.0.used.store(start + size, Ordering::Relaxed);

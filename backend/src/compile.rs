@@ -62,8 +62,6 @@ fn host_isa() -> Result<OwnedTargetIsa, String> {
     for (name, value) in [
         ("opt_level", "speed"),
         ("enable_pinned_reg", "true"),
-        // Guest memory may be changed by other threads at any time: no access may stand for another.
-        ("enable_alias_analysis", "false"),
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
         // Tail calls need it on x86-64.
         ("preserve_frame_pointers", "true"),
@@ -111,11 +109,8 @@ impl Compiler {
         listing.clif = clif.then(|| self.context.func.display().to_string());
         self.context.set_disasm(host_asm);
 
-        let id = self
-            .module
-            .declare_anonymous_function(&self.context.func.signature)
-            .and_then(|id| self.module.define_function(id, &mut self.context).map(|()| id))
-            .map_err(explain)?;
+        let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
+        self.module.define_function(id, &mut self.context).map_err(explain)?;
         self.module.finalize_definitions().map_err(explain)?;
         let code = CodePtr(self.module.get_finalized_function(id) as u64);
         let buffer = self.context.compiled_code().expect("define_function has just compiled it");

@@ -70,13 +70,15 @@ pub struct Config {
     pub threshold: u32,
     /// Most instructions of a region.
     pub region_insns: usize,
+    /// Size of the code cache. When it is full everything in it is forgotten.
+    pub code_bytes: usize,
     /// What to log.
     pub log: Log,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { tier: Tier::Auto, threshold: 500, region_insns: 200, log: Log::none() }
+        Self { tier: Tier::Auto, threshold: 500, region_insns: 200, code_bytes: 128 << 20, log: Log::none() }
     }
 }
 
@@ -95,6 +97,8 @@ pub struct Stats {
     pub code_bytes: u64,
     /// Time spent compiling.
     pub compile_ns: u64,
+    /// How often the code cache was full and emptied.
+    pub flushes: u64,
 }
 
 /// A compiled region, for as long as its code is in the cache.
@@ -207,7 +211,7 @@ impl<F: Frontend> Engine<F> {
             seen.map(|b| Arc::clone(&b.block))
         })?;
         if shared.compiler.is_none() {
-            let memory = CodeMemory::new().ok()?;
+            let memory = CodeMemory::new(self.config.code_bytes).ok()?;
             *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&memory));
             shared.compiler = Compiler::new(memory).ok();
         }
@@ -242,12 +246,15 @@ impl<F: Frontend> Engine<F> {
 
     /// Forgets all compiled code. Only from a thread that is not in generated code, while no other is.
     fn flush(&self, shared: &mut Shared<F>) {
+        shared.stats.flushes += 1;
         shared.regions.clear();
         shared.by_entry.clear();
         shared.regions_by_page.clear();
         shared.incoming.clear();
         for block in shared.blocks.values() {
             block.code.store(0, Ordering::Release);
+            // What is still hot comes back by the same way.
+            block.count.store(0, Ordering::Relaxed);
         }
         for lookup in shared.lookups.iter().filter_map(std::sync::Weak::upgrade) {
             lookup.clear();
@@ -422,13 +429,22 @@ impl<F: Frontend> Thread<F> {
         if cpu.safepoint.load(Ordering::Relaxed) != 0 {
             return Err(Stop::Safepoint);
         }
-        let block = self.find(cpu)?;
+        let (place, block) = self.find(cpu)?;
+        let result = self.run_block(cpu, &block);
+        self.near[place] = Some(block);
+        result
+    }
+
+    fn run_block(&mut self, cpu: &mut CpuState, block: &HotBlock<F>) -> Result<(), Stop> {
         let tier = self.engine.config.tier;
         if tier != Tier::Eval && cpu.fpcr & FPCR_FZ == 0 {
             let mut code = CodePtr(block.code.load(Ordering::Acquire));
-            let hot = || block.tick() == self.engine.config.threshold || tier == Tier::Jit;
-            if code.0 == 0 && hot() {
+            if code.0 == 0 && (block.tick() == self.engine.config.threshold || tier == Tier::Jit) {
+                // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
+                // exceptions in its FPSR.
+                eval::fp::leave_guest_fp(cpu);
                 code = self.engine.compile(&mut self.engine.shared(), cpu.pc).unwrap_or(CodePtr(0));
+                eval::fp::enter_guest_fp(cpu);
             }
             if code.0 != 0 {
                 self.lookup.insert(cpu.pc, code);
@@ -441,25 +457,23 @@ impl<F: Frontend> Thread<F> {
         block.run(cpu)
     }
 
-    /// The block at `cpu.pc`.
-    fn find(&mut self, cpu: &mut CpuState) -> Result<Arc<HotBlock<F>>, Stop> {
+    /// The block at `cpu.pc`, taken out of its place in `near`, and that place: the caller puts it back. (Sharing it
+    /// instead would cost two atomic operations a block.)
+    fn find(&mut self, cpu: &mut CpuState) -> Result<(usize, Arc<HotBlock<F>>), Stop> {
         let generation = self.engine.generation.load(Ordering::Acquire);
         if generation != self.generation {
             self.near.fill_with(|| None);
             self.generation = generation;
         }
         let pc = cpu.pc;
-        let near = &mut self.near[(pc.0 >> 2) as usize & (NEAR_ENTRIES - 1)];
-        if let Some(block) = near
+        let place = (pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
+        if let Some(block) = self.near[place].take()
             && block.block.start == pc
         {
-            return Ok(Arc::clone(block));
+            return Ok((place, block));
         }
         match self.engine.block(&mut self.engine.shared(), pc) {
-            Ok(block) => {
-                *near = Some(Arc::clone(&block));
-                Ok(block)
-            }
+            Ok(block) => Ok((place, block)),
             Err(fault) => Err(fault.report(cpu)),
         }
     }
@@ -484,7 +498,7 @@ impl<F: Frontend> Thread<F> {
                     .expect("only guest accesses fault in generated code, and each has a source location");
                 if cpu.stop.code == memory::SI_KERNEL {
                     // The host did not say which address it was. Registers are exact, so do it again and see.
-                    return self.find(cpu)?.run_one(cpu);
+                    return self.find(cpu)?.1.run_one(cpu);
                 }
                 Err(Stop::Fault)
             }

@@ -7,6 +7,7 @@ pub mod child;
 pub mod known;
 
 pub use build::Link;
+#[allow(unused_imports, reason = "vectors and layout start no child")]
 pub use child::{Outcome, run};
 
 use std::path::{Path, PathBuf};

@@ -30,14 +30,14 @@ impl Builder<'_, '_> {
     }
 
     fn convert_helper(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
-        let bits = self.to_bits(from, a);
+        let bits = self.number_bits(from, a);
         let (from, to_code) = (self.iconst(from as u64), self.iconst(to as u64));
         let result = self.call_helper(Helper::FpConvert, &[from, to_code, bits]);
-        self.from_bits(to, result)
+        self.number_from_bits(to, result)
     }
 
     fn fp_to_int_helper(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
-        let bits = self.to_bits(size, a);
+        let bits = self.number_bits(size, a);
         let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
         self.call_helper(Helper::FpToInt, &[args[0], args[1], args[2], bits])
     }
@@ -57,7 +57,7 @@ impl Builder<'_, '_> {
         }
         // What is in range whatever the rounding: magnitudes below 2^31 or 2^63, no sign if unsigned. (The few between
         // these and the real limits go the slow way. Unsigned 32 bits have room for one more.)
-        let bits = self.to_bits(size, a);
+        let bits = self.number_bits(size, a);
         let limit = match (width, how.signed) {
             (Width::X, _) => 63,
             (Width::W, true) => 31,
@@ -98,7 +98,7 @@ impl Builder<'_, '_> {
         let slow = |builder: &mut Self| {
             let args = [encode_fp_int(how), size as u64, width as u64].map(|s| builder.iconst(s));
             let bits = builder.call_helper(Helper::IntToFp, &[args[0], args[1], args[2], a]);
-            builder.from_bits(size, bits)
+            builder.number_from_bits(size, bits)
         };
         if size == FpSize::H {
             return slow(self);
@@ -110,7 +110,7 @@ impl Builder<'_, '_> {
             if how.fbits != 0 {
                 // A power of two: exact.
                 let scale = b.iconst(power_of_two(size, -i32::from(how.fbits)));
-                let scale = b.from_bits(size, scale);
+                let scale = b.number_from_bits(size, scale);
                 number = b.fb.ins().fmul(number, scale);
             }
             if !exact {

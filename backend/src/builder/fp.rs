@@ -63,13 +63,13 @@ impl Builder<'_, '_> {
     }
 
     /// From the low bits of an I64.
-    pub(super) fn from_bits(&mut self, size: FpSize, bits: Value) -> Value {
+    pub(super) fn number_from_bits(&mut self, size: FpSize, bits: Value) -> Value {
         let low = self.reduced(int_bits(size), bits);
         if size == FpSize::H { low } else { self.fb.ins().bitcast(fp_type(size), MemFlagsData::new(), low) }
     }
 
     /// To an I64, zero-extended.
-    pub(super) fn to_bits(&mut self, size: FpSize, value: Value) -> Value {
+    pub(super) fn number_bits(&mut self, size: FpSize, value: Value) -> Value {
         let low =
             if size == FpSize::H { value } else { self.fb.ins().bitcast(int_bits(size), MemFlagsData::new(), value) };
         self.widen(low)
@@ -115,11 +115,11 @@ impl Builder<'_, '_> {
     pub(super) fn fp_helper(&mut self, size: FpSize, helper: Helper, selectors: &[u64], operands: &[Value]) -> Value {
         let mut args: Vec<Value> = selectors.iter().map(|&s| self.iconst(s)).collect();
         for &operand in operands {
-            let bits = self.to_bits(size, operand);
+            let bits = self.number_bits(size, operand);
             args.push(bits);
         }
         let bits = self.call_helper(helper, &args);
-        self.from_bits(size, bits)
+        self.number_from_bits(size, bits)
     }
 
     pub(super) fn build_fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
@@ -205,7 +205,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn compare_helper(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) -> Value {
-        let (a, b) = (self.to_bits(size, a), self.to_bits(size, b));
+        let (a, b) = (self.number_bits(size, a), self.number_bits(size, b));
         let (size, signal) = (self.iconst(size as u64), self.iconst(u64::from(signal_quiet)));
         self.call_helper(Helper::FpCompare, &[size, signal, a, b])
     }

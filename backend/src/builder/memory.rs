@@ -1,6 +1,7 @@
-//! Guest memory in CLIF. Before every access memory holds exact state, and after every load stands a sequence point:
-//! it keeps Cranelift from folding the load into a later instruction, whose source location would name the wrong
-//! guest PC in a fault. Alias analysis is off for the whole function, so accesses are not merged, removed or moved.
+//! Guest memory in CLIF. Before every access memory holds exact state, and after every access stands a sequence point.
+//! It keeps Cranelift from folding a load into a later instruction, whose source location would name the wrong guest
+//! PC in a fault; and it is a fence to the alias analysis, which Cranelift 0.135 runs whatever `enable_alias_analysis`
+//! says and which would otherwise forward, merge and drop accesses that other threads may see.
 
 use super::Builder;
 use crate::helpers::{AtomicOp, Helper};
@@ -73,6 +74,7 @@ impl Builder<'_, '_> {
                     4 => ins.istore32(guest(), value, addr, 0),
                     _ => ins.store(guest(), value, addr, 0),
                 };
+                self.fb.ins().sequence_point();
             }
             // An exchange is store and full fence in one: a later LDAR may not pass the store.
             Order::AcquireRelease => {
@@ -138,6 +140,7 @@ impl Builder<'_, '_> {
                 };
             }
         }
+        self.fb.ins().sequence_point();
     }
 
     /// Stops with the status of a helper unless it is 0.

@@ -364,6 +364,8 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Leaves if the safepoint word is set; the guest goes on at `target`.
     fn safepoint(&mut self, target: GuestAddr) {
+        // Other threads write it: the alias analysis must not take an earlier look for this one.
+        self.fb.ins().sequence_point();
         let word = self.load_state(I32, offset_of!(CpuState, safepoint) as i32);
         self.side_exit(word, |b| {
             b.store_dirty();

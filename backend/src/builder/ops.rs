@@ -319,10 +319,10 @@ impl Ops for Builder<'_, '_> {
         self.write_fp(size, r, value);
     }
     fn fp_from_bits(&mut self, size: FpSize, bits: Value) -> Value {
-        self.from_bits(size, bits)
+        self.number_from_bits(size, bits)
     }
     fn fp_bits(&mut self, size: FpSize, a: Value) -> Value {
-        self.to_bits(size, a)
+        self.number_bits(size, a)
     }
     fn fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
         self.build_fp1(op, size, a)
@@ -352,7 +352,7 @@ impl Ops for Builder<'_, '_> {
         self.fb.ins().select(c, yes, no)
     }
     fn fp_to_int_js(&mut self, a: Value) -> Value {
-        let bits = self.to_bits(FpSize::D, a);
+        let bits = self.number_bits(FpSize::D, a);
         let both = self.call_helper(Helper::FpToIntJs, &[bits]);
         let packed = self.fb.ins().ushr_imm_s(both, 32);
         self.flags = Flags::InMemory;

@@ -59,8 +59,8 @@ instruction_class! { System;
     IC_IVAU             "11010101 00001011 01110101 001ttttt" [SYS(_)]         SystemReg     Stop  ic_ivau();
 
     MSR_NZCV            "11010101 00011011 01000010 000ttttt" [MSR]            SystemReg     Next  msr(SysReg::Nzcv);
-    MSR_FPCR            "11010101 00011011 01000100 000ttttt" [MSR]            SystemReg     Next  msr(SysReg::Fpcr);
-    MSR_FPSR            "11010101 00011011 01000100 001ttttt" [MSR]            SystemReg     Next  msr(SysReg::Fpsr);
+    MSR_FPCR            "11010101 00011011 01000100 000ttttt" [MSR]            SystemReg     Stop  msr(SysReg::Fpcr);
+    MSR_FPSR            "11010101 00011011 01000100 001ttttt" [MSR]            SystemReg     Stop  msr(SysReg::Fpsr);
     MSR_TPIDR_EL0       "11010101 00011011 11010000 010ttttt" [MSR]            SystemReg     Next  msr(SysReg::TpidrEl0);
 
     MRS_NZCV            "11010101 00111011 01000010 000ttttt" [MRS]            SystemReg     Next  mrs(SysReg::Nzcv);
