@@ -2,14 +2,13 @@
 //! the exact function that `Eval` uses computes it again, out of line. Numbers are F32 or F64; halves are I16.
 
 use super::Builder;
-use crate::helpers::{Helper, encode_fp_int};
-use crate::layout;
+use crate::helpers::Helper;
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::{F32, F64, I16, I32, I64};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
-use ir::{Fp1, Fp2, FpInt, FpSize, Lane, VReg, Width};
+use ir::{Fp1, Fp2, FpSize, Lane, VReg};
 
-fn fp_type(size: FpSize) -> Type {
+pub(super) fn fp_type(size: FpSize) -> Type {
     match size {
         FpSize::H => I16,
         FpSize::S => F32,
@@ -76,19 +75,34 @@ impl Builder<'_, '_> {
         self.widen(low)
     }
 
-    /// `result`, or if it is a NaN, what the helper makes of the same operands.
-    fn unless_nan(
+    /// Whether a result is a NaN or, if it may be `tiny`, the smallest normal number: the host judges tininess after
+    /// rounding, Arm before.
+    pub(super) fn is_doubtful(&mut self, size: FpSize, result: Value, tiny: bool) -> Value {
+        if !tiny {
+            return self.fb.ins().fcmp(FloatCC::Unordered, result, result);
+        }
+        let magnitude = self.fb.ins().fabs(result);
+        let edge = match size {
+            FpSize::D => self.fb.ins().f64const(f64::MIN_POSITIVE),
+            _ => self.fb.ins().f32const(f32::MIN_POSITIVE),
+        };
+        self.fb.ins().fcmp(FloatCC::UnorderedOrEqual, magnitude, edge)
+    }
+
+    /// `result`, or if it is doubtful, what the helper makes of the same operands.
+    fn unless_doubtful_scalar(
         &mut self,
         size: FpSize,
         result: Value,
+        tiny: bool,
         helper: Helper,
         selectors: &[u64],
         operands: &[Value],
     ) -> Value {
-        let nan = self.fb.ins().fcmp(FloatCC::Unordered, result, result);
+        let doubtful = self.is_doubtful(size, result, tiny);
         let (fix, done) = (self.cold_block(), self.fb.create_block());
         let value = self.fb.append_block_param(done, fp_type(size));
-        self.fb.ins().brif(nan, fix, &[], done, &[result.into()]);
+        self.fb.ins().brif(doubtful, fix, &[], done, &[result.into()]);
         self.fb.seal_block(fix);
         self.switch_to(fix);
         let fixed = self.fp_helper(size, helper, selectors, operands);
@@ -98,7 +112,7 @@ impl Builder<'_, '_> {
         value
     }
 
-    fn fp_helper(&mut self, size: FpSize, helper: Helper, selectors: &[u64], operands: &[Value]) -> Value {
+    pub(super) fn fp_helper(&mut self, size: FpSize, helper: Helper, selectors: &[u64], operands: &[Value]) -> Value {
         let mut args: Vec<Value> = selectors.iter().map(|&s| self.iconst(s)).collect();
         for &operand in operands {
             let bits = self.number_bits(size, operand);
@@ -118,7 +132,7 @@ impl Builder<'_, '_> {
             Fp1::Fneg => self.fb.ins().fneg(a),
             Fp1::Fsqrt => {
                 let result = self.fb.ins().sqrt(a);
-                self.unless_nan(size, result, Helper::Fp1, &selectors, &[a])
+                self.unless_doubtful_scalar(size, result, false, Helper::Fp1, &selectors, &[a])
             }
             _ => self.fp_helper(size, Helper::Fp1, &selectors, &[a]),
         }
@@ -139,9 +153,27 @@ impl Builder<'_, '_> {
                 let product = ins.fmul(a, b);
                 self.fb.ins().fneg(product)
             }
-            _ => return self.fp_helper(size, Helper::Fp2, &selectors, &[a, b]),
+            Fp2::Fmax | Fp2::Fmin | Fp2::Fmaxnm | Fp2::Fminnm => {
+                let unordered = ins.fcmp(FloatCC::Unordered, a, b);
+                let greatest = matches!(op, Fp2::Fmax | Fp2::Fmaxnm);
+                return self.unless(
+                    unordered,
+                    fp_type(size),
+                    |builder| builder.scalar_extreme(size, greatest, a, b),
+                    |builder| builder.fp_helper(size, Helper::Fp2, &selectors, &[a, b]),
+                );
+            }
         };
-        self.unless_nan(size, result, Helper::Fp2, &selectors, &[a, b])
+        let tiny = matches!(op, Fp2::Fmul | Fp2::Fnmul | Fp2::Fdiv);
+        self.unless_doubtful_scalar(size, result, tiny, Helper::Fp2, &selectors, &[a, b])
+    }
+
+    fn scalar_extreme(&mut self, size: FpSize, greatest: bool, a: Value, b: Value) -> Value {
+        let ty = if size == FpSize::S { F32X4 } else { F64X2 };
+        let (a, b) = (self.fb.ins().scalar_to_vector(ty, a), self.fb.ins().scalar_to_vector(ty, b));
+        let picked = self.pick_extreme(size.lane(), greatest, a, b);
+        let picked = self.cast(ty, picked);
+        self.fb.ins().extractlane(picked, 0)
     }
 
     pub(super) fn build_mul_add(&mut self, size: FpSize, addend: Value, a: Value, b: Value) -> Value {
@@ -150,54 +182,7 @@ impl Builder<'_, '_> {
             return self.fp_helper(size, Helper::FpMulAdd, &selectors, &[addend, a, b]);
         }
         let result = self.fb.ins().fma(a, b, addend);
-        self.unless_nan(size, result, Helper::FpMulAdd, &selectors, &[addend, a, b])
-    }
-
-    pub(super) fn build_convert(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
-        let result = match (from, to) {
-            (FpSize::S, FpSize::D) => self.fb.ins().fpromote(F64, a),
-            (FpSize::D, FpSize::S) => self.fb.ins().fdemote(F32, a),
-            _ => return self.convert_helper(from, to, a),
-        };
-        let nan = self.fb.ins().fcmp(FloatCC::Unordered, result, result);
-        let (fix, done) = (self.cold_block(), self.fb.create_block());
-        let value = self.fb.append_block_param(done, fp_type(to));
-        self.fb.ins().brif(nan, fix, &[], done, &[result.into()]);
-        self.fb.seal_block(fix);
-        self.switch_to(fix);
-        let fixed = self.convert_helper(from, to, a);
-        self.fb.ins().jump(done, &[fixed.into()]);
-        self.fb.seal_block(done);
-        self.switch_to(done);
-        value
-    }
-
-    fn convert_helper(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
-        let bits = self.number_bits(from, a);
-        let (from, to_code) = (self.iconst(from as u64), self.iconst(to as u64));
-        let result = self.call_helper(Helper::FpConvert, &[from, to_code, bits]);
-        self.number_from_bits(to, result)
-    }
-
-    pub(super) fn build_fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
-        let bits = self.number_bits(size, a);
-        let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
-        self.call_helper(Helper::FpToInt, &[args[0], args[1], args[2], bits])
-    }
-
-    pub(super) fn build_int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
-        if how.signed && how.fbits == 0 && size != FpSize::H {
-            let low = self.narrow(width, a);
-            let number = self.fb.ins().fcvt_from_sint(fp_type(size), low);
-            if size == FpSize::S || width == Width::X {
-                // It may raise Inexact, so it must happen even if nobody uses it: a store keeps it.
-                self.store_state(number, layout::backend_word(layout::RESULT));
-            }
-            return number;
-        }
-        let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
-        let bits = self.call_helper(Helper::IntToFp, &[args[0], args[1], args[2], a]);
-        self.number_from_bits(size, bits)
+        self.unless_doubtful_scalar(size, result, true, Helper::FpMulAdd, &selectors, &[addend, a, b])
     }
 
     /// Sets the flags.

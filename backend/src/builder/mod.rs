@@ -5,12 +5,15 @@
 //! Invariants: at every instruction that can stop or fault, `write_back` has stored what is dirty before; a dirty
 //! register at a block's start is in the plan's `dirty_in` of that block.
 
+mod convert;
 mod flags;
 mod fp;
 mod int;
 mod memory;
 mod ops;
 mod vector;
+mod vector_fp;
+mod vector_int;
 
 use crate::cache::{CodeMemory, Slot};
 use crate::helpers::{Helper, SIGNATURES};

@@ -2,7 +2,7 @@
 
 use super::Builder;
 use super::flags::Flags;
-use crate::helpers::{AtomicOp, Helper, encode_arr, encode_fp_int};
+use crate::helpers::{AtomicOp, Helper};
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{
@@ -303,20 +303,13 @@ impl Ops for Builder<'_, '_> {
         self.build_ext(arr, index, a, b)
     }
     fn vec_table(&mut self, arr: Arr, table: &[Value], index: Value, fallback: Value) -> Value {
-        let none = self.vconst(0);
-        let mut registers = [none; 4];
-        registers[..table.len()].copy_from_slice(table);
-        let (arr, count) = (self.iconst(encode_arr(arr)), self.iconst(table.len() as u64));
-        let [t0, t1, t2, t3] = registers;
-        self.call_helper(Helper::VecTable, &[arr, count, t0, t1, t2, t3, index, fallback])
+        self.build_table(arr, table, index, fallback)
     }
     fn vec_fp_to_int(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
-        let (how, arr) = (self.iconst(encode_fp_int(how)), self.iconst(encode_arr(arr)));
-        self.call_helper(Helper::VecFpToInt, &[how, arr, a])
+        self.build_vec_fp_to_int(how, arr, a)
     }
     fn vec_int_to_fp(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
-        let (how, arr) = (self.iconst(encode_fp_int(how)), self.iconst(encode_arr(arr)));
-        self.call_helper(Helper::VecIntToFp, &[how, arr, a])
+        self.build_vec_int_to_fp(how, arr, a)
     }
 
     fn fp(&mut self, size: FpSize, r: VReg) -> Value {

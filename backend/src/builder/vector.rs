@@ -6,7 +6,7 @@ use crate::helpers::{Helper, encode_arr};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I16X8, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Type, Value};
 use ir::{Arr, Lane, Vec1, Vec2, Vec3, VecShift};
 
 pub(super) fn lanes_type(lane: Lane) -> Type {
@@ -62,9 +62,23 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn byte_shuffle(&mut self, a: Value, b: Value, bytes: [u8; 16]) -> Value {
+    /// The bytes of b:a that `bytes` names.
+    pub(super) fn byte_shuffle(&mut self, a: Value, b: Value, bytes: [u8; 16]) -> Value {
+        let bytes = if a == b { bytes.map(|i| i % 16) } else { bytes };
         let mask = self.fb.func.dfg.immediates.push(V128Imm(bytes).0.to_vec().into());
         self.fb.ins().shuffle(a, b, mask)
+    }
+
+    /// The constant that a vector is, if it is one.
+    pub(super) fn constant_of(&self, vector: Value) -> Option<u128> {
+        let instruction = self.fb.func.dfg.value_def(vector).inst()?;
+        let InstructionData::UnaryConst { opcode: Opcode::Vconst, constant_handle } =
+            self.fb.func.dfg.insts[instruction]
+        else {
+            return None;
+        };
+        let bytes = self.fb.func.dfg.constants.get(constant_handle).as_slice();
+        Some(u128::from_le_bytes(bytes.try_into().ok()?))
     }
 
     pub(super) fn build_low_half(&mut self, a: Value) -> Value {
@@ -132,14 +146,28 @@ impl Builder<'_, '_> {
             Vec1::Not => self.fb.ins().bnot(a),
             Vec1::Neg => self.fb.ins().ineg(lanes),
             Vec1::Abs => self.fb.ins().iabs(lanes),
-            _ => return self.helper_vec1(op, arr, a),
+            _ => {
+                // These clear what is above themselves.
+                return self
+                    .build_vec1_int(op, arr, a)
+                    .or_else(|| self.build_vec1_fp(op, arr, a))
+                    .unwrap_or_else(|| self.helper_vec1(op, arr, a));
+            }
         };
         let result = self.cast(I8X16, result);
         self.clear_above(arr, result)
     }
 
     pub(super) fn build_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
-        let Some(result) = self.native_vec2(op, arr, a, b) else { return self.helper_vec2(op, arr, a, b) };
+        let native = self.native_vec2(op, arr, a, b).or_else(|| self.build_vec2_int(op, arr, a, b));
+        let Some(result) = native else {
+            // These clear what is above themselves.
+            return self
+                .build_vec2_fp(op, arr, a, b)
+                .or_else(|| self.build_vec2_long(op, arr, a, b))
+                .or_else(|| self.build_vec2_narrow(op, arr, a, b))
+                .unwrap_or_else(|| self.helper_vec2(op, arr, a, b));
+        };
         let result = self.cast(I8X16, result);
         self.clear_above(arr, result)
     }
@@ -163,7 +191,6 @@ impl Builder<'_, '_> {
         }
         let (la, lb) = (self.cast(ty, a), self.cast(ty, b));
         let narrow = matches!(arr.lane, Lane::B | Lane::H);
-        let at_most_s = !matches!(arr.lane, Lane::D | Lane::Q);
         let ins = self.fb.ins();
         Some(match op {
             Vec2::And => ins.band(a, b),
@@ -174,10 +201,6 @@ impl Builder<'_, '_> {
             Vec2::Add => ins.iadd(la, lb),
             Vec2::Sub => ins.isub(la, lb),
             Vec2::Mul if arr.lane != Lane::B => ins.imul(la, lb),
-            Vec2::Smax if at_most_s => ins.smax(la, lb),
-            Vec2::Smin if at_most_s => ins.smin(la, lb),
-            Vec2::Umax if at_most_s => ins.umax(la, lb),
-            Vec2::Umin if at_most_s => ins.umin(la, lb),
             Vec2::Urhadd if narrow => ins.avg_round(la, lb),
             Vec2::Cmtst => {
                 let both = ins.band(la, lb);
@@ -189,7 +212,7 @@ impl Builder<'_, '_> {
         })
     }
 
-    fn permute(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+    pub(super) fn permute(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
         let bytes = arr.lane.bytes() as usize;
         let (lanes, half) = (usize::from(arr.count), usize::from(arr.count) / 2);
         // Where result lane `i` comes from: which operand, and which lane of it.
@@ -230,6 +253,14 @@ impl Builder<'_, '_> {
                 let result = self.cast(I8X16, result);
                 self.clear_above(arr, result)
             }
+            Vec3::Mla | Vec3::Mls if arr.lane == Lane::B => {
+                let product = self.multiply_bytes(b, c);
+                let product = self.cast(I8X16, product);
+                let result =
+                    if op == Vec3::Mla { self.fb.ins().iadd(a, product) } else { self.fb.ins().isub(a, product) };
+                self.clear_above(arr, result)
+            }
+            Vec3::Fmla => self.build_vec_mul_add(arr, a, b, c).unwrap_or_else(|| self.helper_vec3(op, arr, a, b, c)),
             _ => self.helper_vec3(op, arr, a, b, c),
         }
     }
@@ -244,6 +275,9 @@ impl Builder<'_, '_> {
             VecShift::Ushr => return self.vconst(0),
             VecShift::Sshr => self.fb.ins().sshr_imm_s(lanes, i64::from(amount.min(bits - 1))),
             _ => {
+                if let Some(result) = self.build_shift_more(op, arr, amount, a) {
+                    return result;
+                }
                 let (op, arr) = (self.iconst(op as u64), self.iconst(encode_arr(arr)));
                 let amount = self.fb.ins().iconst(I64, i64::from(amount));
                 return self.call_helper(Helper::VecShift, &[op, arr, amount, a]);
