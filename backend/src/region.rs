@@ -90,6 +90,12 @@ struct Effect {
     dirty_after: RegSet,
     /// Some instruction needs exact state, which cleans what came in.
     cleans: bool,
+    /// Registers read before they are written.
+    reads: RegSet,
+    /// Registers written, whatever comes after.
+    writes: RegSet,
+    /// Registers written before the first write-back.
+    writes_before_store: RegSet,
     /// The flags that come in must be in memory: read, or exact state needed, before all are overwritten.
     wants_flags: bool,
     /// The flags that come in are overwritten before anything wants them.
@@ -105,8 +111,8 @@ pub struct Plan {
     pub dirty_in: Vec<RegSet>,
     /// Whether the flags must be in memory when the block starts.
     pub flags_in: Vec<bool>,
-    /// All registers the region reads or writes.
-    pub used: RegSet,
+    /// Registers whose value at the entry matters: read, or stored as possibly dirty, before they are written.
+    pub live_in: RegSet,
     /// Predecessors inside the region; the entry has one more, from outside.
     pub predecessors: Vec<usize>,
 }
@@ -116,8 +122,7 @@ impl Plan {
     pub fn new<F: Frontend>(region: &Region<F::Insn>) -> Self {
         let index: HashMap<_, _> = region.blocks.iter().enumerate().map(|(i, b)| (b.start, i)).collect();
         let count = region.blocks.len();
-        let mut used = RegSet::default();
-        let effects: Vec<Effect> = region.blocks.iter().map(|block| effect::<F>(block, &mut used)).collect();
+        let effects: Vec<Effect> = region.blocks.iter().map(|block| effect::<F>(block)).collect();
         let successors: Vec<Vec<usize>> = region
             .blocks
             .iter()
@@ -161,18 +166,48 @@ impl Plan {
                 flags_in[i] = wants;
             }
         }
-        Self { index, dirty_in, flags_in, used, predecessors }
+        let live_in = live_at_entry(&effects, &successors, &leaves, &dirty_in);
+        Self { index, dirty_in, flags_in, live_in, predecessors }
     }
 }
 
-fn effect<F: Frontend>(block: &Block<F::Insn>, used: &mut RegSet) -> Effect {
+/// Backward dataflow of register values. A write-back uses what may be dirty; so does every way out.
+fn live_at_entry(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool], dirty_in: &[RegSet]) -> RegSet {
+    let mut live = vec![RegSet::default(); effects.len()];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for i in (0..effects.len()).rev() {
+            let e = &effects[i];
+            let mut at_end = successors[i].iter().fold(RegSet::default(), |sum, &to| sum.union(live[to]));
+            // Safepoints at back-edges store what is dirty too, so being dirty at a successor's start is a use.
+            at_end = successors[i].iter().fold(at_end, |sum, &to| sum.union(dirty_in[to]));
+            if leaves[i] && !e.cleans {
+                at_end = at_end.union(dirty_in[i]);
+            }
+            let mut at_start = e.reads.union(at_end.without(e.writes));
+            if e.cleans {
+                at_start = at_start.union(dirty_in[i].without(e.writes_before_store));
+            }
+            changed |= at_start != live[i];
+            live[i] = at_start;
+        }
+    }
+    live[0]
+}
+
+fn effect<F: Frontend>(block: &Block<F::Insn>) -> Effect {
     let mut e = Effect::default();
     for insn in &block.insns {
         let mut f = Footprint::default();
         let Ok(()) = F::lift(insn, &mut f);
-        *used = used.union(f.reads).union(f.writes);
-        if f.needs_state {
+        e.reads = e.reads.union(f.reads.without(e.writes));
+        if f.needs_state && !e.cleans {
             e.cleans = true;
+            e.writes_before_store = e.writes;
+        }
+        e.writes = e.writes.union(f.writes);
+        if f.needs_state {
             e.dirty_after = RegSet::default();
         }
         e.dirty_after = e.dirty_after.union(f.writes);

@@ -21,6 +21,11 @@ impl RegSet {
     pub const fn union(self, other: Self) -> Self {
         Self { x: self.x | other.x, v: self.v | other.v }
     }
+    /// The registers that are not in the other set.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self { x: self.x & !other.x, v: self.v & !other.v }
+    }
     /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {

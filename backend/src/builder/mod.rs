@@ -141,14 +141,14 @@ impl<'f, 'r> Builder<'f, 'r> {
         Built { exits: builder.exits, pcs }
     }
 
-    /// Loads what the region uses, and looks at the safepoint word.
+    /// Loads what the region needs, and looks at the safepoint word.
     fn prologue(&mut self) {
         for n in 0..32 {
-            if self.plan.used.x >> n & 1 != 0 {
+            if self.plan.live_in.x >> n & 1 != 0 {
                 let value = self.load_state(I64, layout::x(n));
                 self.fb.def_var(self.x[n], value);
             }
-            if self.plan.used.v >> n & 1 != 0 {
+            if self.plan.live_in.v >> n & 1 != 0 {
                 let value = self.load_state(I8X16, layout::v(n));
                 self.fb.def_var(self.v[n], value);
             }
