@@ -88,13 +88,16 @@ impl Worker {
     }
 }
 
-/// Runs `body` with all signals blocked, so that a thread started there never takes one meant for the guest.
+/// Runs `body` with all signals blocked, so that a thread started there never takes one meant for the guest; all but
+/// SIGSEGV and SIGBUS, because guest code that the thread reads may be unmapped under it.
 fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: both sets are plain data that these calls initialise.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut all);
+        libc::sigdelset(&mut all, libc::SIGSEGV);
+        libc::sigdelset(&mut all, libc::SIGBUS);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         let result = body();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
