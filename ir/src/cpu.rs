@@ -55,6 +55,10 @@ pub enum FlagKind {
     Logic32 = 5,
     /// N and Z of the 64-bit result `a`; C and V clear.
     Logic64 = 6,
+    /// Flags of comparing two singles, given as their bits.
+    Fp32 = 7,
+    /// Flags of comparing two doubles, given as their bits.
+    Fp64 = 8,
 }
 
 /// The flags, kept as the operation that last set them: most are never read.
@@ -96,8 +100,23 @@ impl LazyFlags {
             }
             FlagKind::Logic64 => Nzcv::new((a as i64) < 0, a == 0, false, false),
             FlagKind::Logic32 => Nzcv::new((a as i32) < 0, a as u32 == 0, false, false),
+            // Left-aligned, a single orders as a double does.
+            FlagKind::Fp32 => fp_flags(a << 32, b << 32, 0x7f80_0000 << 32),
+            FlagKind::Fp64 => fp_flags(a, b, 0x7ff0_0000_0000_0000),
         }
     }
+}
+
+/// FPCompare on bits aligned to the left, so that reading flags raises no exception: those have been raised.
+fn fp_flags(a: u64, b: u64, infinity: u64) -> Nzcv {
+    const SIGN: u64 = 1 << 63;
+    let is_nan = |x: u64| x & !SIGN > infinity;
+    if is_nan(a) || is_nan(b) {
+        return Nzcv::new(false, false, true, true);
+    }
+    let order = |x: u64| if x & SIGN != 0 { 0i64.wrapping_sub((x & !SIGN) as i64) } else { x as i64 };
+    let (a, b) = (order(a), order(b));
+    Nzcv::new(a < b, a == b, a >= b, false)
 }
 
 /// Why guest execution stopped at an instruction. `CpuState::pc` is that instruction's address; what else is to
@@ -225,3 +244,36 @@ impl Default for CpuState {
 const _: () = assert!(std::mem::offset_of!(CpuState, x) == 0);
 const _: () = assert!(std::mem::offset_of!(CpuState, v) % 16 == 0);
 const _: () = assert!(std::mem::align_of::<CpuState>() == 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_comparisons_follow_fpcompare() {
+        let flags = |kind, a, b| LazyFlags { a, b, kind }.nzcv().0 >> 28;
+        let double = |a: f64, b: f64| flags(FlagKind::Fp64, a.to_bits(), b.to_bits());
+        let single = |a: f32, b: f32| flags(FlagKind::Fp32, u64::from(a.to_bits()), u64::from(b.to_bits()));
+        // Less N; equal Z and C; greater C; unordered C and V (Arm ARM, FPCompare).
+        let cases = [
+            (1.0, 2.0, 0b1000),
+            (2.0, 1.0, 0b0010),
+            (-1.0, 1.0, 0b1000),
+            (-1.0, -2.0, 0b0010),
+            (-2.0, -1.0, 0b1000),
+            (0.0, -0.0, 0b0110),
+            (-0.0, 0.0, 0b0110),
+            (3.5, 3.5, 0b0110),
+            (f64::INFINITY, f64::NEG_INFINITY, 0b0010),
+            (f64::NEG_INFINITY, f64::INFINITY, 0b1000),
+            (f64::INFINITY, f64::INFINITY, 0b0110),
+            (f64::NAN, 1.0, 0b0011),
+            (1.0, -f64::NAN, 0b0011),
+            (-1e-40, 0.0, 0b1000),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!(double(a, b), expected, "double {a} {b}");
+            assert_eq!(single(a as f32, b as f32), expected, "single {a} {b}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::Builder;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{I8, I32, I64};
+use cranelift_codegen::ir::types::{F32, I8, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{Cond, CpuState, FlagKind, LazyFlags, Width};
 use std::mem::offset_of;
@@ -45,10 +45,17 @@ impl Builder<'_, '_> {
                 let kind = self.fb.ins().iconst(I32, kind as i64);
                 self.store_state(kind, KIND);
             }
-            Flags::Fp { dirty: true, .. } => {
-                let packed = self.packed_flags();
-                self.store_state(packed, A);
-                let kind = self.fb.ins().iconst(I32, FlagKind::Packed as i64);
+            Flags::Fp { a, b, dirty: true } => {
+                let is_single = self.fb.func.dfg.value_type(a) == F32;
+                self.store_state(a, A);
+                self.store_state(b, B);
+                if is_single {
+                    let zero = self.fb.ins().iconst(I32, 0);
+                    self.store_state(zero, A + 4);
+                    self.store_state(zero, B + 4);
+                }
+                let kind = if is_single { FlagKind::Fp32 } else { FlagKind::Fp64 };
+                let kind = self.fb.ins().iconst(I32, kind as i64);
                 self.store_state(kind, KIND);
             }
             _ => {}
@@ -129,6 +136,7 @@ impl Builder<'_, '_> {
                 FlagKind::Add64 => self.add_condition(cond, Width::X, a, b),
                 FlagKind::Logic32 => self.logic_condition(cond, Width::W, a),
                 FlagKind::Logic64 => self.logic_condition(cond, Width::X, a),
+                FlagKind::Fp32 | FlagKind::Fp64 => unreachable!("comparisons of numbers are kept as Flags::Fp"),
             },
             Flags::Fp { a, b, .. } => {
                 let cc = match cond {
