@@ -88,7 +88,6 @@ impl World {
                 strace,
                 fork_hooks: Some(Box::new(RestWhileForking(Arc::clone(&engine)))),
                 private_fds: log_file.descriptor().into_iter().collect(),
-                ..syscalls::Config::default()
             },
             watcher,
         );

@@ -52,19 +52,93 @@ pub struct Signature {
     pub result: char,
 }
 
+/// Number of helpers.
+pub const COUNT: usize = 21;
+
 macro_rules! helpers {
     ($($helper:ident $function:ident $params:literal $result:literal;)*) => {
         /// Signatures by helper number.
         pub static SIGNATURES: &[Signature] =
             &[$(Signature { name: stringify!($function), params: $params, result: $result }),*];
         const ORDER: &[Helper] = &[$(Helper::$helper),*];
-        /// The table that `CpuState::backend[HELPERS]` points to.
-        pub static TABLE: Table = Table([$($function as *const ()),*]);
+        /// The table that `CpuState::backend[HELPERS]` points to: the helpers, then for each the thunk that calls it
+        /// and preserves all registers but the result's.
+        pub static TABLE: Table = Table([$($function as *const (),)* $(thunks::$function as *const ()),*]);
+
+        /// Thunks by helper name; see `preserving`.
+        #[allow(clippy::module_inception)]
+        mod thunks {
+            $(
+                #[unsafe(naked)]
+                pub extern "C" fn $function() {
+                    std::arch::naked_asm!(
+                        "push rax",
+                        "mov eax, {offset}",
+                        concat!("jmp emu_preserving_", $result),
+                        offset = const 8 * super::Helper::$helper as usize,
+                    )
+                }
+            )*
+        }
     };
 }
 
+// Generated code calls helpers from unlikely places too, to fix up a NaN. If such a call clobbered registers, as the
+// C convention does, what is live across it would be spilled on the likely way as well. Entered with rax pushed and
+// the offset of the helper in rax; a V result comes back in xmm0, an I result in rax.
+std::arch::global_asm!(
+    ".macro emu_save",
+    "push rcx",
+    "push rdx",
+    "push rsi",
+    "push rdi",
+    "push r8",
+    "push r9",
+    "push r10",
+    "push r11",
+    "sub rsp, 256",
+    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+    "movups [rsp + 16 * \\n], xmm\\n",
+    ".endr",
+    "lea r11, [rip + {table}]",
+    "call [r11 + rax]",
+    ".irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+    "movups xmm\\n, [rsp + 16 * \\n]",
+    ".endr",
+    ".endm",
+    ".macro emu_restore",
+    "add rsp, 256",
+    "pop r11",
+    "pop r10",
+    "pop r9",
+    "pop r8",
+    "pop rdi",
+    "pop rsi",
+    "pop rdx",
+    "pop rcx",
+    ".endm",
+    ".pushsection .text.emu_preserving,\"ax\",@progbits",
+    ".globl emu_preserving_I",
+    ".hidden emu_preserving_I",
+    "emu_preserving_I:",
+    "emu_save",
+    "movups xmm0, [rsp]",
+    "emu_restore",
+    "add rsp, 8",
+    "ret",
+    ".globl emu_preserving_V",
+    ".hidden emu_preserving_V",
+    "emu_preserving_V:",
+    "emu_save",
+    "emu_restore",
+    "pop rax",
+    "ret",
+    ".popsection",
+    table = sym TABLE,
+);
+
 /// Function addresses in the order of [`Helper`].
-pub struct Table([*const (); 21]);
+pub struct Table([*const (); 2 * COUNT]);
 // SAFETY: the pointers are addresses of functions, never written.
 unsafe impl Sync for Table {}
 

@@ -16,7 +16,7 @@ mod vector_fp;
 mod vector_int;
 
 use crate::cache::{CodeMemory, Slot};
-use crate::helpers::{Helper, SIGNATURES};
+use crate::helpers::{COUNT, Helper, SIGNATURES};
 use crate::layout;
 use crate::region::{Plan, Region};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -27,7 +27,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use flags::Flags;
 use ir::{CpuState, FpSize, Frontend, GuestAddr, RegSet, Stop};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 
 /// A region under construction.
@@ -39,7 +39,8 @@ pub(crate) struct Builder<'f, 'r> {
     entry: GuestAddr,
     entry_pc: Value,
     exit_sig: SigRef,
-    helper_sigs: HashMap<Helper, SigRef>,
+    helper_sigs: HashMap<(Helper, bool), SigRef>,
+    cold: HashSet<Block>,
     first_slot: Slot,
     exits: Vec<GuestAddr>,
     has_fma: bool,
@@ -47,6 +48,7 @@ pub(crate) struct Builder<'f, 'r> {
     v: [Variable; 32],
     // Per CLIF block.
     cpu: Option<Value>,
+    is_cold: bool,
     // Per guest block.
     current: usize,
     dirty: RegSet,
@@ -108,12 +110,14 @@ impl<'f, 'r> Builder<'f, 'r> {
             entry_pc,
             exit_sig,
             helper_sigs: HashMap::new(),
+            cold: HashSet::new(),
             first_slot: memory.next_slot(),
             exits: Vec::new(),
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
             cpu: None,
+            is_cold: false,
             current: 0,
             dirty: RegSet::default(),
             flags: Flags::InMemory,
@@ -172,6 +176,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn switch_to(&mut self, block: Block) {
         self.fb.switch_to_block(block);
         self.cpu = None;
+        self.is_cold = self.cold.contains(&block);
     }
 
     /// One more edge to a guest block has been built.
@@ -186,6 +191,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn cold_block(&mut self) -> Block {
         let block = self.fb.create_block();
         self.fb.set_cold_block(block);
+        self.cold.insert(block);
         block
     }
 
@@ -272,26 +278,29 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     // --- helpers ----------------------------------------------------------------------------------------------
 
-    /// Calls a helper; parameters after the `CpuState` as its signature says.
+    /// Calls a helper; parameters after the `CpuState` as its signature says. From a cold block the call preserves all
+    /// registers, so that the likely way need not save them.
     fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
         let signature = &SIGNATURES[helper as usize];
-        let sig = match self.helper_sigs.get(&helper) {
+        let convention = if self.is_cold { CallConv::PreserveAll } else { CallConv::SystemV };
+        let sig = match self.helper_sigs.get(&(helper, self.is_cold)) {
             Some(&sig) => sig,
             None => {
                 let ty = |kind| AbiParam::new(if kind == 'V' { I8X16 } else { I64 });
-                let mut sig = Signature::new(CallConv::SystemV);
+                let mut sig = Signature::new(convention);
                 sig.params.push(AbiParam::new(I64));
                 sig.params.extend(signature.params.chars().map(ty));
                 sig.returns.push(ty(signature.result));
                 let sig = self.fb.import_signature(sig);
-                self.helper_sigs.insert(helper, sig);
+                self.helper_sigs.insert((helper, self.is_cold), sig);
                 sig
             }
         };
         debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
         let cpu = self.cpu();
         let table = self.load_state(I64, layout::backend_word(layout::HELPERS));
-        let callee = self.fb.ins().load(I64, trusted(), table, 8 * helper as i32);
+        let index = helper as usize + if self.is_cold { COUNT } else { 0 };
+        let callee = self.fb.ins().load(I64, trusted(), table, 8 * index as i32);
         let mut all = vec![cpu];
         all.extend_from_slice(args);
         let call = self.fb.ins().call_indirect(sig, callee, &all);
