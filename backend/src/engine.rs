@@ -7,6 +7,7 @@ use crate::compile::{CompileError, Compiler};
 use crate::helpers;
 use crate::layout;
 use crate::lookup::Lookup;
+use crate::preserving;
 use crate::region::Region;
 use crate::tier0::{self, FetchFault, HotBlock, pages_of};
 use crate::trampoline::{self, CodePtr};
@@ -414,6 +415,7 @@ impl<F: Frontend> Thread<F> {
     /// stopped.
     pub fn run(&mut self, cpu: &mut CpuState) -> Stop {
         cpu.backend[layout::HELPERS] = helpers::TABLE.address();
+        cpu.backend[layout::PRESERVING] = preserving::stubs();
         cpu.backend[layout::LOOKUP] = self.lookup.address();
         eval::fp::enter_guest_fp(cpu);
         let stop = loop {

@@ -15,6 +15,8 @@ pub const SLOTS: usize = 3;
 pub const FAULT_PC: usize = 4;
 /// Results of helpers that also return a status: two words.
 pub const RESULT: usize = 5;
+/// Address of the stubs of `preserving`.
+pub const PRESERVING: usize = 7;
 
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {

@@ -9,6 +9,7 @@ mod engine;
 mod helpers;
 mod layout;
 mod lookup;
+mod preserving;
 mod region;
 mod tier0;
 mod trampoline;

@@ -81,7 +81,13 @@ impl Builder<'_, '_> {
         if !tiny {
             return self.fb.ins().fcmp(FloatCC::Unordered, result, result);
         }
-        let magnitude = self.fb.ins().fabs(result);
+        // A constant in memory is cheaper than what Cranelift makes of FABS.
+        let ty = if size == FpSize::S { F32X4 } else { F64X2 };
+        let positive = self.every_lane(size.lane(), u64::MAX >> (65 - size.bits()));
+        let positive = self.cast(ty, positive);
+        let lanes = self.fb.ins().scalar_to_vector(ty, result);
+        let magnitude = self.fb.ins().band(lanes, positive);
+        let magnitude = self.fb.ins().extractlane(magnitude, 0);
         let edge = match size {
             FpSize::D => self.fb.ins().f64const(f64::MIN_POSITIVE),
             _ => self.fb.ins().f32const(f32::MIN_POSITIVE),

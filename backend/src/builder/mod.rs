@@ -17,8 +17,8 @@ mod vector_int;
 
 use crate::cache::{CodeMemory, Slot};
 use crate::helpers::{Helper, SIGNATURES};
-use crate::layout;
 use crate::region::{Plan, Region};
+use crate::{layout, preserving};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{I8X16, I32, I64};
@@ -39,7 +39,7 @@ pub(crate) struct Builder<'f, 'r> {
     entry: GuestAddr,
     entry_pc: Value,
     exit_sig: SigRef,
-    helper_sigs: HashMap<Helper, SigRef>,
+    helper_sigs: HashMap<(Helper, bool), SigRef>,
     first_slot: Slot,
     exits: Vec<GuestAddr>,
     has_fma: bool,
@@ -272,24 +272,42 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     // --- helpers ----------------------------------------------------------------------------------------------
 
-    /// Calls a helper; parameters after the `CpuState` as its signature says.
+    /// The signature of a helper, under one of its two calling conventions.
+    fn helper_signature(&mut self, helper: Helper, preserving: bool) -> SigRef {
+        if let Some(&sig) = self.helper_sigs.get(&(helper, preserving)) {
+            return sig;
+        }
+        let signature = &SIGNATURES[helper as usize];
+        let ty = |kind| AbiParam::new(if kind == 'V' { I8X16 } else { I64 });
+        let mut sig = Signature::new(if preserving { CallConv::PreserveAll } else { CallConv::SystemV });
+        sig.params.push(AbiParam::new(I64));
+        sig.params.extend(signature.params.chars().map(ty));
+        if !preserving {
+            sig.returns.push(ty(signature.result));
+        }
+        let sig = self.fb.import_signature(sig);
+        self.helper_sigs.insert((helper, preserving), sig);
+        sig
+    }
+
+    /// Calls a helper; parameters after the `CpuState` as its signature says. In a cold block, a helper that computes
+    /// is called so that it preserves all registers.
     fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
         let signature = &SIGNATURES[helper as usize];
-        let sig = match self.helper_sigs.get(&helper) {
-            Some(&sig) => sig,
-            None => {
-                let ty = |kind| AbiParam::new(if kind == 'V' { I8X16 } else { I64 });
-                let mut sig = Signature::new(CallConv::SystemV);
-                sig.params.push(AbiParam::new(I64));
-                sig.params.extend(signature.params.chars().map(ty));
-                sig.returns.push(ty(signature.result));
-                let sig = self.fb.import_signature(sig);
-                self.helper_sigs.insert(helper, sig);
-                sig
-            }
-        };
+        let is_cold = self.fb.current_block().is_some_and(|block| self.fb.func.layout.is_cold(block));
+        let preserving = is_cold && helper as usize >= Helper::Vec1 as usize;
+        let sig = self.helper_signature(helper, preserving);
         debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
         let cpu = self.cpu();
+        if preserving {
+            let gives_vector = signature.result == 'V';
+            let stubs = self.load_state(I64, layout::backend_word(layout::PRESERVING));
+            let stub = self.fb.ins().iadd_imm_s(stubs, preserving::stub_offset(helper as usize, gives_vector));
+            let mut all = vec![cpu];
+            all.extend_from_slice(args);
+            self.fb.ins().call_indirect(sig, stub, &all);
+            return self.load_state(if gives_vector { I8X16 } else { I64 }, layout::backend_word(layout::RESULT));
+        }
         let table = self.load_state(I64, layout::backend_word(layout::HELPERS));
         let callee = self.fb.ins().load(I64, trusted(), table, 8 * helper as i32);
         let mut all = vec![cpu];
