@@ -394,11 +394,12 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// After a write of FPCR: generated code does not know flush-to-zero; the dispatcher knows who does.
-    fn leave_if_flushing(&mut self) {
-        let fpcr = self.load_state(I32, offset_of!(CpuState, fpcr) as i32);
-        let flushing = self.fb.ins().band_imm_s(fpcr, i64::from(crate::engine::FPCR_FZ));
-        self.side_exit(flushing, |b| {
+    /// After a write of FPCR or FPSR. What follows must not share floating-point results with what came before, which
+    /// Cranelift takes for pure values; and it does not know flush-to-zero, but the dispatcher knows who does. The
+    /// condition always holds, which Cranelift cannot know: the planned edges of this block are still built.
+    fn leave_after_fp_mode(&mut self) {
+        let cpu = self.cpu();
+        self.side_exit(cpu, |b| {
             b.store_dirty();
             let next = b.pc_value(b.pc.offset(4));
             b.store_state(next, offset_of!(CpuState, pc) as i32);

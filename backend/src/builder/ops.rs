@@ -208,8 +208,8 @@ impl Ops for Builder<'_, '_> {
         self.fp_cache = [None; 32];
         let number = self.iconst(reg as u64);
         self.call_helper(Helper::WriteSysreg, &[number, value]);
-        if reg == SysReg::Fpcr {
-            self.leave_if_flushing();
+        if matches!(reg, SysReg::Fpcr | SysReg::Fpsr) {
+            self.leave_after_fp_mode();
         }
     }
 
