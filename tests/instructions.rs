@@ -46,7 +46,10 @@ impl Random {
 
     /// A vector whose lanes are likely to be zeros, infinities, NaNs, denormals, near-integers.
     fn vector(&mut self) -> u128 {
-        const DOUBLES: [u64; 10] = [
+        const DOUBLES: [u64; 12] = [
+            // A product of these is tiny before rounding only.
+            0x3fef_ffff_ffff_ffff,
+            0x0010_0000_0000_0000,
             0,
             1 << 63,
             0x7ff0_0000_0000_0000,
@@ -58,7 +61,9 @@ impl Random {
             0x000f_ffff_ffff_ffff,
             0x43df_ffff_ffff_ffff,
         ];
-        const SINGLES: [u32; 10] = [
+        const SINGLES: [u32; 12] = [
+            0x3f7f_ffff,
+            0x0080_0000,
             0,
             1 << 31,
             0x7f80_0000,
@@ -71,9 +76,9 @@ impl Random {
             0x4eff_ffff,
         ];
         let mut half = || match self.below(6) {
-            0 => DOUBLES[self.below(10) as usize],
+            0 => DOUBLES[self.below(12) as usize],
             1 | 2 => {
-                let pick = |r: u64| u64::from(SINGLES[(r % 10) as usize]);
+                let pick = |r: u64| u64::from(SINGLES[(r % 12) as usize]);
                 pick(self.next()) | pick(self.next()) << 32
             }
             3 => (self.next() as i64 as f64 / 1024.0).to_bits(),

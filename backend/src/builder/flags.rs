@@ -94,6 +94,15 @@ impl Builder<'_, '_> {
                 packed
             }
             Flags::Lazy { kind: FlagKind::Packed, a, .. } => a,
+            Flags::Fp { a, b, .. } => {
+                let [less, equal, greater, unordered] = [0b1000, 0b0110, 0b0010, 0b0011].map(|f| self.iconst(f << 28));
+                let above = self.fb.ins().fcmp(FloatCC::GreaterThan, a, b);
+                let packed = self.fb.ins().select(above, greater, less);
+                let level = self.fb.ins().fcmp(FloatCC::UnorderedOrEqual, a, b);
+                let packed = self.fb.ins().select(level, equal, packed);
+                let nan = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
+                self.fb.ins().select(nan, unordered, packed)
+            }
             _ => {
                 let mut packed = None;
                 for (cond, bit) in [(Cond::Mi, 31), (Cond::Eq, 30), (Cond::Cs, 29), (Cond::Vs, 28)] {

@@ -81,7 +81,12 @@ impl Builder<'_, '_> {
         if !tiny {
             return self.fb.ins().fcmp(FloatCC::Unordered, result, result);
         }
-        let magnitude = self.fb.ins().fabs(result);
+        // A mask that comes from a vector stays in a register; FABS makes its own each time.
+        let ty = if size == FpSize::S { F32X4 } else { F64X2 };
+        let positive = self.every_lane(size.lane(), u64::MAX >> (65 - size.bits()));
+        let positive = self.cast(ty, positive);
+        let positive = self.fb.ins().extractlane(positive, 0);
+        let magnitude = self.fb.ins().band(result, positive);
         let edge = match size {
             FpSize::D => self.fb.ins().f64const(f64::MIN_POSITIVE),
             _ => self.fb.ins().f32const(f32::MIN_POSITIVE),
@@ -134,7 +139,9 @@ impl Builder<'_, '_> {
                 let result = self.fb.ins().sqrt(a);
                 self.unless_doubtful_scalar(size, result, false, Helper::Fp1, &selectors, &[a])
             }
-            _ => self.fp_helper(size, Helper::Fp1, &selectors, &[a]),
+            _ => self
+                .build_round_integral(op, size, a)
+                .unwrap_or_else(|| self.fp_helper(size, Helper::Fp1, &selectors, &[a])),
         }
     }
 

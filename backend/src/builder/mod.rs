@@ -11,6 +11,7 @@ mod fp;
 mod int;
 mod memory;
 mod ops;
+mod round;
 mod vector;
 mod vector_fp;
 mod vector_int;

@@ -253,7 +253,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn build_vec1_fp(&mut self, op: Vec1, arr: Arr, a: Value) -> Option<Value> {
-        float_type(arr.lane)?;
+        let ty = float_type(arr.lane)?;
         let slow = |builder: &mut Self| builder.helper_vec1(op, arr, a);
         match op {
             Vec1::Fabs | Vec1::Fneg => {
@@ -294,16 +294,23 @@ impl Builder<'_, '_> {
                     slow,
                 ))
             }
-            Vec1::Frintn | Vec1::Frintp | Vec1::Frintm | Vec1::Frintz if arr.count == 1 => {
-                let scalar = self.scalar_lane(arr.lane, a);
+            Vec1::Frintp | Vec1::Frintm | Vec1::Frintz | Vec1::Frinta | Vec1::Frintx => {
                 let op = match op {
-                    Vec1::Frintn => Fp1::Frintn,
                     Vec1::Frintp => Fp1::Frintp,
                     Vec1::Frintm => Fp1::Frintm,
-                    _ => Fp1::Frintz,
+                    Vec1::Frintz => Fp1::Frintz,
+                    Vec1::Frinta => Fp1::Frinta,
+                    _ => Fp1::Frintx,
                 };
-                let result = self.build_fp1(op, fp_size(arr.lane), scalar);
-                Some(self.scalar_vector(arr.lane, result))
+                let lanes = self.cast(ty, a);
+                let zero = self.vconst(0);
+                let mut result = self.cast(ty, zero);
+                for i in 0..arr.count {
+                    let scalar = self.fb.ins().extractlane(lanes, i);
+                    let rounded = self.build_fp1(op, fp_size(arr.lane), scalar);
+                    result = self.fb.ins().insertlane(result, rounded, i);
+                }
+                Some(self.cast(I8X16, result))
             }
             _ => None,
         }
