@@ -474,7 +474,7 @@ impl<F: Frontend> CodeWatcher for Engine<F> {
     }
 }
 
-const NEAR_ENTRIES: usize = 1 << 11;
+const NEAR_ENTRIES: usize = 1 << 13;
 
 /// One guest thread's way through the engine.
 pub struct Thread<F: Frontend> {

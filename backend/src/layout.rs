@@ -41,4 +41,4 @@ pub const EXIT_FAULT: u64 = 3;
 pub const EXIT_STOP: u64 = 0x100;
 
 /// Entries of the lookup table, a power of two; each is a guest PC and a code pointer.
-pub const LOOKUP_ENTRIES: usize = 1 << 12;
+pub const LOOKUP_ENTRIES: usize = 1 << 15;
