@@ -381,17 +381,19 @@ impl<F: Frontend> Shared<F> {
     }
 
     /// Whether a region compiled since `entry` was asked for runs that block too: the blocks of a loop become hot
-    /// together. Then the block starts counting again; if it is entered from elsewhere it comes back.
+    /// together. Then the block starts counting again, once; if it is entered from elsewhere it comes back.
     fn cool_down_if_covered(&mut self, entry: GuestAddr) -> bool {
         let here = self.regions_by_page.get(&(entry.0 / ir::PAGE_BYTES));
         let covered = here.into_iter().flatten().any(|&index| {
             let region = &self.regions[index];
             region.alive && region.ranges.iter().any(|range| range.start == entry)
         });
-        if covered && let Some(block) = self.blocks.get(&entry) {
-            block.count.store(0, Ordering::Relaxed);
+        let Some(block) = self.blocks.get(&entry) else { return false };
+        if !covered || block.cooled.swap(true, Ordering::Relaxed) {
+            return false;
         }
-        covered
+        block.count.store(0, Ordering::Relaxed);
+        true
     }
 
     /// Takes out of use what was made from `range`. Code stays in the cache until the next flush.

@@ -3,7 +3,7 @@
 use crate::region::Block;
 use ir::{CpuState, Eval, Frontend, GuestAddr, LiftFn, PAGE_BYTES, Stop, memory};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Longest block, in instructions. A longer run of straight code is several blocks.
 const MAX_INSNS: usize = 64;
@@ -15,6 +15,8 @@ pub struct HotBlock<F: Frontend> {
     steps: Box<[(LiftFn<F>, F::Args)]>,
     /// How often it has run in tier 0.
     pub count: AtomicU32,
+    /// It was hot once, but only as part of a loop that has been compiled from another entry.
+    pub cooled: AtomicBool,
     /// Entry of the region that begins here, or 0.
     pub code: AtomicU64,
 }
@@ -80,7 +82,7 @@ impl<F: Frontend> HotBlock<F> {
     /// Prepares a block for running.
     pub fn new(block: Arc<Block<F::Insn>>) -> Self {
         let steps = block.insns.iter().map(F::lifter).collect();
-        Self { block, steps, count: AtomicU32::new(0), code: AtomicU64::new(0) }
+        Self { block, steps, count: AtomicU32::new(0), cooled: AtomicBool::new(false), code: AtomicU64::new(0) }
     }
 
     /// Performs the block. `cpu.pc` ends at the next instruction to run, or at the one that stopped.
