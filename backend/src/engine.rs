@@ -476,6 +476,8 @@ impl<F: Frontend> CodeWatcher for Engine<F> {
     }
 }
 
+/// Host stack that guest calls may use.
+const CALL_STACK_BYTES: u64 = 256 << 10;
 const NEAR_ENTRIES: usize = 1 << 13;
 
 /// One guest thread's way through the engine.
@@ -505,6 +507,8 @@ impl<F: Frontend> Thread<F> {
     pub fn run(&mut self, cpu: &mut CpuState) -> Stop {
         cpu.backend[layout::HELPERS] = helpers::TABLE.address();
         cpu.backend[layout::LOOKUP] = self.lookup.address();
+        cpu.backend[layout::EXIT] = trampoline::exit_stub();
+        cpu.stack_guard.store(trampoline::stack_pointer() - CALL_STACK_BYTES, Ordering::SeqCst);
         eval::fp::enter_guest_fp(cpu);
         let stop = loop {
             if let Err(stop) = self.step(cpu) {

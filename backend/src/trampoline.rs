@@ -22,7 +22,21 @@ global_asm!(
     "mov r15, rdi",
     "mov [r15 + {host_sp}], rsp",
     "mov rdi, rdx",
+    "2:",
     "call rcx",
+    // A guest return to rax that no host frame waits for. The lookup table may know the place.
+    "mov rdi, rax",
+    "mov rcx, rax",
+    "shl rcx, 2",
+    "and ecx, {lookup_mask}",
+    "add rcx, [r15 + {lookup}]",
+    "cmp rax, [rcx]",
+    "jne 3f",
+    "mov rcx, [rcx + 8]",
+    "jmp 2b",
+    "3:",
+    "mov [r15 + {pc}], rax",
+    "mov eax, {exit_lookup}",
     "emu_leave:",
     "add rsp, 8",
     "pop r15",
@@ -32,29 +46,38 @@ global_asm!(
     "pop rbx",
     "pop rbp",
     "ret",
-    // A fault in generated code lands here with r15 intact: drop its frames.
+    // A fault in generated code lands here with r15 intact.
     ".globl emu_leave_fault",
     "emu_leave_fault:",
-    "mov rsp, [r15 + {host_sp}]",
-    "mov eax, {exit_fault}",
     "cld",
-    "jmp emu_leave",
+    "mov edi, {exit_fault}",
+    "jmp emu_exit",
     // What an unlinked slot points to: rdi is the guest target.
     ".globl emu_unlinked",
     "emu_unlinked:",
     "mov [r15 + {pc}], rdi",
-    "xor eax, eax",
-    "ret",
+    "mov edi, {exit_unlinked}",
+    // Leaves with the exit code in rdi, and drops the host frames of guest calls.
+    ".globl emu_exit",
+    "emu_exit:",
+    "mov rsp, [r15 + {host_sp}]",
+    "mov rax, rdi",
+    "jmp emu_leave",
     ".popsection",
     host_sp = const layout::backend_word(layout::HOST_SP),
     pc = const offset_of!(CpuState, pc),
+    lookup = const layout::backend_word(layout::LOOKUP),
+    lookup_mask = const (layout::LOOKUP_ENTRIES - 1) << 4,
     exit_fault = const layout::EXIT_FAULT,
+    exit_lookup = const layout::EXIT_LOOKUP,
+    exit_unlinked = const layout::EXIT_UNLINKED,
 );
 
 unsafe extern "C" {
     fn emu_enter(cpu: *mut CpuState, unused: u64, pc: u64, code: u64) -> u64;
     fn emu_leave_fault();
     fn emu_unlinked();
+    fn emu_exit();
 }
 
 /// Entry of a region in the code cache.
@@ -65,6 +88,18 @@ pub struct CodePtr(pub u64);
 /// What unlinked slots point to.
 pub fn unlinked_stub() -> CodePtr {
     CodePtr(emu_unlinked as *const () as u64)
+}
+
+/// The way out of generated code, for `CpuState::backend[EXIT]`.
+pub fn exit_stub() -> u64 {
+    emu_exit as *const () as u64
+}
+
+/// The host stack pointer, about.
+#[inline(never)]
+pub fn stack_pointer() -> u64 {
+    let here = 0u8;
+    std::ptr::addr_of!(here) as u64
 }
 
 /// Runs generated code until it leaves; gives the exit code (see [`layout`]). `code` comes from the compiler, for the
