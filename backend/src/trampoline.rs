@@ -110,13 +110,35 @@ pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {
     unsafe { emu_enter(cpu, 0, pc, code.0) }
 }
 
-static CODE_START: AtomicU64 = AtomicU64::new(0);
-static CODE_END: AtomicU64 = AtomicU64::new(0);
+/// Where generated code lies: start and end of each generation's memory, zero where there is none.
+static CODE_RANGES: [[AtomicU64; 2]; 64] = [const { [const { AtomicU64::new(0) }; 2] }; 64];
 
-/// Tells the fault handler where generated code lies.
-pub fn set_code_range(start: u64, end: u64) {
-    CODE_START.store(start, Ordering::Release);
-    CODE_END.store(end, Ordering::Release);
+/// Tells the fault handler where generated code lies. False if there are too many such places.
+pub fn add_code_range(start: u64, end: u64) -> bool {
+    for [first, last] in &CODE_RANGES {
+        if first.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            last.store(end, Ordering::Release);
+            return true;
+        }
+    }
+    false
+}
+
+/// Takes back what was told of the range at `start`.
+pub fn remove_code_range(start: u64) {
+    for [first, last] in &CODE_RANGES {
+        if first.load(Ordering::Acquire) == start {
+            last.store(0, Ordering::Release);
+            first.store(0, Ordering::Release);
+        }
+    }
+}
+
+fn is_generated(host_pc: u64) -> bool {
+    let holds = |[first, last]: &[AtomicU64; 2]| {
+        host_pc >= first.load(Ordering::Acquire) && host_pc < last.load(Ordering::Acquire)
+    };
+    CODE_RANGES.iter().any(holds)
 }
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -137,7 +159,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
     let registers = &mut context.uc_mcontext.gregs;
     let host_pc = registers[libc::REG_RIP as usize] as u64;
-    if (CODE_START.load(Ordering::Acquire)..CODE_END.load(Ordering::Acquire)).contains(&host_pc) {
+    if is_generated(host_pc) {
         // SAFETY: in generated code r15 holds the thread's CpuState; nobody else uses it while that code runs.
         let cpu = unsafe { &mut *(registers[libc::REG_R15 as usize] as *mut CpuState) };
         // SAFETY: SIGSEGV and SIGBUS carry an address.
@@ -156,7 +178,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
 /// Installs the SIGSEGV/SIGBUS handler.
 pub fn install_fault_handler() {
     // SAFETY: a zeroed sigaction is valid; the handler is async-signal-safe: it touches its arguments, constant
-    // tables, two atomics and the CpuState of the thread it interrupted.
+    // tables, atomics and the CpuState of the thread it interrupted.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_fault as *const () as usize;

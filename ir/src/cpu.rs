@@ -193,6 +193,10 @@ pub struct CpuState {
 impl CpuState {
     /// Value of `exclusive_addr` when the monitor is open.
     pub const NO_EXCLUSIVE: u64 = u64::MAX;
+    /// FPCR.FZ: flush denormals to zero.
+    pub const FPCR_FZ: u32 = 1 << 24;
+    /// Bit of `safepoint`: translated code has changed.
+    pub const SAFEPOINT_CODE: u32 = 1 << 31;
     /// Index of SP in `x`.
     pub const SP: usize = 31;
     /// Host MXCSR with the reset value of FPCR: all exceptions masked, round to nearest.

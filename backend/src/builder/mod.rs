@@ -42,8 +42,11 @@ pub(crate) struct Builder<'f, 'r> {
     exit_sig: SigRef,
     helper_sigs: HashMap<(Helper, bool), SigRef>,
     cold: HashSet<Block>,
-    first_slot: Slot,
-    exits: Vec<GuestAddr>,
+    memory: &'r CodeMemory,
+    /// Link slots and their targets; None once there were no more slots.
+    exits: Option<Vec<(Slot, GuestAddr)>>,
+    /// FPCR.FZ is set while this code runs.
+    flushing: bool,
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
@@ -62,8 +65,8 @@ pub(crate) struct Builder<'f, 'r> {
 
 /// What building gives beside the CLIF.
 pub(crate) struct Built {
-    /// Targets of the link slots, from the first slot on.
-    pub exits: Vec<GuestAddr>,
+    /// Link slots and their targets.
+    pub exits: Vec<(Slot, GuestAddr)>,
     /// Guest address by source location number.
     pub pcs: Vec<GuestAddr>,
 }
@@ -83,15 +86,15 @@ fn trusted() -> MemFlagsData {
 }
 
 impl<'f, 'r> Builder<'f, 'r> {
-    /// Builds the CLIF of `region` into `fb`'s function. The compiler's lock is held: the slots used are those from
-    /// `memory.next_slot()`, to be taken afterwards.
+    /// Builds the CLIF of `region` into `fb`'s function, with link slots from `memory`; None if those have run out.
     pub fn build<F: Frontend>(
         mut fb: FunctionBuilder<'f>,
         region: &Region<F::Insn>,
         plan: &'r Plan,
-        memory: &CodeMemory,
+        flushing: bool,
+        memory: &'r CodeMemory,
         target: TargetFrontendConfig,
-    ) -> Built {
+    ) -> Option<Built> {
         let prologue = fb.create_block();
         fb.append_block_params_for_function_params(prologue);
         fb.switch_to_block(prologue);
@@ -113,8 +116,9 @@ impl<'f, 'r> Builder<'f, 'r> {
             exit_sig,
             helper_sigs: HashMap::new(),
             cold: HashSet::new(),
-            first_slot: memory.next_slot(),
-            exits: Vec::new(),
+            memory,
+            exits: Some(Vec::new()),
+            flushing,
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
@@ -144,7 +148,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
         builder.fb.finalize(target);
-        Built { exits: builder.exits, pcs }
+        Some(Built { exits: builder.exits?, pcs })
     }
 
     /// Loads what the region needs, and looks at the safepoint word.
@@ -371,8 +375,12 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Code and guest address of a direct exit; the code comes from a new link slot.
     fn linked(&mut self, target: GuestAddr) -> (Value, Value) {
-        let slot_offset = 8 * (self.first_slot.0 as i32 + self.exits.len() as i32);
-        self.exits.push(target);
+        let slot = self.memory.take_slot();
+        match (&mut self.exits, slot) {
+            (Some(exits), Some(slot)) => exits.push((slot, target)),
+            (exits, _) => *exits = None,
+        }
+        let slot_offset = 8 * slot.map_or(0, |slot| slot.0 as i32);
         let pc = self.pc_value(target);
         let base = self.load_state(I64, layout::backend_word(layout::SLOTS));
         (self.fb.ins().load(I64, trusted(), base, slot_offset), pc)
@@ -460,11 +468,13 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// After a write of FPCR: generated code does not know flush-to-zero; the dispatcher knows who does.
-    fn leave_if_flushing(&mut self) {
+    /// After a write of FPCR: this code is for one value of FZ.
+    fn leave_if_mode_changed(&mut self) {
         let fpcr = self.load_state(I32, offset_of!(CpuState, fpcr) as i32);
-        let flushing = self.fb.ins().band_imm_s(fpcr, i64::from(crate::engine::FPCR_FZ));
-        self.side_exit(flushing, |b| {
+        let flushing = self.fb.ins().band_imm_s(fpcr, i64::from(CpuState::FPCR_FZ));
+        let wrong = if self.flushing { IntCC::Equal } else { IntCC::NotEqual };
+        let changed = self.fb.ins().icmp_imm_s(wrong, flushing, 0);
+        self.side_exit(changed, |b| {
             b.store_dirty();
             let next = b.pc_value(b.pc.offset(4));
             b.store_state(next, offset_of!(CpuState, pc) as i32);

@@ -209,7 +209,7 @@ impl Ops for Builder<'_, '_> {
         let number = self.iconst(reg as u64);
         self.call_helper(Helper::WriteSysreg, &[number, value]);
         if reg == SysReg::Fpcr {
-            self.leave_if_flushing();
+            self.leave_if_mode_changed();
         }
     }
 
