@@ -4,7 +4,7 @@ use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
 use crate::start::{self, Launch};
 use crate::{process, report};
-use backend::{Engine, Log};
+use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
 use ir::{CodeWatcher, CpuState, GuestRange, Stop};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
@@ -26,6 +26,8 @@ struct World {
     engine: Arc<Engine<A64>>,
     process: Arc<Process>,
     log: Log,
+    /// Where statistics go, if they are wanted.
+    stats: Option<Mutex<Box<dyn Write + Send + Sync>>>,
 }
 
 /// Keeps the compiler's thread at rest, and its locks free, while the process forks.
@@ -70,13 +72,21 @@ impl World {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
+        let stats = options.stats.then(|| Mutex::new(log_file.writer()));
 
         // The engine asks the process what may be executed, and the process tells the engine what has changed.
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
         let asked = Arc::clone(&known);
         let may_fetch = move |addr| asked.get().is_some_and(|process| process.memory().is_executable(addr));
-        let config =
-            backend::Config { tier: engine_tier(options.tier), log: log.clone(), ..backend::Config::default() };
+        let defaults = backend::Config::default();
+        let config = backend::Config {
+            tier: engine_tier(options.tier),
+            threshold: options.threshold.unwrap_or(defaults.threshold),
+            count: options.stats,
+            profile: Profile { map: options.perf_map, dump: options.jit_dump },
+            log: log.clone(),
+            ..defaults
+        };
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let process = Process::new(
@@ -92,7 +102,7 @@ impl World {
             watcher,
         );
         let _ = known.set(Arc::clone(&process));
-        Ok(Self { name, engine, process, log })
+        Ok(Self { name, engine, process, log, stats })
     }
 
     fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
@@ -133,7 +143,7 @@ impl World {
                 Stop::Svc => {
                     cpu.pc = cpu.pc.offset(4);
                     if let After::Exit(status) = kernel.syscall(cpu) {
-                        self.flush_log();
+                        self.finish_log();
                         self.process.exit(status);
                     }
                 }
@@ -150,12 +160,20 @@ impl World {
     }
 
     fn die(&self, stop: Stop, cpu: &CpuState, images: &[Loaded]) -> ! {
-        self.flush_log();
+        self.finish_log();
         report::death(&self.name, images, stop, cpu);
         self.process.die(report::signal_of(stop, cpu))
     }
 
-    fn flush_log(&self) {
+    /// The last thing before the process ends.
+    fn finish_log(&self) {
+        if let Some(place) = &self.stats {
+            let mut text = format!("emu: statistics of {}, process {}\n", self.name, std::process::id());
+            for (name, value) in self.engine.stats().lines() {
+                text += &format!("emu: {name:<40} {value}\n");
+            }
+            let _ = place.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+        }
         // Whether the log can be written is nothing that should change how the guest ends.
         let _ = self.log.sink.lock().unwrap_or_else(PoisonError::into_inner).flush();
     }

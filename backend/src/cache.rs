@@ -98,6 +98,14 @@ impl CodeMemory {
         Some(slot)
     }
 
+    /// A copy of `bytes` bytes of code.
+    pub fn copy(&self, code: CodePtr, bytes: u32) -> Vec<u8> {
+        let offset = code.0.wrapping_sub(self.code) as usize;
+        assert!(offset + bytes as usize <= self.used_bytes(), "code that was allocated here");
+        // SAFETY: inside the code mapping, which is readable; code is never changed once it is known.
+        unsafe { std::slice::from_raw_parts(code.0 as *const u8, bytes as usize) }.to_vec()
+    }
+
     fn slot(&self, slot: Slot) -> &AtomicU64 {
         let at = self.slots + u64::from(slot.0) * 8;
         assert!((slot.0 as usize) < self.slot_bytes / 8, "slots come from take_slot");
