@@ -70,7 +70,7 @@ impl<F: Frontend> Engine<F> {
         place: Place,
     ) -> Result<Arc<HotBlock<F>>, FetchFault> {
         if let Some(block) = code.block(place)
-            && block.block.start == pc
+            && pc.is_aligned(4)
         {
             return Ok(Arc::clone(block));
         }

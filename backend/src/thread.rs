@@ -109,7 +109,7 @@ impl<F: Frontend> Thread<F> {
             self.engine.config.log.write(format_args!("Trace tier0 {}\n", cpu.pc));
         }
         self.seat.counts.add(counts::TIER0_BLOCKS, 1);
-        self.seat.counts.add(counts::TIER0_INSNS, block.block.insns.len() as u64);
+        self.seat.counts.add(counts::TIER0_INSNS, block.insn_count());
         block.run(cpu)
     }
 
@@ -130,8 +130,8 @@ impl<F: Frontend> Thread<F> {
         let place = Place::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
         let index = (cpu.pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
         if let Some(block) = self.near[index].take()
-            && block.block.start == cpu.pc
             && block.place == place
+            && cpu.pc.is_aligned(4)
             && !block.dead.load(Ordering::SeqCst)
         {
             return Ok((index, block));
