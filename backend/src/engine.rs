@@ -305,6 +305,20 @@ impl<F: Frontend> Engine<F> {
         self.worker.resume(in_child);
     }
 
+    /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of the
+    /// engine's locks held by another thread.
+    pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
+        self.pause_compiler();
+        let child = {
+            let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+            let _memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let _shared = self.shared();
+            let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            fork()
+        };
+        self.resume_compiler(child);
+    }
+
     /// Forgets all compiled code. Only from a thread that is not in generated code, while no other is.
     fn flush(&self) {
         let mut compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
