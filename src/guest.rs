@@ -111,10 +111,7 @@ impl World {
                 exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
                 reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
                 strace,
-                fork_hooks: Some(Box::new(RestWhileForking {
-                    engine: Arc::clone(&engine),
-                    dying: Arc::clone(&dying),
-                })),
+                fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
                 threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
                 private_fds: log_file.descriptor().into_iter().collect(),
             },
@@ -193,9 +190,7 @@ impl World {
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
-                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => {
-                    self.die(stop, cpu)
-                }
+                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
             }
         }
     }

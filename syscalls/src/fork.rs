@@ -122,7 +122,8 @@ fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
     if later.iter().any(|&byte| byte != 0) {
         return Err(Errno(libc::E2BIG));
     }
-    let mut words = known.chunks_exact(8).map(|word| word.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)));
+    let mut words =
+        known.chunks_exact(8).map(|word| word.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)));
     let mut next = || words.next().unwrap_or(0);
     let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls] = std::array::from_fn(|_| next());
     let [set_tid, set_tid_count, _cgroup] = std::array::from_fn(|_| next());

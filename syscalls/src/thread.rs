@@ -119,10 +119,7 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
         thread,
         host_mask,
         unshared: (CLONE_FS | CLONE_FILES | CLONE_SYSVSEM) & !flags,
-        tid_at: [
-            wanted(CLONE_PARENT_SETTID, request.parent_tid),
-            wanted(CLONE_CHILD_SETTID, request.child_tid),
-        ],
+        tid_at: [wanted(CLONE_PARENT_SETTID, request.parent_tid), wanted(CLONE_CHILD_SETTID, request.child_tid)],
         started,
     };
     process.threads.live.fetch_add(1, Ordering::AcqRel);
