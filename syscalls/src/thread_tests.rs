@@ -140,7 +140,7 @@ fn wild_lists_are_left() {
     for wild in [8, 1 << 63, u64::MAX, u64::MAX - 7] {
         let mut list = list([u64::from(TID); 3]);
         list.entries[0][0] = wild;
-        assert_eq!(release(&mut list), Err(user::EFAULT));
+        assert!(release(&mut list).is_err());
         assert_eq!(list.entries[0][1], 0x4000_0000);
     }
     // Distances from the entry to the futex.
