@@ -88,13 +88,15 @@ impl SignalActions {
     }
 
     fn set(&self, signal: i32, action: GuestAction) -> Result<(), Errno> {
+        // Held over the host's call, so that two threads leave the same action in both places.
+        let mut actions = lock(&self.0);
         if OWNED & bit(signal) == 0 {
             let handler = if action.handler == SIG_IGN { SIG_IGN } else { SIG_DFL };
             // SA_NOCLDSTOP and SA_NOCLDWAIT count without a handler too.
             let flags = action.flags & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT) as u64;
             host::sigaction(signal, Some(HostAction { handler, flags, ..HostAction::default() }))?;
         }
-        lock(&self.0)[signal as usize - 1] = Some(action);
+        actions[signal as usize - 1] = Some(action);
         Ok(())
     }
 

@@ -295,7 +295,7 @@ static void robust_across_processes(void)
 // clone without a library: the child runs on its own stack, touches nothing but its words, and ends with exit.
 struct raw {
     atomic_uint tid, tid_of_child, seen;
-    unsigned tls;
+    void *thread_pointer;
 };
 
 #define RAW_FLAGS                                                                                                     \
@@ -306,6 +306,7 @@ static int raw_body(void *argument)
 {
     struct raw *raw = argument;
     raw->seen = (unsigned)syscall(SYS_gettid);
+    raw->thread_pointer = __builtin_thread_pointer();
     // exit, as clone's child does when this function returns.
     return 3;
 }
@@ -316,11 +317,15 @@ static void raw_clone(void)
     for (int i = 0; i < 3; i++) {
         char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         raw[i].tid_of_child = ~0u;
-        int tid = clone(raw_body, stack + 65536, RAW_FLAGS, &raw[i], &raw[i].tid, NULL, &raw[i].tid_of_child);
+        // musl's flags, but the last time; x86 wants the thread pointer in the first word.
+        void *tls[32] = { tls };
+        int flags = i < 2 ? RAW_FLAGS | CLONE_DETACHED | CLONE_SETTLS : RAW_FLAGS;
+        int tid = clone(raw_body, stack + 65536, flags, &raw[i], &raw[i].tid, tls, &raw[i].tid_of_child);
         unsigned now;
         while ((now = raw[i].tid_of_child) != 0)
             syscall(SYS_futex, &raw[i].tid_of_child, FUTEX_WAIT, now, NULL, NULL, 0);
-        printf("raw %d: %d %d\n", i, raw[i].tid == (unsigned)tid, raw[i].seen == (unsigned)tid);
+        printf("raw %d: %d %d %d\n", i, raw[i].tid == (unsigned)tid, raw[i].seen == (unsigned)tid,
+               raw[i].thread_pointer == (i < 2 ? (void *)tls : __builtin_thread_pointer()));
         munmap(stack, 65536);
     }
     // Words that cannot be written, and flags that do not go together.
