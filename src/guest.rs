@@ -11,14 +11,16 @@ use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Requ
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use syscalls::{After, Process, Reexec};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use syscalls::{After, NewThread, Process, Reexec};
 
 /// What a signal frame needs of the stack on arm64 without SVE (AT_MINSIGSTKSZ): siginfo (128), ucontext (4560), frame
 /// record (16), and 16 to align it.
 const MIN_SIGNAL_STACK_BYTES: u64 = 4720;
 /// What IC IVAU names: a line of the instruction cache.
 const CODE_LINE_BYTES: u64 = 64;
+/// Stack of a host thread: for emu's own functions, since the guest brings its stacks along.
+const HOST_STACK_BYTES: usize = 2 << 20;
 
 /// Everything that runs a program.
 struct World {
@@ -28,18 +30,39 @@ struct World {
     log: Log,
     /// Where statistics go, if they are wanted.
     stats: Option<Mutex<Box<dyn Write + Send + Sync>>>,
+    /// The files that were loaded, once they are.
+    images: OnceLock<Vec<Loaded>>,
+    dying: Dying,
 }
 
-/// Keeps the compiler's thread at rest, and its locks free, while the process forks.
-struct RestWhileForking(Arc<Engine<A64>>);
+/// Held by the thread that says why the guest dies, so that it is said once.
+type Dying = Arc<Mutex<()>>;
+
+fn only_one(dying: &Dying) -> MutexGuard<'_, ()> {
+    dying.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps other threads out of the engine while the process forks.
+struct RestWhileForking {
+    engine: Arc<Engine<A64>>,
+    dying: Dying,
+}
 
 impl syscalls::ForkHooks for RestWhileForking {
-    fn before(&self) {
-        self.0.pause_compiler();
+    fn around(&self, fork: &mut dyn FnMut() -> bool) {
+        let _dying = only_one(&self.dying);
+        self.engine.around_fork(fork);
     }
+}
 
-    fn after(&self, child: bool) {
-        self.0.resume_compiler(child);
+/// Makes threads in the world that it will have been told.
+struct HostThreads(Arc<OnceLock<Arc<World>>>);
+
+impl syscalls::ThreadHost for HostThreads {
+    fn start(&self, thread: NewThread) -> io::Result<()> {
+        let world = Arc::clone(self.0.get().ok_or(io::ErrorKind::Unsupported)?);
+        std::thread::Builder::new().stack_size(HOST_STACK_BYTES).spawn(move || world.run_thread(thread))?;
+        Ok(())
     }
 }
 
@@ -61,14 +84,14 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
     let mut cpu = CpuState::new();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
-    let images: Vec<Loaded> = [program.image].into_iter().chain(program.interpreter).collect();
-    let Err(error) = world.run(&mut cpu, &images);
+    let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
+    let Err(error) = world.run(&mut cpu);
     report::say(format_args!("{}: {}", world.name, report::plain(&error)));
     start::STATUS_CANNOT_RUN
 }
 
 impl World {
-    fn new(launch: &Launch, options: &Options, name: String) -> Result<Self, String> {
+    fn new(launch: &Launch, options: &Options, name: String) -> Result<Arc<Self>, String> {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
@@ -89,6 +112,8 @@ impl World {
         };
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
+        let dying = Dying::default();
+        let whole: Arc<OnceLock<Arc<Self>>> = Arc::default();
         let process = Process::new(
             syscalls::Config {
                 sysroot: launch.sysroot.as_ref().map(|sysroot| sysroot.root().to_owned()),
@@ -96,13 +121,16 @@ impl World {
                 exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
                 reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
                 strace,
-                fork_hooks: Some(Box::new(RestWhileForking(Arc::clone(&engine)))),
+                fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
+                threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
                 private_fds: log_file.descriptor().into_iter().collect(),
             },
             watcher,
         );
         let _ = known.set(Arc::clone(&process));
-        Ok(Self { name, engine, process, log, stats })
+        let world = Arc::new(Self { name, engine, process, log, stats, images: OnceLock::new(), dying });
+        let _ = whole.set(Arc::clone(&world));
+        Ok(world)
     }
 
     fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
@@ -134,17 +162,37 @@ impl World {
         )
     }
 
-    /// The main thread's way through the program. Comes back only if it cannot be begun.
-    fn run(&self, cpu: &mut CpuState, images: &[Loaded]) -> io::Result<std::convert::Infallible> {
-        let mut code = backend::Thread::new(&self.engine)?;
-        let mut kernel = syscalls::Thread::new(Arc::clone(&self.process));
+    /// Runs the program's first thread. Comes back only if it cannot be begun.
+    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
+        let code = backend::Thread::new(&self.engine)?;
+        self.follow(cpu, code, syscalls::Thread::new(Arc::clone(&self.process)));
+        self.process.rest()
+    }
+
+    /// Runs another thread, on a host thread of its own, until it ends.
+    fn run_thread(&self, thread: NewThread) {
+        let Ok(code) = backend::Thread::new(&self.engine) else { return };
+        let Some((mut cpu, kernel)) = thread.begin() else { return };
+        self.follow(&mut cpu, code, kernel);
+        // In the child of a fork it is the first thread.
+        if self.process.on_first_thread() {
+            self.process.rest();
+        }
+    }
+
+    /// A thread's way through the program, until it ends while others go on.
+    fn follow(&self, cpu: &mut CpuState, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
         loop {
             match code.run(cpu) {
                 Stop::Svc => {
                     cpu.pc = cpu.pc.offset(4);
-                    if let After::Exit(status) = kernel.syscall(cpu) {
-                        self.finish_log();
-                        self.process.exit(status);
+                    match kernel.syscall(cpu) {
+                        After::Continue => {}
+                        After::Exit(status) => {
+                            self.finish_log();
+                            self.process.exit(status);
+                        }
+                        After::ThreadEnded => return,
                     }
                 }
                 Stop::CodeChanged => {
@@ -152,16 +200,15 @@ impl World {
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
-                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => {
-                    self.die(stop, cpu, images)
-                }
+                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
             }
         }
     }
 
-    fn die(&self, stop: Stop, cpu: &CpuState, images: &[Loaded]) -> ! {
+    fn die(&self, stop: Stop, cpu: &CpuState) -> ! {
+        let _dying = only_one(&self.dying);
         self.finish_log();
-        report::death(&self.name, images, stop, cpu);
+        report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, cpu);
         self.process.die(report::signal_of(stop, cpu))
     }
 

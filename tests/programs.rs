@@ -124,4 +124,15 @@ programs! {
     auxv_dynamic: Source::new("auxv.c"), Dynamic, Itself;
     signals: Source::new("signals.c"), Static, Native;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
+    threads: Source::new("threads.c"), Static, Native;
+    threads_dynamic: Source::new("threads.c"), Dynamic, Native;
+    threads_cxx: Source::new("threads_cxx.cc").both(&["-std=c++17"]), Static, Native;
+    threads_cxx_dynamic: Source::new("threads_cxx.cc").both(&["-std=c++17"]), Dynamic, Native;
+    threads_ends: Source::new("threads_ends.c"), Static, Native;
+    threads_ends_dynamic: Source::new("threads_ends.c"), Dynamic, Native;
+    threads_raw: Source::new("threads_raw.c"), Static, Itself;
+    threads_bound: Source::new("threads_bound.c"), Static, Native;
+    threads_armv8_0: Source::new("threads_atomics.c").arm64(&["-march=armv8-a", "-mno-outline-atomics"]), Static, Native;
+    threads_lse: Source::new("threads_atomics.c").arm64(&["-march=armv8.1-a+lse", "-mno-outline-atomics"]), Static, Native;
+    threads_outline: Source::new("threads_atomics.c").arm64(&["-moutline-atomics"]), Dynamic, Native;
 }

@@ -228,17 +228,20 @@ impl<F: Frontend> Engine<F> {
         }
     }
 
-    /// Brings the background thread to rest: a fork may follow.
-    pub fn pause_compiler(&self) {
+    /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of the
+    /// engine's locks held by another thread.
+    pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
         self.worker.pause();
-    }
-
-    /// Lets it go on, in the parent or in the child of the fork.
-    pub fn resume_compiler(&self, in_child: bool) {
-        if in_child {
-            self.code().keep_only_seat(std::thread::current().id());
+        let compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut code = self.code();
+        let profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = fork();
+        if child {
+            code.keep_only_seat(std::thread::current().id());
         }
-        self.worker.resume(in_child);
+        drop((sink, profiler, code, compiler));
+        self.worker.resume(child);
     }
 }
 

@@ -107,7 +107,9 @@ impl AddressSpace {
     /// mmap(2). Refuses with `ENOMEM` to replace emu's own memory.
     pub fn map(&self, request: MapRequest) -> Result<GuestAddr, Errno> {
         let mut state = self.lock();
-        let (addr, changed) = state.map(request)?;
+        let (addr, mut changed) = state.map(request)?;
+        let mapped = GuestRange::new(addr, request.bytes.next_multiple_of(PAGE_BYTES));
+        changed.extend(state.new_code(mapped, request.prot));
         drop(state);
         self.tell(&changed);
         Ok(addr)
@@ -142,8 +144,9 @@ impl AddressSpace {
         {
             range.start = found.start;
         }
-        let changed = executable(&state.regions, range);
+        let mut changed = executable(&state.regions, range);
         let result = state.protect(range, prot);
+        changed.extend(state.new_code(range, prot));
         drop(state);
         self.tell(&changed);
         result
@@ -204,12 +207,20 @@ impl AddressSpace {
         now
     }
 
-    /// The parts of `range` that are the guest's, and whether that is all of it.
-    pub fn guest_parts(&self, range: GuestRange) -> (Vec<GuestRange>, bool) {
+    /// Calls `act` for the parts of `range` that are the guest's, until one fails; says whether that is all of `range`.
+    /// Other threads cannot unmap a part meanwhile.
+    pub(crate) fn on_guest_parts(
+        &self,
+        range: GuestRange,
+        mut act: impl FnMut(GuestRange) -> Outcome,
+    ) -> Result<bool, Errno> {
         let state = self.lock();
-        let pieces = state.regions.pieces(range);
-        let parts = pieces.into_iter().filter(|(_, kind)| kind.is_guest()).map(|(piece, _)| piece).collect();
-        (parts, state.regions.covers(range))
+        for (piece, kind) in state.regions.pieces(range) {
+            if kind.is_guest() {
+                act(piece)?;
+            }
+        }
+        Ok(state.regions.covers(range))
     }
 
     /// Records a mapping that the host kernel made for the guest by itself (shmat).
@@ -217,13 +228,16 @@ impl AddressSpace {
         self.lock().regions.insert(range, Kind::Guest { prot: guest_prot(prot), shared: true });
     }
 
-    /// Forgets a mapping that the host kernel removed by itself (shmdt).
-    pub(crate) fn forget(&self, range: GuestRange) {
+    /// Forgets a mapping that the host kernel removes in `detach` (shmdt). Other threads cannot map anything else there
+    /// in between.
+    pub(crate) fn forget(&self, range: GuestRange, detach: impl FnOnce() -> Outcome) -> Outcome {
         let mut state = self.lock();
         let changed = executable(&state.regions, range);
+        let result = detach();
         state.regions.remove(range);
         drop(state);
         self.tell(&changed);
+        result
     }
 
     /// Runs `call` with the record locked, so that no other thread is inside a change (fork).
@@ -234,6 +248,12 @@ impl AddressSpace {
 }
 
 impl State {
+    /// What the watcher must be told of memory that becomes executable. A thread that has unmapped other code there may
+    /// not have come to telling so yet.
+    fn new_code(&self, at: GuestRange, prot: Prot) -> Vec<GuestRange> {
+        if prot.contains(Prot::EXEC) { executable(&self.regions, at) } else { Vec::new() }
+    }
+
     fn map(&mut self, request: MapRequest) -> Result<(GuestAddr, Vec<GuestRange>), Errno> {
         let MapRequest { addr, bytes, prot, fd, offset, .. } = request;
         if bytes == 0 {
