@@ -37,17 +37,17 @@ print NR, n, total, matched, best, most }"""
 
 # Name, package, path, work, work with --quick: rounds of a script, MiB of text, rows of a table.
 PROGRAMS = [
-    Program("busybox gzip", "busybox-static", BUSYBOX, 12, 2, lambda n: ["gzip", "-c", inputs.text(n)], static=True),
+    Program("busybox gzip", "busybox-static", BUSYBOX, 8, 2, lambda n: ["gzip", "-c", inputs.text(n)], static=True),
     Program("busybox sha256sum", "busybox-static", BUSYBOX, 64, 16, lambda n: ["sha256sum", inputs.text(n)], static=True),
     Program("busybox sort", "busybox-static", BUSYBOX, 16, 2, lambda n: ["sort", inputs.text(n)], static=True),
-    Program("busybox awk", "busybox-static", BUSYBOX, 16, 2, lambda n: ["awk", AWK, inputs.text(n)], static=True),
-    Program("xz", "xz-utils", "usr/bin/xz", 3, 1, lambda n: ["-c", "-3", "-T1", inputs.text(n)]),
-    Program("zstd", "zstd", "usr/bin/zstd", 16, 4, lambda n: ["-q", "-c", "-5", "--single-thread", "--no-asyncio", inputs.text(n)]),
-    Program("lua5.4", "lua5.4", "usr/bin/lua5.4", 12, 2, lambda n: [SCRIPTS / "mix.lua", n]),
-    Program("luajit", "luajit", "usr/bin/luajit", 30, 5, lambda n: [SCRIPTS / "mix.lua", n]),
+    Program("busybox awk", "busybox-static", BUSYBOX, 24, 2, lambda n: ["awk", AWK, inputs.text(n)], static=True),
+    Program("xz", "xz-utils", "usr/bin/xz", 2, 0.5, lambda n: ["-c", "-3", "-T1", inputs.text(n)]),
+    Program("zstd", "zstd", "usr/bin/zstd", 24, 4, lambda n: ["-q", "-c", "-5", "--single-thread", "--no-asyncio", inputs.text(n)]),
+    Program("lua5.4", "lua5.4", "usr/bin/lua5.4", 24, 2, lambda n: [SCRIPTS / "mix.lua", n]),
+    Program("luajit", "luajit", "usr/bin/luajit", 60, 5, lambda n: [SCRIPTS / "mix.lua", n]),
     Program("sqlite3", "sqlite3", "usr/bin/sqlite3", 40000, 5000, lambda n: ["-batch", ":memory:", f".read {inputs.statements(n)}"]),
-    Program("perl", "perl-base", "usr/bin/perl", 4, 1, lambda n: [SCRIPTS / "words.pl", inputs.text(n)]),
-    Program("python3", "python3-minimal", "usr/bin/python3", 10, 2, lambda n: [SCRIPTS / "mix.py", n]),
+    Program("perl", "perl-base", "usr/bin/perl", 3, 0.25, lambda n: [SCRIPTS / "words.pl", inputs.text(n)]),
+    Program("python3", "python3-minimal", "usr/bin/python3", 20, 2, lambda n: [SCRIPTS / "mix.py", n]),
 ]
 # Programs in which most code runs once or a few times. The work of cc1 is in groups of functions.
 FIRST_RUNS = [
