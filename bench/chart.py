@@ -4,7 +4,7 @@ import math
 from xml.sax.saxutils import escape
 
 COLOURS = ["#9aa5b1", "#5b7c99", "#d9822b"]
-BAR, GAP, HEADING, LEFT, WIDTH, TOP = 9, 10, 22, 120, 510, 58
+BAR, GAP, HEADING, LEFT, WIDTH, TOP = 9, 10, 22, 135, 495, 58
 
 
 def bars(sections, variants, title):

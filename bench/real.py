@@ -65,7 +65,7 @@ def fetch():
     """Fetches what is missing, and compiles Python's modules as installing them would."""
     subprocess.run([HERE / "programs"], check=True)
     for machine in TRIPLETS:
-        done = TREES / f"{machine}.compiled"
+        done = TREES / machine / "compiled"
         if not done.exists():
             modules = [str(path) for path in (TREES / machine / "usr/lib").glob("python3.*")]
             code = "import compileall, sys; [compileall.compile_dir(path, quiet=2) for path in sys.argv[1:]]"

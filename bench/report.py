@@ -39,7 +39,7 @@ def mean_row(results):
 
 
 def print_row(cells):
-    print(f"{cells[0]:18}" + "".join(f"{cell:>13}" for cell in cells[1:]), flush=True)
+    print(f"{cells[0]:18}" + "".join(f"{cell:>15}" for cell in cells[1:]), flush=True)
 
 
 def markdown(results):
