@@ -196,7 +196,7 @@ impl World {
                     }
                 }
                 Stop::CodeChanged => {
-                    self.engine.code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
+                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),

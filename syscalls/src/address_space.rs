@@ -6,7 +6,7 @@
 //! which the kernel refuses where anything of emu's lies.
 
 use crate::host::{self, Outcome};
-use crate::regions::{Kind, Regions};
+use crate::regions::{Backing, Kind, Regions};
 use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, MapRequest, PAGE_BYTES, Prot};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,8 +20,14 @@ const PROT_GROWSDOWN: i32 = 0x0100_0000;
 /// How much to keep free for brk(2), when there is room.
 const BRK_RESERVE_BYTES: u64 = 1 << 30;
 
+/// Objects without a file, told from devices, whose numbers have 32 bits.
+const ANONYMOUS: u64 = u64::MAX;
+const SEGMENT: u64 = u64::MAX - 1;
+
 struct State {
     regions: Regions,
+    /// Shared anonymous mappings made so far.
+    anonymous: u64,
     brk_start: GuestAddr,
     brk: GuestAddr,
 }
@@ -89,7 +95,7 @@ fn executable(regions: &Regions, at: GuestRange) -> Vec<GuestRange> {
 impl AddressSpace {
     /// An empty address space, whose changes to code `watcher` is told.
     pub(crate) fn new(watcher: Arc<dyn CodeWatcher>) -> Self {
-        let state = State { regions: Regions::default(), brk_start: GuestAddr(0), brk: GuestAddr(0) };
+        let state = State { regions: Regions::default(), anonymous: 0, brk_start: GuestAddr(0), brk: GuestAddr(0) };
         Self { state: Mutex::new(state), watcher }
     }
 
@@ -223,9 +229,17 @@ impl AddressSpace {
         Ok(state.regions.covers(range))
     }
 
-    /// Records a mapping that the host kernel made for the guest by itself (shmat).
-    pub(crate) fn adopt(&self, range: GuestRange, prot: Prot) {
-        self.lock().regions.insert(range, Kind::Guest { prot: guest_prot(prot), shared: true });
+    /// Says that the guest has rewritten instructions in `range`: there, and wherever else that memory is mapped.
+    pub fn code_changed(&self, range: GuestRange) {
+        let mut changed = self.lock().regions.aliases(range);
+        changed.push(range);
+        self.tell(&changed);
+    }
+
+    /// Records a mapping of the System V segment `id` that the host kernel made for the guest by itself (shmat).
+    pub(crate) fn adopt(&self, range: GuestRange, prot: Prot, id: u64) {
+        let backing = Backing { object: (SEGMENT, id), bias: range.start.0.wrapping_neg() };
+        self.lock().regions.insert(range, Kind::Guest { prot: guest_prot(prot), backing: Some(backing) });
     }
 
     /// Forgets a mapping that the host kernel removes in `detach` (shmdt). Other threads cannot map anything else there
@@ -279,8 +293,9 @@ impl State {
             Ok(start) => {
                 let at = GuestRange::new(GuestAddr(start), length);
                 let changed = executable(&self.regions, at);
-                let shared = flags & libc::MAP_SHARED != 0;
-                self.regions.insert(at, Kind::Guest { prot: guest_prot(prot), shared });
+                // MAP_SHARED_VALIDATE has the bit too.
+                let backing = if flags & libc::MAP_SHARED != 0 { self.backing(flags, fd, offset, at) } else { None };
+                self.regions.insert(at, Kind::Guest { prot: guest_prot(prot), backing });
                 Ok((at.start, changed))
             }
             Err(error) => {
@@ -288,6 +303,17 @@ impl State {
                 Err(if fixed && error.0 == libc::EEXIST { Errno(libc::ENOMEM) } else { error })
             }
         }
+    }
+
+    /// What a new shared mapping shows.
+    fn backing(&mut self, flags: i32, fd: i32, offset: i64, at: GuestRange) -> Option<Backing> {
+        if flags & libc::MAP_ANONYMOUS != 0 {
+            self.anonymous += 1;
+            return Some(Backing { object: (ANONYMOUS, self.anonymous), bias: at.start.0.wrapping_neg() });
+        }
+        // The file just mapped is open: this fails only if another thread has closed it since.
+        let (device, inode) = host::identity_of(fd).ok()?;
+        Some(Backing { object: (device, inode), bias: (offset as u64).wrapping_sub(at.start.0) })
     }
 
     fn unmap(&mut self, range: GuestRange) -> Result<(), Errno> {
@@ -303,12 +329,12 @@ impl State {
     fn protect(&mut self, range: GuestRange, prot: Prot) -> Result<(), Errno> {
         let mut at = range.start;
         for (piece, kind) in self.regions.pieces(range) {
-            let Kind::Guest { shared, .. } = kind else { break };
+            let Kind::Guest { backing, .. } = kind else { break };
             if piece.start != at {
                 break;
             }
             host::call3(libc::SYS_mprotect, piece.start.0, piece.bytes(), host_prot(prot) as u64)?;
-            self.regions.insert(piece, Kind::Guest { prot: guest_prot(prot), shared });
+            self.regions.insert(piece, Kind::Guest { prot: guest_prot(prot), backing });
             at = piece.end;
         }
         if at == range.end { Ok(()) } else { Err(Errno(libc::ENOMEM)) }
@@ -351,6 +377,12 @@ impl State {
         if flags & libc::MREMAP_DONTUNMAP == 0 {
             self.regions.remove(old);
         }
+        let kind = match kind {
+            Kind::Guest { prot, backing } => {
+                Kind::Guest { prot, backing: backing.map(|backing| backing.moved(old.start, new.start)) }
+            }
+            Kind::Reserved => kind,
+        };
         self.regions.insert(new, kind);
         Ok((start, changed))
     }
@@ -373,7 +405,7 @@ impl State {
                 release(&taken);
                 return Vec::new();
             }
-            self.regions.insert(grow, Kind::Guest { prot: Prot(prot), shared: false });
+            self.regions.insert(grow, Kind::Guest { prot: Prot(prot), backing: None });
         }
         self.brk = to;
         if new_end >= old_end {

@@ -81,7 +81,7 @@ pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
     let start = host::call3(libc::SYS_shmat, id, at, flags & !SHM_EXEC)?;
     let write = if flags & SHM_RDONLY == 0 { Prot::WRITE } else { Prot::NONE };
     let exec = if flags & SHM_EXEC != 0 { Prot::EXEC } else { Prot::NONE };
-    context.process.memory().adopt(GuestRange::new(GuestAddr(start), bytes), Prot::READ.union(write).union(exec));
+    context.process.memory().adopt(GuestRange::new(GuestAddr(start), bytes), Prot::READ.union(write).union(exec), id);
     lock(&context.process.attachments.0).insert(start, bytes);
     Ok(start)
 }
