@@ -50,8 +50,24 @@ const WAYS: &[Way] = &[
     Way { name: "auto_1", tier: Tier::Auto, threshold: 1, region_insns: 200, count: 60, rounds: 4, safepoints: false },
     Way { name: "auto_2", tier: Tier::Auto, threshold: 2, region_insns: 5, count: 60, rounds: 4, safepoints: false },
     Way { name: "auto_7", tier: Tier::Auto, threshold: 7, region_insns: 20, count: 60, rounds: 4, safepoints: false },
-    Way { name: "auto_30", tier: Tier::Auto, threshold: 30, region_insns: 200, count: 60, rounds: 4, safepoints: false },
-    Way { name: "safepoints", tier: Tier::Jit, threshold: 1, region_insns: 100, count: 60, rounds: 6, safepoints: true },
+    Way {
+        name: "auto_30",
+        tier: Tier::Auto,
+        threshold: 30,
+        region_insns: 200,
+        count: 60,
+        rounds: 4,
+        safepoints: false,
+    },
+    Way {
+        name: "safepoints",
+        tier: Tier::Jit,
+        threshold: 1,
+        region_insns: 100,
+        count: 60,
+        rounds: 6,
+        safepoints: true,
+    },
 ];
 
 /// Guest memory, each part far from anything else, so that random offsets do not reach emu's own memory.
@@ -357,8 +373,7 @@ impl Bench {
     /// What differs between tier 0 and the way under test, if anything does.
     fn compare(&mut self, way: &Way, program: &Program, starts: &[Start]) -> Option<String> {
         let mut switch = Random(7);
-        let expected: Vec<Outcome> =
-            starts.iter().map(|start| self.run(program, start, false, &mut switch)).collect();
+        let expected: Vec<Outcome> = starts.iter().map(|start| self.run(program, start, false, &mut switch)).collect();
         for round in 0..way.rounds {
             for (i, (start, expected)) in starts.iter().zip(&expected).enumerate() {
                 let got = self.run(program, start, true, &mut switch).without_early_exceptions(expected);
@@ -491,12 +506,7 @@ fn in_child(name: &str) {
     let lines: Vec<&str> = stdout.lines().filter(|line| !line.starts_with("seed ")).collect();
     let last = stdout.lines().rfind(|line| line.starts_with("seed ")).unwrap_or("no seed");
     println!("{}", lines.join("\n"));
-    assert!(
-        outcome.status == End::Exited(0),
-        "{name}: {} at {last}\n{}\n{stderr}",
-        outcome.status,
-        lines.join("\n")
-    );
+    assert!(outcome.status == End::Exited(0), "{name}: {} at {last}\n{}\n{stderr}", outcome.status, lines.join("\n"));
 }
 
 macro_rules! ways {
