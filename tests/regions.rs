@@ -19,13 +19,15 @@ use harness::registers::{Registers, copy, detail, listed, random_state};
 use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
 const CODE_BYTES: u64 = 64 << 10;
 const PAGE: u64 = ir::PAGE_BYTES;
 /// Stops after which a run is given up; both runs must have come as far.
 const MAX_STOPS: usize = 300;
+/// Time for one program, of which a few milliseconds are needed.
+const PROGRAM_SECONDS: u32 = 60;
 /// States and entries that each program is run with.
 const STARTS: usize = 3;
 
@@ -44,18 +46,26 @@ struct Way {
 }
 
 const WAYS: &[Way] = &[
-    Way { name: "jit", tier: Tier::Jit, threshold: 1, region_insns: 200, count: 60, rounds: 2, safepoints: false },
-    Way { name: "jit_20", tier: Tier::Jit, threshold: 1, region_insns: 20, count: 60, rounds: 2, safepoints: false },
-    Way { name: "jit_5", tier: Tier::Jit, threshold: 1, region_insns: 5, count: 60, rounds: 2, safepoints: false },
-    Way { name: "auto_1", tier: Tier::Auto, threshold: 1, region_insns: 200, count: 60, rounds: 4, safepoints: false },
-    Way { name: "auto_2", tier: Tier::Auto, threshold: 2, region_insns: 5, count: 60, rounds: 4, safepoints: false },
-    Way { name: "auto_7", tier: Tier::Auto, threshold: 7, region_insns: 20, count: 60, rounds: 4, safepoints: false },
+    Way { name: "jit", tier: Tier::Jit, threshold: 1, region_insns: 200, count: 1500, rounds: 2, safepoints: false },
+    Way { name: "jit_20", tier: Tier::Jit, threshold: 1, region_insns: 20, count: 1500, rounds: 2, safepoints: false },
+    Way { name: "jit_5", tier: Tier::Jit, threshold: 1, region_insns: 5, count: 1500, rounds: 2, safepoints: false },
+    Way {
+        name: "auto_1",
+        tier: Tier::Auto,
+        threshold: 1,
+        region_insns: 200,
+        count: 1500,
+        rounds: 4,
+        safepoints: false,
+    },
+    Way { name: "auto_2", tier: Tier::Auto, threshold: 2, region_insns: 5, count: 1500, rounds: 4, safepoints: false },
+    Way { name: "auto_7", tier: Tier::Auto, threshold: 7, region_insns: 20, count: 1500, rounds: 4, safepoints: false },
     Way {
         name: "auto_30",
         tier: Tier::Auto,
         threshold: 30,
         region_insns: 200,
-        count: 60,
+        count: 1500,
         rounds: 4,
         safepoints: false,
     },
@@ -64,7 +74,7 @@ const WAYS: &[Way] = &[
         tier: Tier::Jit,
         threshold: 1,
         region_insns: 100,
-        count: 60,
+        count: 700,
         rounds: 6,
         safepoints: true,
     },
@@ -283,6 +293,9 @@ struct Bench {
     /// The words that the engines may know.
     present: Vec<u32>,
     safepoints: u64,
+    /// Stops of all runs in tier 0, and what they took from X27: to see that programs do something.
+    stops: u64,
+    fuel: u64,
 }
 
 impl Bench {
@@ -290,7 +303,16 @@ impl Bench {
         let memory = Memory::new();
         let eval = Machine::new(&Way { tier: Tier::Eval, ..*way }, &memory);
         let other = Machine::new(way, &memory);
-        Self { memory, eval, other, requests: Requests::new(way.safepoints), present: Vec::new(), safepoints: 0 }
+        Self {
+            memory,
+            eval,
+            other,
+            requests: Requests::new(way.safepoints),
+            present: Vec::new(),
+            safepoints: 0,
+            stops: 0,
+            fuel: 0,
+        }
     }
 
     /// Puts the program in its place. What was compiled of it stays if it is there already, as it should be.
@@ -374,6 +396,11 @@ impl Bench {
     fn compare(&mut self, way: &Way, program: &Program, starts: &[Start]) -> Option<String> {
         let mut switch = Random(7);
         let expected: Vec<Outcome> = starts.iter().map(|start| self.run(program, start, false, &mut switch)).collect();
+        for (start, outcome) in starts.iter().zip(&expected) {
+            let left = outcome.events.last().map_or(0, |event| event.registers.x[flow::FUEL as usize]);
+            self.fuel += start.cpu.x[flow::FUEL as usize].wrapping_sub(left);
+            self.stops += outcome.events.len() as u64;
+        }
         for round in 0..way.rounds {
             for (i, (start, expected)) in starts.iter().zip(&expected).enumerate() {
                 let got = self.run(program, start, true, &mut switch).without_early_exceptions(expected);
@@ -446,17 +473,15 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// The seed of the program being run, for the report if the process dies.
-static SEED: AtomicU64 = AtomicU64::new(0);
-
 fn check_way(way: &Way) -> Result<(), String> {
     let first = number("EMU_TEST_SEED").unwrap_or(1);
     let count = number("EMU_TEST_COUNT").unwrap_or(way.count);
     let mut bench = Bench::new(way);
-    let mut stops = 0;
     for seed in first..first + count {
-        SEED.store(seed, Ordering::Relaxed);
         println!("seed {seed}");
+        // A program that does not end kills the process.
+        // SAFETY: only sets a timer.
+        unsafe { libc::alarm(PROGRAM_SECONDS) };
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let program = flow::program(&mut random, bench.memory.code);
         assert!(4 * program.words.len() as u64 <= CODE_BYTES);
@@ -474,10 +499,10 @@ fn check_way(way: &Way) -> Result<(), String> {
                 listing(&program, bench.memory.code)
             ));
         }
-        stops += 1;
     }
     let stats = bench.other.engine.stats();
-    println!("{stops} programs, {} safepoints, {stats:?}", bench.safepoints);
+    let (stops, fuel, safepoints) = (bench.stops, bench.fuel, bench.safepoints);
+    println!("{count} programs, {stops} stops, {fuel} steps backwards, {safepoints} safepoints, {stats:?}");
     assert!(stats.regions > 0, "nothing was compiled");
     assert!(!way.safepoints || bench.safepoints > 0, "no safepoint was seen");
     Ok(())

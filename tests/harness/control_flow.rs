@@ -442,7 +442,7 @@ impl Maker<'_> {
 
     fn place_tables(&mut self) {
         for (user, entries, relative) in std::mem::take(&mut self.tables) {
-            if self.words.len() % 2 != 0 {
+            if !self.words.len().is_multiple_of(2) {
                 self.fixed(0);
             }
             let start = self.words.len();
