@@ -26,8 +26,12 @@ enum Reference {
 const ARGUMENTS: [&str; 3] = ["one", "two words", ""];
 const LIMIT: Duration = Duration::from_secs(120);
 
-fn prepare(command: &mut Command, directory: &std::path::Path) {
+fn prepare(command: &mut Command, directory: &std::path::Path, tier: Tier) {
     command.args(ARGUMENTS).current_dir(directory).env_clear().env("EMU_GUEST_VARIABLE", "a value").env("TZ", "UTC");
+    if tier == Tier::Eval {
+        // Programs that repeat things until they are hot do so less often.
+        command.env("EMU_GUEST_SMALL", "1");
+    }
 }
 
 fn compare(name: &str, source: Source, link: Link, tier: Tier, reference: Reference) -> Result<(), String> {
@@ -35,7 +39,7 @@ fn compare(name: &str, source: Source, link: Link, tier: Tier, reference: Refere
     let start = |mut command: Command| -> Outcome {
         // Anew for each run: the second must not find the files of the first.
         let directory = harness::scratch(&name.replace(':', "-"));
-        prepare(&mut command, &directory);
+        prepare(&mut command, &directory, tier);
         let outcome = run(&mut command, LIMIT);
         let _ = std::fs::remove_dir_all(&directory);
         outcome
@@ -135,4 +139,11 @@ programs! {
     threads_armv8_0: Source::new("threads_atomics.c").arm64(&["-march=armv8-a", "-mno-outline-atomics"]), Static, Native;
     threads_lse: Source::new("threads_atomics.c").arm64(&["-march=armv8.1-a+lse", "-mno-outline-atomics"]), Static, Native;
     threads_outline: Source::new("threads_atomics.c").arm64(&["-moutline-atomics"]), Dynamic, Native;
+    code_rewrite_hot: Source::new("code_rewrite_hot.c"), Static, Itself;
+    code_rewrite_alias: Source::new("code_rewrite_alias.c"), Static, Itself;
+    nonlocal: Source::new("nonlocal.c"), Static, Native;
+    exceptions: Source::new("exceptions.cc"), Static, Native;
+    exceptions_dynamic: Source::new("exceptions.cc"), Dynamic, Native;
+    stack_switch: Source::new("stack_switch.c"), Static, Itself;
+    call_return: Source::new("call_return.c"), Static, Itself;
 }

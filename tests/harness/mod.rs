@@ -4,7 +4,10 @@
 
 pub mod build;
 pub mod child;
+pub mod control_flow;
 pub mod known;
+pub mod random;
+pub mod registers;
 
 pub use build::Link;
 #[allow(unused_imports, reason = "vectors and layout start no child")]

@@ -28,7 +28,7 @@ use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, InstructionData, MemFl
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use flags::Flags;
-use ir::{CpuState, FpSize, Frontend, GuestAddr, RegSet, Stop};
+use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 
@@ -152,7 +152,12 @@ impl<'f, 'r> Builder<'f, 'r> {
                 let Ok(()) = F::lift(insn, &mut builder);
             }
             if !builder.ended {
-                builder.leave_to(block.next());
+                match block.flow {
+                    Flow::Next => builder.leave_to(block.next()),
+                    // It might have stopped but goes on. The plan has no edge there, even if the next block is in the
+                    // region by another way.
+                    _ => builder.exit_to(block.next()),
+                }
             }
         }
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
