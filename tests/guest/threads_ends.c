@@ -2,6 +2,7 @@
 // status is printed. With "child" as its first argument the program exits with 23.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -175,7 +176,7 @@ static void *inner_thread(void *argument)
 static void *forks(void *argument)
 {
     long right = 0;
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 10; i++) {
         pid_t pid = fork();
         if (pid == 0) {
             // The only thread, which can make others and is the first now.
@@ -357,6 +358,30 @@ static void raw_clone(void)
     if (pid == 0)
         _exit(12);
     printf("fork: %x\n", wait_for((pid_t)pid));
+
+    // A descriptor for the child, handlers back to their defaults, and the parent waiting for it to end.
+    int pidfd = -1, ends[2];
+    (void)!pipe2(ends, O_NONBLOCK);
+    signal(SIGUSR1, (void (*)(int))raw_clone);
+    signal(SIGUSR2, SIG_IGN);
+    arguments[0] = CLONE_PIDFD | CLONE_VFORK | 1ul << 32;
+    arguments[1] = (uintptr_t)&pidfd;
+    pid = syscall(SYS_clone3, arguments, 88);
+    if (pid == 0) {
+        struct sigaction one, two;
+        sigaction(SIGUSR1, NULL, &one);
+        sigaction(SIGUSR2, NULL, &two);
+        usleep(10000);
+        (void)!write(ends[1], "x", 1);
+        _exit(one.sa_handler == SIG_DFL && two.sa_handler == SIG_IGN ? 13 : 14);
+    }
+    siginfo_t info = { 0 };
+    char byte;
+    printf("waited: %zd", read(ends[0], &byte, 1));
+    printf(" pidfd %d", waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED));
+    printf(" %d %d", info.si_pid == pid, info.si_status);
+    printf(" cloexec %d\n", fcntl(pidfd, F_GETFD));
+    close(pidfd);
     fflush(stdout);
     _exit(0);
 }
