@@ -231,17 +231,17 @@ impl<F: Frontend> Engine<F> {
     /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of the
     /// engine's locks held by another thread.
     pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
-        self.worker.pause();
-        let compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut code = self.code();
-        let profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
-        let sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        let child = fork();
-        if child {
-            code.keep_only_seat(std::thread::current().id());
-        }
-        drop((sink, profiler, code, compiler));
-        self.worker.resume(child);
+        self.worker.around_fork(|| {
+            let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut code = self.code();
+            let _profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
+            let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            let child = fork();
+            if child {
+                code.keep_only_seat(std::thread::current().id());
+            }
+            child
+        });
     }
 }
 
