@@ -29,6 +29,11 @@ pub const fn v(index: usize) -> i32 {
     (offset_of!(CpuState, v) + 16 * index) as i32
 }
 
+/// Offset of an operand of a helper called from an unlikely place; its result is where the first was.
+pub const fn operand(index: usize) -> i32 {
+    (offset_of!(CpuState, operands) + 16 * index) as i32
+}
+
 /// Exit through a link slot that is not linked: `pc` is set.
 pub const EXIT_UNLINKED: u64 = 0;
 /// Indirect branch whose target is not in the lookup table: `pc` is set.

@@ -185,6 +185,8 @@ pub struct CpuState {
     pub stop: StopDetail,
     /// For the backend: pointers generated code needs (helper table, lookup table, host stack pointer, ...).
     pub backend: [u64; 8],
+    /// For the backend: operands of helpers that are called from unlikely places, then their result.
+    pub operands: [u128; 8],
 }
 
 impl CpuState {
@@ -213,6 +215,7 @@ impl CpuState {
             exclusive_bytes: 0,
             stop: StopDetail::default(),
             backend: [0; 8],
+            operands: [0; 8],
         }
     }
 

@@ -17,12 +17,12 @@ mod vector_fp;
 mod vector_int;
 
 use crate::cache::{CodeMemory, Slot};
-use crate::helpers::{COUNT, Helper, SIGNATURES};
+use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
 use crate::region::{Plan, Region};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
-use cranelift_codegen::ir::types::{I8X16, I32, I64};
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, MemFlagsData, SigRef, Signature, SourceLoc, Type, Value};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
@@ -40,7 +40,8 @@ pub(crate) struct Builder<'f, 'r> {
     entry: GuestAddr,
     entry_pc: Value,
     exit_sig: SigRef,
-    helper_sigs: HashMap<(Helper, bool), SigRef>,
+    helper_sigs: HashMap<Helper, SigRef>,
+    cold_sig: SigRef,
     cold: HashSet<Block>,
     first_slot: Slot,
     exits: Vec<GuestAddr>,
@@ -76,6 +77,13 @@ pub(crate) fn region_signature() -> Signature {
     sig
 }
 
+fn kind_type(kind: Kind) -> Type {
+    match kind {
+        Kind::Integer => I64,
+        Kind::Vector => I8X16,
+    }
+}
+
 /// Flags of accesses to emu's own structures: aligned, mapped.
 fn trusted() -> MemFlagsData {
     MemFlagsData::trusted()
@@ -97,6 +105,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         fb.seal_block(prologue);
         let entry_pc = fb.block_params(prologue)[0];
         let exit_sig = fb.import_signature(region_signature());
+        let cold_sig = fb.import_signature(Signature::new(CallConv::PreserveAll));
         let x = std::array::from_fn(|_| fb.declare_var(I64));
         let v = std::array::from_fn(|_| fb.declare_var(I8X16));
         let blocks: Vec<Block> = region.blocks.iter().map(|_| fb.create_block()).collect();
@@ -111,6 +120,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             entry_pc,
             exit_sig,
             helper_sigs: HashMap::new(),
+            cold_sig,
             cold: HashSet::new(),
             first_slot: memory.next_slot(),
             exits: Vec::new(),
@@ -279,33 +289,70 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     // --- helpers ----------------------------------------------------------------------------------------------
 
-    /// Calls a helper; parameters after the `CpuState` as its signature says. From a cold block the call preserves all
-    /// registers, so that the likely way need not save them.
-    fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
+    /// Calls a helper; parameters after the `CpuState` as its signature says, numbers for their bits. Gives the result
+    /// as `ty`: I64, I8X16 or a number's type.
+    fn call_helper_as(&mut self, ty: Type, helper: Helper, args: &[Value]) -> Value {
         let signature = &SIGNATURES[helper as usize];
-        let convention = if self.is_cold { CallConv::PreserveAll } else { CallConv::SystemV };
-        let sig = match self.helper_sigs.get(&(helper, self.is_cold)) {
+        debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
+        if self.is_cold {
+            return self.call_helper_cold(ty, helper, args);
+        }
+        let sig = match self.helper_sigs.get(&helper) {
             Some(&sig) => sig,
             None => {
-                let ty = |kind| AbiParam::new(if kind == 'V' { I8X16 } else { I64 });
-                let mut sig = Signature::new(convention);
+                let ty = |kind| AbiParam::new(kind_type(kind));
+                let mut sig = Signature::new(CallConv::SystemV);
                 sig.params.push(AbiParam::new(I64));
-                sig.params.extend(signature.params.chars().map(ty));
+                sig.params.extend(signature.params.iter().map(|&kind| ty(kind)));
                 sig.returns.push(ty(signature.result));
                 let sig = self.fb.import_signature(sig);
-                self.helper_sigs.insert((helper, self.is_cold), sig);
+                self.helper_sigs.insert(helper, sig);
                 sig
             }
         };
-        debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
-        let cpu = self.cpu();
-        let table = self.load_state(I64, layout::backend_word(layout::HELPERS));
-        let index = helper as usize + if self.is_cold { COUNT } else { 0 };
-        let callee = self.fb.ins().load(I64, trusted(), table, 8 * index as i32);
-        let mut all = vec![cpu];
-        all.extend_from_slice(args);
+        let mut all = vec![self.cpu()];
+        for &arg in args {
+            let arg = match self.fb.func.dfg.value_type(arg) {
+                F64 => self.number_bits(FpSize::D, arg),
+                F32 => self.number_bits(FpSize::S, arg),
+                _ => arg,
+            };
+            all.push(arg);
+        }
+        let callee = self.helper_address(helper as usize);
         let call = self.fb.ins().call_indirect(sig, callee, &all);
-        self.fb.inst_results(call)[0]
+        let result = self.fb.inst_results(call)[0];
+        match ty {
+            F64 => self.number_from_bits(FpSize::D, result),
+            F32 => self.number_from_bits(FpSize::S, result),
+            _ => result,
+        }
+    }
+
+    /// From a cold block: the call preserves all registers, and operands and result are in memory, so that the likely
+    /// way need neither save nor move anything.
+    fn call_helper_cold(&mut self, ty: Type, helper: Helper, args: &[Value]) -> Value {
+        for (n, &arg) in args.iter().enumerate() {
+            let offset = layout::operand(n);
+            if self.fb.func.dfg.value_type(arg) == F32 {
+                let zero = self.iconst(0);
+                self.store_state(zero, offset);
+            }
+            self.store_state(arg, offset);
+        }
+        let sig = self.cold_sig;
+        let callee = self.helper_address(helper as usize + COUNT);
+        self.fb.ins().call_indirect(sig, callee, &[]);
+        self.load_state(ty, layout::operand(0))
+    }
+
+    fn helper_address(&mut self, index: usize) -> Value {
+        let table = self.load_state(I64, layout::backend_word(layout::HELPERS));
+        self.fb.ins().load(I64, trusted(), table, 8 * index as i32)
+    }
+
+    fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
+        self.call_helper_as(kind_type(SIGNATURES[helper as usize].result), helper, args)
     }
 
     // --- exits ------------------------------------------------------------------------------------------------
