@@ -31,6 +31,9 @@ use ir::{CpuState, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 
+/// The scalars that vector registers hold, as far as known.
+type FpCache = [Option<(FpSize, Value)>; 32];
+
 /// A region under construction.
 pub(crate) struct Builder<'f, 'r> {
     fb: FunctionBuilder<'f>,
@@ -48,6 +51,10 @@ pub(crate) struct Builder<'f, 'r> {
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
+    /// Vectors that are zero from some bit on.
+    low_bits: HashMap<Value, u32>,
+    /// What is known at the end of a block's only predecessor, once that has been built.
+    known_at: Vec<Option<(Flags, FpCache)>>,
     // Per CLIF block.
     cpu: Option<Value>,
     is_cold: bool,
@@ -55,7 +62,7 @@ pub(crate) struct Builder<'f, 'r> {
     current: usize,
     dirty: RegSet,
     flags: Flags,
-    fp_cache: [Option<(FpSize, Value)>; 32],
+    fp_cache: FpCache,
     // Per instruction.
     pc: GuestAddr,
     ended: bool,
@@ -127,6 +134,8 @@ impl<'f, 'r> Builder<'f, 'r> {
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
+            low_bits: HashMap::new(),
+            known_at: vec![None; region.blocks.len()],
             cpu: None,
             is_cold: false,
             current: 0,
@@ -178,8 +187,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.current = index;
         self.switch_to(self.blocks[index]);
         self.dirty = self.plan.dirty_in[index];
-        self.flags = Flags::InMemory;
-        self.fp_cache = [None; 32];
+        (self.flags, self.fp_cache) = self.known_at[index].unwrap_or((Flags::InMemory, [None; 32]));
         self.ended = false;
     }
 
@@ -361,7 +369,9 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn leave_to(&mut self, target: GuestAddr) {
         self.ended = true;
         let Some(&index) = self.plan.index.get(&target) else { return self.exit_to(target) };
-        if self.plan.flags_in[index] {
+        if index > self.current && self.plan.predecessors[index] == 1 {
+            self.known_at[index] = Some((self.flags, self.fp_cache));
+        } else if self.plan.flags_in[index] {
             self.store_flags();
         }
         if index <= self.current {

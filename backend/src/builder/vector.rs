@@ -18,23 +18,90 @@ pub(super) fn lanes_type(lane: Lane) -> Type {
     }
 }
 
+/// Whether an operation on two lanes that are zero gives zero, lane by lane.
+fn keeps_zero(op: Vec2) -> bool {
+    matches!(
+        op,
+        Vec2::And
+            | Vec2::Orr
+            | Vec2::Eor
+            | Vec2::Bic
+            | Vec2::Add
+            | Vec2::Sub
+            | Vec2::Mul
+            | Vec2::Cmgt
+            | Vec2::Cmhi
+            | Vec2::Cmtst
+            | Vec2::Smax
+            | Vec2::Smin
+            | Vec2::Umax
+            | Vec2::Umin
+            | Vec2::Sabd
+            | Vec2::Uabd
+            | Vec2::Shadd
+            | Vec2::Uhadd
+            | Vec2::Shsub
+            | Vec2::Uhsub
+            | Vec2::Sqadd
+            | Vec2::Uqadd
+            | Vec2::Sqsub
+            | Vec2::Uqsub
+    )
+}
+
 impl Builder<'_, '_> {
     /// A double in the low half, zeros above.
     pub(super) fn f64_to_vec(&mut self, scalar: Value) -> Value {
         debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F64);
-        let zero = self.vconst(0);
-        let zero = self.cast(F64X2, zero);
-        let vector = self.fb.ins().insertlane(zero, scalar, 0);
-        self.cast(I8X16, vector)
+        self.scalar_to_vec(F64X2, scalar)
     }
 
     /// A single in the low word, zeros above.
     pub(super) fn f32_to_vec(&mut self, scalar: Value) -> Value {
         debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F32);
-        let zero = self.vconst(0);
-        let zero = self.cast(F32X4, zero);
-        let vector = self.fb.ins().insertlane(zero, scalar, 0);
-        self.cast(I8X16, vector)
+        self.scalar_to_vec(F32X4, scalar)
+    }
+
+    fn scalar_to_vec(&mut self, ty: Type, scalar: Value) -> Value {
+        let vector = if self.is_load(scalar) {
+            // The host's loads clear what is above; SCALAR_TO_VECTOR takes that for granted.
+            self.fb.ins().scalar_to_vector(ty, scalar)
+        } else {
+            let zero = self.vconst(0);
+            let zero = self.cast(ty, zero);
+            self.fb.ins().insertlane(zero, scalar, 0)
+        };
+        self.zero_above(ty.lane_bits(), vector)
+    }
+
+    fn is_load(&self, value: Value) -> bool {
+        let dfg = &self.fb.func.dfg;
+        dfg.value_def(value).inst().is_some_and(|inst| dfg.insts[inst].opcode() == Opcode::Load)
+    }
+
+    /// Notes that a vector is zero from bit `bits` on; gives it as I8X16.
+    fn zero_above(&mut self, bits: u32, vector: Value) -> Value {
+        let vector = self.cast(I8X16, vector);
+        self.low_bits.insert(vector, bits);
+        vector
+    }
+
+    /// From which bit on a vector is known to be zero.
+    fn low_bits(&self, vector: Value) -> u32 {
+        match self.constant_of(vector) {
+            Some(constant) => 128 - constant.leading_zeros(),
+            None => self.low_bits.get(&vector).copied().unwrap_or(128),
+        }
+    }
+
+    /// `result` of a lane-wise operation on I8X16 operands that makes zeros of zeros, cleared above `arr`.
+    fn clear_unless_zero(&mut self, arr: Arr, operands: &[Value], result: Value) -> Value {
+        let used = operands.iter().map(|&operand| self.low_bits(operand)).max().unwrap_or(128);
+        if used <= arr.bits() {
+            return self.zero_above(arr.bits(), result);
+        }
+        let result = self.cast(I8X16, result);
+        self.clear_above(arr, result)
     }
 
     pub(super) fn vec_to_f64(&mut self, vector: Value) -> Value {
@@ -50,14 +117,15 @@ impl Builder<'_, '_> {
     /// Clears what `arr` does not cover.
     pub(super) fn clear_above(&mut self, arr: Arr, value: Value) -> Value {
         match arr.bits() {
-            128 => value,
+            bits if self.low_bits(value) <= bits => value,
             64 => {
                 let low = self.vec_to_f64(value);
                 self.f64_to_vec(low)
             }
             bits => {
                 let mask = self.vconst(u128::MAX >> (128 - bits));
-                self.fb.ins().band(value, mask)
+                let low = self.fb.ins().band(value, mask);
+                self.zero_above(bits, low)
             }
         }
     }
@@ -143,7 +211,10 @@ impl Builder<'_, '_> {
     pub(super) fn build_vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
         let lanes = self.cast(lanes_type(arr.lane), a);
         let result = match op {
-            Vec1::Not => self.fb.ins().bnot(a),
+            Vec1::Not => {
+                let result = self.fb.ins().bnot(a);
+                return self.clear_above(arr, result);
+            }
             Vec1::Neg => self.fb.ins().ineg(lanes),
             Vec1::Abs => self.fb.ins().iabs(lanes),
             _ => {
@@ -154,8 +225,7 @@ impl Builder<'_, '_> {
                     .unwrap_or_else(|| self.helper_vec1(op, arr, a));
             }
         };
-        let result = self.cast(I8X16, result);
-        self.clear_above(arr, result)
+        self.clear_unless_zero(arr, &[a], result)
     }
 
     pub(super) fn build_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
@@ -168,6 +238,9 @@ impl Builder<'_, '_> {
                 .or_else(|| self.build_vec2_narrow(op, arr, a, b))
                 .unwrap_or_else(|| self.helper_vec2(op, arr, a, b));
         };
+        if keeps_zero(op) {
+            return self.clear_unless_zero(arr, &[a, b], result);
+        }
         let result = self.cast(I8X16, result);
         self.clear_above(arr, result)
     }
@@ -243,15 +316,14 @@ impl Builder<'_, '_> {
         match op {
             Vec3::Bsl => {
                 let result = self.fb.ins().bitselect(a, b, c);
-                self.clear_above(arr, result)
+                self.clear_unless_zero(arr, &[b, c], result)
             }
             Vec3::Mla | Vec3::Mls if arr.lane != Lane::B => {
-                let (a, b, c) = (self.cast(ty, a), self.cast(ty, b), self.cast(ty, c));
-                let product = self.fb.ins().imul(b, c);
+                let (x, y, z) = (self.cast(ty, a), self.cast(ty, b), self.cast(ty, c));
+                let product = self.fb.ins().imul(y, z);
                 let result =
-                    if op == Vec3::Mla { self.fb.ins().iadd(a, product) } else { self.fb.ins().isub(a, product) };
-                let result = self.cast(I8X16, result);
-                self.clear_above(arr, result)
+                    if op == Vec3::Mla { self.fb.ins().iadd(x, product) } else { self.fb.ins().isub(x, product) };
+                self.clear_unless_zero(arr, &[a, b, c], result)
             }
             Vec3::Mla | Vec3::Mls if arr.lane == Lane::B => {
                 let product = self.multiply_bytes(b, c);
@@ -283,7 +355,6 @@ impl Builder<'_, '_> {
                 return self.call_helper(Helper::VecShift, &[op, arr, amount, a]);
             }
         };
-        let result = self.cast(I8X16, result);
-        self.clear_above(arr, result)
+        self.clear_unless_zero(arr, &[a], result)
     }
 }
