@@ -63,20 +63,23 @@ impl Builder<'_, '_> {
     }
 
     fn scalar_to_vec(&mut self, ty: Type, scalar: Value) -> Value {
-        let vector = if self.is_load(scalar) {
-            // The host's loads clear what is above; SCALAR_TO_VECTOR takes that for granted.
-            self.fb.ins().scalar_to_vector(ty, scalar)
-        } else {
-            let zero = self.vconst(0);
-            let zero = self.cast(ty, zero);
-            self.fb.ins().insertlane(zero, scalar, 0)
+        let vector = match self.bits_of_number(scalar) {
+            Some(bits) => self.fb.ins().scalar_to_vector(ty.as_int(), bits),
+            None => {
+                let zero = self.vconst(0);
+                let zero = self.cast(ty, zero);
+                self.fb.ins().insertlane(zero, scalar, 0)
+            }
         };
         self.zero_above(ty.lane_bits(), vector)
     }
 
-    fn is_load(&self, value: Value) -> bool {
+    /// The integer that a number has just been made of.
+    fn bits_of_number(&self, number: Value) -> Option<Value> {
         let dfg = &self.fb.func.dfg;
-        dfg.value_def(value).inst().is_some_and(|inst| dfg.insts[inst].opcode() == Opcode::Load)
+        let inst = dfg.value_def(number).inst()?;
+        let is_bitcast = dfg.insts[inst].opcode() == Opcode::Bitcast;
+        is_bitcast.then(|| dfg.inst_args(inst)[0]).filter(|&bits| dfg.value_type(bits).is_int())
     }
 
     /// Notes that a vector is zero from bit `bits` on; gives it as I8X16.
@@ -94,7 +97,17 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// `result` of a lane-wise operation on I8X16 operands that makes zeros of zeros, cleared above `arr`.
+    /// An operand of a lane-wise operation that makes zeros of zeros. If it is the only one that may have anything
+    /// above a half it is cleared there: once for all operations that use it, and none has to clear its result.
+    fn clear_operand(&mut self, arr: Arr, operand: Value, others: &[Value]) -> Value {
+        let unclear = arr.bits() == 64 && self.low_bits(operand) > 64;
+        if unclear && others.iter().all(|&other| other == operand || self.low_bits(other) <= 64) {
+            return self.clear_above(arr, operand);
+        }
+        operand
+    }
+
+    /// `result` of a lane-wise operation that makes zeros of zeros, cleared above `arr`.
     fn clear_unless_zero(&mut self, arr: Arr, operands: &[Value], result: Value) -> Value {
         let used = operands.iter().map(|&operand| self.low_bits(operand)).max().unwrap_or(128);
         if used <= arr.bits() {
@@ -179,6 +192,10 @@ impl Builder<'_, '_> {
     pub(super) fn build_splat(&mut self, arr: Arr, value: Value) -> Value {
         let ty = lanes_type(arr.lane);
         let value = self.reduced(ty.lane_type(), value);
+        if arr.count == 1 && arr.lane.bits() >= 32 {
+            let vector = self.fb.ins().scalar_to_vector(ty, value);
+            return self.zero_above(arr.bits(), vector);
+        }
         let lanes = self.fb.ins().splat(ty, value);
         let vector = self.cast(I8X16, lanes);
         self.clear_above(arr, vector)
@@ -229,6 +246,10 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn build_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+        let (mut a, mut b) = (a, b);
+        if keeps_zero(op) {
+            (a, b) = (self.clear_operand(arr, a, &[b]), self.clear_operand(arr, b, &[a]));
+        }
         let native = self.native_vec2(op, arr, a, b).or_else(|| self.build_vec2_int(op, arr, a, b));
         let Some(result) = native else {
             // These clear what is above themselves.
@@ -340,6 +361,7 @@ impl Builder<'_, '_> {
     pub(super) fn build_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Value) -> Value {
         let ty = lanes_type(arr.lane);
         let bits = arr.lane.bits() as u8;
+        let a = self.clear_operand(arr, a, &[]);
         let lanes = self.cast(ty, a);
         let result = match op {
             VecShift::Shl => self.fb.ins().ishl_imm_s(lanes, i64::from(amount)),
