@@ -145,6 +145,11 @@ impl Builder<'_, '_> {
 
     /// The bytes of b:a that `bytes` names.
     pub(super) fn byte_shuffle(&mut self, a: Value, b: Value, bytes: [u8; 16]) -> Value {
+        if self.constant_of(b) == Some(0) {
+            // Zero where the mask's top bit is set.
+            let mask = self.vconst(u128::from_le_bytes(bytes.map(|i| if i < 16 { i } else { 0x80 })));
+            return self.fb.ins().x86_pshufb(a, mask);
+        }
         let bytes = if a == b { bytes.map(|i| i % 16) } else { bytes };
         let mask = self.fb.func.dfg.immediates.push(V128Imm(bytes).0.to_vec().into());
         self.fb.ins().shuffle(a, b, mask)
