@@ -1,9 +1,10 @@
-//! Memory of the code cache: one reservation for code, one for link slots, and the provider through which
-//! cranelift-jit allocates from it. Nothing is returned before the whole generation is.
+//! Memory of one generation of the code cache: a reservation for code, one for link slots, and the provider through
+//! which cranelift-jit allocates from it. It is returned as a whole, when no thread can be in it any more.
 //!
 //! Unsafe because it maps memory and stores link pointers that generated code reads. It knows nothing of regions.
 #![allow(unsafe_code)]
 
+use crate::code::Generation;
 use crate::trampoline::{self, CodePtr};
 use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
 use cranelift_module::ModuleResult;
@@ -38,19 +39,28 @@ fn reserve(bytes: usize, prot: i32) -> io::Result<u64> {
     if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as u64) }
 }
 
+fn release(at: u64, bytes: usize) {
+    // SAFETY: a mapping made by `reserve`, which nothing refers to any more.
+    unsafe { libc::munmap(at as *mut libc::c_void, bytes) };
+}
+
 impl CodeMemory {
     /// Reserves address space for `code_bytes` of code; pages are touched as they are used.
-    pub fn new(code_bytes: usize) -> io::Result<Arc<Self>> {
+    pub fn new(code_bytes: usize) -> io::Result<Self> {
         let code_bytes = code_bytes.max(2 * REGION_BYTES);
         // One slot, 8 bytes, for each 32 bytes of code is more than code can have exits.
         let slot_bytes = (code_bytes / 4).max(16 * REGION_SLOTS);
         // One mapping is both written and executed: Cranelift relocates code in place, and threads run in the pages
         // that the next region is appended to.
         let code = reserve(code_bytes, libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)?;
-        let slots = reserve(slot_bytes, libc::PROT_READ | libc::PROT_WRITE)?;
-        trampoline::set_code_range(code, code + code_bytes as u64);
+        let slots = reserve(slot_bytes, libc::PROT_READ | libc::PROT_WRITE).inspect_err(|_| release(code, code_bytes))?;
+        if !trampoline::add_code_range(code, code + code_bytes as u64) {
+            release(code, code_bytes);
+            release(slots, slot_bytes);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         let (used, slot_count) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Arc::new(Self { code, code_bytes, used, slots, slot_bytes, slot_count }))
+        Ok(Self { code, code_bytes, used, slots, slot_bytes, slot_count })
     }
 
     /// Bytes of code in use.
@@ -69,47 +79,53 @@ impl CodeMemory {
         self.slots
     }
 
-    /// Takes `count` new slots, unlinked; gives the first.
-    pub fn take_slots(&self, count: u32) -> Slot {
-        let first = self.slot_count.fetch_add(count as usize, Ordering::Relaxed) as u32;
-        for slot in first..first + count {
-            self.link(Slot(slot), trampoline::unlinked_stub());
-        }
-        Slot(first)
+    /// Room for `size` bytes of code.
+    fn allocate(&self, size: usize, align: usize) -> Option<u64> {
+        let mut start = 0;
+        let room = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            start = used.next_multiple_of(align);
+            (start + size <= self.code_bytes).then_some(start + size)
+        });
+        room.ok().map(|_| self.code + start as u64)
     }
 
-    /// Number of slots taken so far: the next to be taken, while the compiler's lock is held.
-    pub fn next_slot(&self) -> Slot {
-        Slot(self.slot_count.load(Ordering::Relaxed) as u32)
+    /// Takes a new slot, unlinked. None if there are no more.
+    pub fn take_slot(&self) -> Option<Slot> {
+        let limit = self.slot_bytes / 8;
+        let taken = self.slot_count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1));
+        let slot = Slot(taken.ok()? as u32);
+        self.link(slot, trampoline::unlinked_stub());
+        Some(slot)
+    }
+
+    fn slot(&self, slot: Slot) -> &AtomicU64 {
+        let at = self.slots + u64::from(slot.0) * 8;
+        assert!((slot.0 as usize) < self.slot_bytes / 8, "slots come from take_slot");
+        // SAFETY: inside the slot mapping, aligned, and only ever accessed atomically.
+        unsafe { AtomicU64::from_ptr(at as *mut u64) }
     }
 
     /// Points a slot at code.
     pub fn link(&self, slot: Slot, to: CodePtr) {
-        let at = self.slots + u64::from(slot.0) * 8;
-        assert!(at + 8 <= self.slots + self.slot_bytes as u64, "slots are taken only while the cache is not full");
-        // SAFETY: inside the slot mapping, aligned, and only ever accessed atomically.
-        unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(to.0, Ordering::Release);
-    }
-
-    /// Forgets everything allocated. No thread may be in generated code, nor come back to it.
-    pub fn reset(&self) {
-        self.used.store(0, Ordering::Relaxed);
-        self.slot_count.store(0, Ordering::Relaxed);
+        self.slot(slot).store(to.0, Ordering::Release);
     }
 }
 
-/// Hands out [`CodeMemory`] to cranelift-jit.
-pub struct Provider(pub Arc<CodeMemory>);
+impl Drop for CodeMemory {
+    fn drop(&mut self) {
+        trampoline::remove_code_range(self.code);
+        release(self.code, self.code_bytes);
+        release(self.slots, self.slot_bytes);
+    }
+}
+
+/// Hands out the memory of a generation to cranelift-jit.
+pub struct Provider(pub Arc<Generation>);
 
 impl JITMemoryProvider for Provider {
     fn allocate(&mut self, size: usize, align: u64, _kind: JITMemoryKind) -> io::Result<*mut u8> {
-        let align = (align as usize).max(16);
-        let start = self.0.used_bytes().next_multiple_of(align);
-        if start + size > self.0.code_bytes {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        self.0.used.store(start + size, Ordering::Relaxed);
-        Ok((self.0.code + start as u64) as *mut u8)
+        let at = self.0.memory.allocate(size, (align as usize).max(16));
+        at.map(|at| at as *mut u8).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
     unsafe fn free_memory(&mut self) {}

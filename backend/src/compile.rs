@@ -2,7 +2,8 @@
 //! code cache. Knows nothing of who asks, nor of links.
 
 use crate::builder::{Builder, region_signature};
-use crate::cache::{CodeMemory, Provider, Slot};
+use crate::cache::{Provider, Slot};
+use crate::code::Generation;
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
 use cranelift_codegen::ir::UserFuncName;
@@ -22,10 +23,8 @@ pub struct Compiled {
     pub code: CodePtr,
     /// Size of the code in bytes.
     pub bytes: u32,
-    /// First link slot; the n-th exit uses the n-th after it.
-    pub first_slot: Slot,
-    /// Guest targets of the link slots.
-    pub exits: Vec<GuestAddr>,
+    /// Its link slots and their guest targets.
+    pub exits: Vec<(Slot, GuestAddr)>,
     /// Host code offset at which the code of a guest instruction begins, ascending, and that instruction.
     pub locations: Vec<(u32, GuestAddr)>,
 }
@@ -50,7 +49,7 @@ pub enum CompileError {
 
 /// Compiles one region at a time.
 pub struct Compiler {
-    memory: Arc<CodeMemory>,
+    generation: Arc<Generation>,
     isa: OwnedTargetIsa,
     module: JITModule,
     context: Context,
@@ -74,28 +73,29 @@ fn host_isa() -> Result<OwnedTargetIsa, String> {
     isa.finish(settings::Flags::new(flags)).map_err(|e| e.to_string())
 }
 
-fn new_module(isa: &OwnedTargetIsa, memory: &Arc<CodeMemory>) -> JITModule {
+fn new_module(isa: &OwnedTargetIsa, generation: &Arc<Generation>) -> JITModule {
     let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
-    builder.memory_provider(Box::new(Provider(Arc::clone(memory))));
+    builder.memory_provider(Box::new(Provider(Arc::clone(generation))));
     JITModule::new(builder)
 }
 
 impl Compiler {
     /// Sets up Cranelift for this host.
-    pub fn new(memory: Arc<CodeMemory>) -> Result<Self, String> {
+    pub fn new(generation: Arc<Generation>) -> Result<Self, String> {
         let isa = host_isa()?;
-        let module = new_module(&isa, &memory);
+        let module = new_module(&isa, &generation);
         let context = module.make_context();
-        Ok(Self { memory, isa, module, context, builder_context: FunctionBuilderContext::new() })
+        Ok(Self { generation, isa, module, context, builder_context: FunctionBuilderContext::new() })
     }
 
-    /// Compiles `region`. Its slots are taken, and unlinked.
+    /// Compiles `region`, for FPCR.FZ set or not.
     pub fn compile<F: Frontend>(
         &mut self,
         region: &Region<F::Insn>,
+        flushing: bool,
         wanted: (bool, bool),
     ) -> Result<(Compiled, Listing), CompileError> {
-        if self.memory.is_full() {
+        if self.generation.memory.is_full() {
             return Err(CompileError::CacheFull);
         }
         let plan = Plan::new::<F>(region);
@@ -103,7 +103,8 @@ impl Compiler {
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
-        let built = Builder::build::<F>(builder, region, &plan, &self.memory, self.isa.frontend_config());
+        let built = Builder::build::<F>(builder, region, &plan, flushing, &self.generation.memory, self.isa.frontend_config());
+        let Some(built) = built else { return Err(CompileError::CacheFull) };
         let mut listing = Listing::default();
         let (clif, host_asm) = wanted;
         listing.clif = clif.then(|| self.context.func.display().to_string());
@@ -122,15 +123,16 @@ impl Compiler {
             .map(|s| (s.start, built.pcs[s.loc.bits() as usize]))
             .collect();
         listing.host_asm = buffer.vcode.clone();
-        let first_slot = self.memory.take_slots(built.exits.len() as u32);
         let bytes = buffer.code_buffer().len() as u32;
-        Ok((Compiled { code, bytes, first_slot, exits: built.exits, locations }, listing))
+        Ok((Compiled { code, bytes, exits: built.exits, locations }, listing))
     }
 
-    /// Starts a new generation: all code compiled so far is forgotten.
-    pub fn flush(&mut self) {
-        self.memory.reset();
-        self.module = new_module(&self.isa, &self.memory);
+    /// From now on code goes into `generation`.
+    pub fn turn_to(&mut self, generation: &Arc<Generation>) {
+        if !Arc::ptr_eq(&self.generation, generation) {
+            self.module = new_module(&self.isa, generation);
+            self.generation = Arc::clone(generation);
+        }
     }
 }
 

@@ -16,6 +16,9 @@ pub const FAULT_PC: usize = 4;
 /// Results of helpers that also return a status: two words.
 pub const RESULT: usize = 5;
 
+/// Address of the code that leaves generated code: the exit code is its argument.
+pub const EXIT: usize = 7;
+
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {
     (offset_of!(CpuState, backend) + 8 * index) as i32
@@ -34,11 +37,12 @@ pub const fn operand(index: usize) -> i32 {
     (offset_of!(CpuState, operands) + 16 * index) as i32
 }
 
-/// Exit through a link slot that is not linked: `pc` is set.
+/// Exit through a link slot that is not linked: `pc` is set. All exits forget the host frames of guest calls: what they
+/// would come back to is in the guest's registers.
 pub const EXIT_UNLINKED: u64 = 0;
 /// Indirect branch whose target is not in the lookup table: `pc` is set.
 pub const EXIT_LOOKUP: u64 = 1;
-/// The safepoint word was seen: `pc` is set.
+/// A safepoint is wanted, or little host stack is left: `pc` is set.
 pub const EXIT_SAFEPOINT: u64 = 2;
 /// A fault in generated code: `stop` and `FAULT_PC` are set, `pc` is not.
 pub const EXIT_FAULT: u64 = 3;

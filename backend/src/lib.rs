@@ -4,14 +4,20 @@
 
 mod builder;
 mod cache;
+mod code;
 mod compile;
+mod config;
 mod engine;
 mod helpers;
 mod layout;
 mod lookup;
 mod region;
+mod seat;
+mod thread;
 mod tier0;
 mod trampoline;
 mod worker;
 
-pub use engine::{Config, Engine, Log, Stats, Thread, Tier};
+pub use config::{Config, Log, Stats, Tier};
+pub use engine::Engine;
+pub use thread::Thread;

@@ -8,7 +8,7 @@ use crate::trampoline::CodePtr;
 use ir::GuestAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A direct-mapped table of guest PC and code pointer. Other threads may clear entries; only the owner adds.
+/// A direct-mapped table of guest PC and code pointer. Other threads may remove entries; only the owner adds.
 #[derive(Debug)]
 pub struct Lookup {
     entries: *mut [AtomicU64; 2],

@@ -23,6 +23,11 @@ impl<I> Block<I> {
         self.start.offset(4 * self.insns.len() as i64)
     }
 
+    /// Where a call comes back to.
+    pub fn resumes(&self) -> Option<GuestAddr> {
+        matches!(self.flow, Flow::Call(_) | Flow::IndirectCall).then(|| self.next())
+    }
+
     /// Where direct control may go without leaving through a call, an indirect branch or emu.
     pub fn successors(&self) -> [Option<GuestAddr>; 2] {
         match self.flow {
@@ -42,7 +47,8 @@ pub struct Region<I> {
 }
 
 impl<I> Region<I> {
-    /// The region from `entry`, breadth first over the blocks that `known` gives, at most `max_insns` instructions
+    /// The region from `entry`, breadth first over direct branches and the returns of calls, of the blocks that
+    /// `known` gives, at most `max_insns` instructions
     /// (the first block always). None if the entry itself is not known.
     pub fn discover(
         entry: GuestAddr,
@@ -55,7 +61,8 @@ impl<I> Region<I> {
         let mut seen = vec![entry];
         let mut next = 0;
         while next < blocks.len() {
-            for target in blocks[next].successors().into_iter().flatten() {
+            let targets = blocks[next].successors().into_iter().chain([blocks[next].resumes()]);
+            for target in targets.flatten().collect::<Vec<_>>() {
                 if seen.contains(&target) {
                     continue;
                 }
@@ -111,8 +118,9 @@ pub struct Plan {
     pub dirty_in: Vec<RegSet>,
     /// Whether the flags must be in memory when the block starts.
     pub flags_in: Vec<bool>,
-    /// Registers whose value at the entry matters: read, or stored as possibly dirty, before they are written.
-    pub live_in: RegSet,
+    /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
+    /// written. After a call they come from memory, as at the entry.
+    pub live_in: Vec<RegSet>,
     /// Predecessors inside the region; the entry has one more, from outside.
     pub predecessors: Vec<usize>,
 }
@@ -142,7 +150,8 @@ impl Plan {
             })
             .collect();
         let mut predecessors = vec![0; count];
-        for &to in successors.iter().flatten() {
+        let resumed = region.blocks.iter().filter_map(|b| index.get(&b.resumes()?));
+        for &to in successors.iter().flatten().chain(resumed) {
             predecessors[to] += 1;
         }
 
@@ -166,13 +175,13 @@ impl Plan {
                 flags_in[i] = wants;
             }
         }
-        let live_in = live_at_entry(&effects, &successors, &leaves, &dirty_in);
+        let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
         Self { index, dirty_in, flags_in, live_in, predecessors }
     }
 }
 
 /// Backward dataflow of register values. A write-back uses what may be dirty; so does every way out.
-fn live_at_entry(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool], dirty_in: &[RegSet]) -> RegSet {
+fn live_at_start(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool], dirty_in: &[RegSet]) -> Vec<RegSet> {
     let mut live = vec![RegSet::default(); effects.len()];
     let mut changed = true;
     while changed {
@@ -193,7 +202,7 @@ fn live_at_entry(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool],
             live[i] = at_start;
         }
     }
-    live[0]
+    live
 }
 
 fn effect<F: Frontend>(block: &Block<F::Insn>) -> Effect {

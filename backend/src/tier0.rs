@@ -1,5 +1,6 @@
 //! Tier 0: basic blocks decoded once into lifters and arguments, and the loop that performs them with `ir::Eval`.
 
+use crate::code::Place;
 use crate::region::Block;
 use ir::{CpuState, Eval, Frontend, GuestAddr, LiftFn, PAGE_BYTES, Stop, memory};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ const MAX_INSNS: usize = 64;
 
 /// A block as tier 0 runs it.
 pub struct HotBlock<F: Frontend> {
+    /// Where it is.
+    pub place: Place,
     /// The decoded instructions, which tier 1 takes too.
     pub block: Arc<Block<F::Insn>>,
     steps: Box<[(LiftFn<F>, F::Args)]>,
@@ -17,8 +20,10 @@ pub struct HotBlock<F: Frontend> {
     pub count: AtomicU32,
     /// It was hot once, but only as part of a loop that has been compiled from another entry.
     pub cooled: AtomicBool,
-    /// Entry of the region that begins here, or 0.
+    /// Code that begins here, or 0.
     pub code: AtomicU64,
+    /// The guest has changed its instructions, or the cache was emptied: look again what is at this place.
+    pub dead: AtomicBool,
 }
 
 /// A fetch that the guest may not make, as the stop to report.
@@ -80,9 +85,16 @@ pub fn decode<F: Frontend>(
 
 impl<F: Frontend> HotBlock<F> {
     /// Prepares a block for running.
-    pub fn new(block: Arc<Block<F::Insn>>) -> Self {
-        let steps = block.insns.iter().map(F::lifter).collect();
-        Self { block, steps, count: AtomicU32::new(0), cooled: AtomicBool::new(false), code: AtomicU64::new(0) }
+    pub fn new(place: Place, block: Arc<Block<F::Insn>>) -> Self {
+        Self {
+            place,
+            steps: block.insns.iter().map(F::lifter).collect(),
+            block,
+            count: AtomicU32::new(0),
+            cooled: AtomicBool::new(false),
+            code: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+        }
     }
 
     /// Performs the block. `cpu.pc` ends at the next instruction to run, or at the one that stopped.

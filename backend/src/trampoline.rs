@@ -22,7 +22,21 @@ global_asm!(
     "mov r15, rdi",
     "mov [r15 + {host_sp}], rsp",
     "mov rdi, rdx",
+    "2:",
     "call rcx",
+    // A guest return to rax that no host frame waits for. The lookup table may know the place.
+    "mov rdi, rax",
+    "mov rcx, rax",
+    "shl rcx, 2",
+    "and ecx, {lookup_mask}",
+    "add rcx, [r15 + {lookup}]",
+    "cmp rax, [rcx]",
+    "jne 3f",
+    "mov rcx, [rcx + 8]",
+    "jmp 2b",
+    "3:",
+    "mov [r15 + {pc}], rax",
+    "mov eax, {exit_lookup}",
     "emu_leave:",
     "add rsp, 8",
     "pop r15",
@@ -32,29 +46,38 @@ global_asm!(
     "pop rbx",
     "pop rbp",
     "ret",
-    // A fault in generated code lands here with r15 intact: drop its frames.
+    // A fault in generated code lands here with r15 intact.
     ".globl emu_leave_fault",
     "emu_leave_fault:",
-    "mov rsp, [r15 + {host_sp}]",
-    "mov eax, {exit_fault}",
     "cld",
-    "jmp emu_leave",
+    "mov edi, {exit_fault}",
+    "jmp emu_exit",
     // What an unlinked slot points to: rdi is the guest target.
     ".globl emu_unlinked",
     "emu_unlinked:",
     "mov [r15 + {pc}], rdi",
-    "xor eax, eax",
-    "ret",
+    "mov edi, {exit_unlinked}",
+    // Leaves with the exit code in rdi, and drops the host frames of guest calls.
+    ".globl emu_exit",
+    "emu_exit:",
+    "mov rsp, [r15 + {host_sp}]",
+    "mov rax, rdi",
+    "jmp emu_leave",
     ".popsection",
     host_sp = const layout::backend_word(layout::HOST_SP),
     pc = const offset_of!(CpuState, pc),
+    lookup = const layout::backend_word(layout::LOOKUP),
+    lookup_mask = const (layout::LOOKUP_ENTRIES - 1) << 4,
     exit_fault = const layout::EXIT_FAULT,
+    exit_lookup = const layout::EXIT_LOOKUP,
+    exit_unlinked = const layout::EXIT_UNLINKED,
 );
 
 unsafe extern "C" {
     fn emu_enter(cpu: *mut CpuState, unused: u64, pc: u64, code: u64) -> u64;
     fn emu_leave_fault();
     fn emu_unlinked();
+    fn emu_exit();
 }
 
 /// Entry of a region in the code cache.
@@ -67,6 +90,18 @@ pub fn unlinked_stub() -> CodePtr {
     CodePtr(emu_unlinked as *const () as u64)
 }
 
+/// The way out of generated code, for `CpuState::backend[EXIT]`.
+pub fn exit_stub() -> u64 {
+    emu_exit as *const () as u64
+}
+
+/// The host stack pointer, about.
+#[inline(never)]
+pub fn stack_pointer() -> u64 {
+    let here = 0u8;
+    std::ptr::addr_of!(here) as u64
+}
+
 /// Runs generated code until it leaves; gives the exit code (see [`layout`]). `code` comes from the compiler, for the
 /// guest address `cpu.pc`, and nothing flushes the cache while a thread is inside.
 pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {
@@ -75,13 +110,35 @@ pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {
     unsafe { emu_enter(cpu, 0, pc, code.0) }
 }
 
-static CODE_START: AtomicU64 = AtomicU64::new(0);
-static CODE_END: AtomicU64 = AtomicU64::new(0);
+/// Where generated code lies: start and end of each generation's memory, zero where there is none.
+static CODE_RANGES: [[AtomicU64; 2]; 64] = [const { [const { AtomicU64::new(0) }; 2] }; 64];
 
-/// Tells the fault handler where generated code lies.
-pub fn set_code_range(start: u64, end: u64) {
-    CODE_START.store(start, Ordering::Release);
-    CODE_END.store(end, Ordering::Release);
+/// Tells the fault handler where generated code lies. False if there are too many such places.
+pub fn add_code_range(start: u64, end: u64) -> bool {
+    for [first, last] in &CODE_RANGES {
+        if first.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            last.store(end, Ordering::Release);
+            return true;
+        }
+    }
+    false
+}
+
+/// Takes back what was told of the range at `start`.
+pub fn remove_code_range(start: u64) {
+    for [first, last] in &CODE_RANGES {
+        if first.load(Ordering::Acquire) == start {
+            last.store(0, Ordering::Release);
+            first.store(0, Ordering::Release);
+        }
+    }
+}
+
+fn is_generated(host_pc: u64) -> bool {
+    let holds = |[first, last]: &[AtomicU64; 2]| {
+        host_pc >= first.load(Ordering::Acquire) && host_pc < last.load(Ordering::Acquire)
+    };
+    CODE_RANGES.iter().any(holds)
 }
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -102,7 +159,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
     let registers = &mut context.uc_mcontext.gregs;
     let host_pc = registers[libc::REG_RIP as usize] as u64;
-    if (CODE_START.load(Ordering::Acquire)..CODE_END.load(Ordering::Acquire)).contains(&host_pc) {
+    if is_generated(host_pc) {
         // SAFETY: in generated code r15 holds the thread's CpuState; nobody else uses it while that code runs.
         let cpu = unsafe { &mut *(registers[libc::REG_R15 as usize] as *mut CpuState) };
         // SAFETY: SIGSEGV and SIGBUS carry an address.
@@ -121,7 +178,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
 /// Installs the SIGSEGV/SIGBUS handler.
 pub fn install_fault_handler() {
     // SAFETY: a zeroed sigaction is valid; the handler is async-signal-safe: it touches its arguments, constant
-    // tables, two atomics and the CpuState of the thread it interrupted.
+    // tables, atomics and the CpuState of the thread it interrupted.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_fault as *const () as usize;

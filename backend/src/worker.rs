@@ -6,13 +6,12 @@
 //! Unsafe because it blocks signals through libc.
 #![allow(unsafe_code)]
 
-use ir::GuestAddr;
-use std::collections::VecDeque;
+use crate::code::Place;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
 struct Jobs {
-    queue: VecDeque<GuestAddr>,
+    queue: Vec<Place>,
     /// The thread exists.
     started: bool,
     /// It is compiling.
@@ -35,7 +34,7 @@ impl Worker {
 
     /// Asks for the region at `entry`. Starts the thread, which runs `body`, if there is none. Says whether the job will
     /// be done: if no thread can be had, the caller must do without.
-    pub fn submit(&self, entry: GuestAddr, body: impl FnOnce() + Send + 'static) -> bool {
+    pub fn submit(&self, entry: Place, body: impl FnOnce() + Send + 'static) -> bool {
         let mut jobs = self.jobs();
         if !jobs.started {
             let thread = std::thread::Builder::new().name("emu-compile".into());
@@ -44,30 +43,33 @@ impl Worker {
             }
             jobs.started = true;
         }
-        jobs.queue.push_back(entry);
+        jobs.queue.push(entry);
         self.changed.notify_all();
         true
     }
 
-    /// What the thread runs: does jobs until the process ends.
-    pub fn serve(&self, mut compile: impl FnMut(GuestAddr)) {
+    /// What the thread runs: does jobs until the process ends, those first that are hottest by then.
+    pub fn serve(&self, heat: impl Fn(Place) -> u32, mut compile: impl FnMut(Place)) {
         let mut jobs = self.jobs();
         loop {
-            let entry = if jobs.paused { None } else { jobs.queue.pop_front() };
-            match entry {
-                Some(entry) => {
-                    jobs.busy = true;
-                    drop(jobs);
-                    compile(entry);
-                    jobs = self.jobs();
-                    jobs.busy = false;
-                    self.changed.notify_all();
-                }
-                None => jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner),
+            if jobs.paused || jobs.queue.is_empty() {
+                jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
+            // What comes into the queue meanwhile goes to its end.
+            let waiting = jobs.queue.clone();
+            jobs.busy = true;
+            drop(jobs);
+            let hottest = waiting.iter().enumerate().max_by_key(|&(_, &place)| heat(place));
+            let entry = hottest.map(|(index, _)| self.jobs().queue.remove(index));
+            if let Some(entry) = entry {
+                compile(entry);
+            }
+            jobs = self.jobs();
+            jobs.busy = false;
+            self.changed.notify_all();
         }
     }
-
     /// Returns when the thread is at rest, and keeps it there.
     pub fn pause(&self) {
         let mut jobs = self.jobs();
@@ -108,6 +110,7 @@ fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ir::GuestAddr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -117,16 +120,19 @@ mod tests {
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
         let body = move || {
-            worker.serve(move |_| {
-                count.fetch_add(1, Ordering::SeqCst);
-            });
+            worker.serve(
+                |_| 0,
+                move |_| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                },
+            );
         };
-        assert!(worker.submit(GuestAddr(4), body));
+        assert!(worker.submit(Place::new(GuestAddr(4), false), body));
         while done.load(Ordering::SeqCst) < 1 {
             std::thread::yield_now();
         }
         worker.pause();
-        assert!(worker.submit(GuestAddr(8), || unreachable!("the thread has been started")));
+        assert!(worker.submit(Place::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
         assert_eq!(done.load(Ordering::SeqCst), 1);
         worker.resume(false);
         while done.load(Ordering::SeqCst) < 2 {

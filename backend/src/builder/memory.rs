@@ -149,7 +149,7 @@ impl Builder<'_, '_> {
             let pc = b.pc_value(b.pc);
             b.store_state(pc, offset_of!(CpuState, pc) as i32);
             let code = b.fb.ins().bor_imm_s(status, layout::EXIT_STOP as i64);
-            b.fb.ins().return_(&[code]);
+            b.exit_with_value(code);
         });
     }
 

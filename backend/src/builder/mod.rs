@@ -46,8 +46,11 @@ pub(crate) struct Builder<'f, 'r> {
     helper_sigs: HashMap<Helper, SigRef>,
     cold_sig: SigRef,
     cold: HashSet<Block>,
-    first_slot: Slot,
-    exits: Vec<GuestAddr>,
+    memory: &'r CodeMemory,
+    /// Link slots and their targets; None once there were no more slots.
+    exits: Option<Vec<(Slot, GuestAddr)>>,
+    /// FPCR.FZ is set while this code runs.
+    flushing: bool,
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
@@ -70,13 +73,14 @@ pub(crate) struct Builder<'f, 'r> {
 
 /// What building gives beside the CLIF.
 pub(crate) struct Built {
-    /// Targets of the link slots, from the first slot on.
-    pub exits: Vec<GuestAddr>,
+    /// Link slots and their targets.
+    pub exits: Vec<(Slot, GuestAddr)>,
     /// Guest address by source location number.
     pub pcs: Vec<GuestAddr>,
 }
 
-/// Signature of regions: guest PC in, exit code out.
+/// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out drops
+/// the host frames (`trampoline`).
 pub(crate) fn region_signature() -> Signature {
     let mut sig = Signature::new(CallConv::Tail);
     sig.params = vec![AbiParam::new(I64)];
@@ -97,15 +101,15 @@ fn trusted() -> MemFlagsData {
 }
 
 impl<'f, 'r> Builder<'f, 'r> {
-    /// Builds the CLIF of `region` into `fb`'s function. The compiler's lock is held: the slots used are those from
-    /// `memory.next_slot()`, to be taken afterwards.
+    /// Builds the CLIF of `region` into `fb`'s function, with link slots from `memory`; None if those have run out.
     pub fn build<F: Frontend>(
         mut fb: FunctionBuilder<'f>,
         region: &Region<F::Insn>,
         plan: &'r Plan,
-        memory: &CodeMemory,
+        flushing: bool,
+        memory: &'r CodeMemory,
         target: TargetFrontendConfig,
-    ) -> Built {
+    ) -> Option<Built> {
         let prologue = fb.create_block();
         fb.append_block_params_for_function_params(prologue);
         fb.switch_to_block(prologue);
@@ -129,8 +133,9 @@ impl<'f, 'r> Builder<'f, 'r> {
             helper_sigs: HashMap::new(),
             cold_sig,
             cold: HashSet::new(),
-            first_slot: memory.next_slot(),
-            exits: Vec::new(),
+            memory,
+            exits: Some(Vec::new()),
+            flushing,
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
@@ -162,25 +167,30 @@ impl<'f, 'r> Builder<'f, 'r> {
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
         builder.fb.finalize(target);
-        Built { exits: builder.exits, pcs }
+        Some(Built { exits: builder.exits?, pcs })
     }
 
     /// Loads what the region needs, and looks at the safepoint word.
     fn prologue(&mut self) {
+        self.load_live(self.plan.live_in[0]);
+        self.entry_check();
+        let first = self.blocks[0];
+        self.fb.ins().jump(first, &[]);
+        self.seal_one(0);
+    }
+
+    /// Takes registers from memory.
+    fn load_live(&mut self, live: RegSet) {
         for n in 0..32 {
-            if self.plan.live_in.x >> n & 1 != 0 {
+            if live.x >> n & 1 != 0 {
                 let value = self.load_state(I64, layout::x(n));
                 self.fb.def_var(self.x[n], value);
             }
-            if self.plan.live_in.v >> n & 1 != 0 {
+            if live.v >> n & 1 != 0 {
                 let value = self.load_state(I8X16, layout::v(n));
                 self.fb.def_var(self.v[n], value);
             }
         }
-        self.safepoint(self.entry);
-        let first = self.blocks[0];
-        self.fb.ins().jump(first, &[]);
-        self.seal_one(0);
     }
 
     fn begin_block(&mut self, index: usize) {
@@ -385,11 +395,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Leaves the region for a known address, through a link slot. Ends the block.
     fn exit_to(&mut self, target: GuestAddr) {
         self.store_dirty();
-        let slot_offset = 8 * (self.first_slot.0 as i32 + self.exits.len() as i32);
-        self.exits.push(target);
-        let pc = self.pc_value(target);
-        let base = self.load_state(I64, layout::backend_word(layout::SLOTS));
-        let code = self.fb.ins().load(I64, trusted(), base, slot_offset);
+        let (code, pc) = self.linked(target);
         self.fb.ins().return_call_indirect(self.exit_sig, code, &[pc]);
     }
 
@@ -397,23 +403,81 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn exit_indirect(&mut self, target: Value) {
         self.ended = true;
         self.store_dirty();
+        let code = self.looked_up(target);
+        self.fb.ins().return_call_indirect(self.exit_sig, code, &[target]);
+    }
+
+    /// Calls a guest function at a known address, as `call_code` does. Ends the block.
+    fn call_to(&mut self, target: GuestAddr, back: GuestAddr) {
+        self.ended = true;
+        self.store_dirty();
+        let (code, pc) = self.linked(target);
+        self.call_code(code, pc, back);
+    }
+
+    /// Calls a guest function at a computed address, as `call_code` does. Ends the block.
+    fn call_indirect_to(&mut self, target: Value, back: GuestAddr) {
+        self.ended = true;
+        self.store_dirty();
+        let code = self.looked_up(target);
+        self.call_code(code, target, back);
+    }
+
+    /// A guest return: to the host frame of the guest's caller, which looks whether it is meant. Ends the block.
+    fn return_to(&mut self, target: Value) {
+        self.ended = true;
+        self.store_dirty();
+        self.fb.ins().return_(&[target]);
+    }
+
+    /// Code and guest address of a direct exit; the code comes from a new link slot.
+    fn linked(&mut self, target: GuestAddr) -> (Value, Value) {
+        let slot = self.memory.take_slot();
+        match (&mut self.exits, slot) {
+            (Some(exits), Some(slot)) => exits.push((slot, target)),
+            (exits, _) => *exits = None,
+        }
+        let slot_offset = 8 * slot.map_or(0, |slot| slot.0 as i32);
+        let pc = self.pc_value(target);
+        let base = self.load_state(I64, layout::backend_word(layout::SLOTS));
+        (self.fb.ins().load(I64, trusted(), base, slot_offset), pc)
+    }
+
+    /// The code for a computed address. What is not in the lookup table leaves.
+    fn looked_up(&mut self, target: Value) -> Value {
         let table = self.load_state(I64, layout::backend_word(layout::LOOKUP));
         // Entries are 16 bytes and instructions 4: bits 2 and up of the address select the entry.
         let scaled = self.fb.ins().ishl_imm_s(target, 2);
         let offset = self.fb.ins().band_imm_s(scaled, (layout::LOOKUP_ENTRIES as i64 - 1) << 4);
         let entry = self.fb.ins().iadd(table, offset);
         let tag = self.fb.ins().load(I64, trusted(), entry, 0);
-        let hit = self.fb.ins().icmp(IntCC::Equal, tag, target);
-        let (hit_block, miss_block) = (self.fb.create_block(), self.cold_block());
-        self.fb.ins().brif(hit, hit_block, &[], miss_block, &[]);
-        self.fb.seal_block(hit_block);
-        self.fb.seal_block(miss_block);
-        self.switch_to(miss_block);
-        self.store_state(target, offset_of!(CpuState, pc) as i32);
-        self.return_code(layout::EXIT_LOOKUP);
-        self.switch_to(hit_block);
-        let code = self.fb.ins().load(I64, trusted(), entry, 8);
-        self.fb.ins().return_call_indirect(self.exit_sig, code, &[target]);
+        let miss = self.fb.ins().icmp(IntCC::NotEqual, tag, target);
+        self.side_exit(miss, |b| {
+            b.store_state(target, offset_of!(CpuState, pc) as i32);
+            b.exit_with(layout::EXIT_LOOKUP);
+        });
+        self.fb.ins().load(I64, trusted(), entry, 8)
+    }
+
+    /// A guest call as a host call. Registers are in memory. The callee comes back with the guest address it returned
+    /// to. If that is `back`, the guest goes on there with registers from memory; if not (longjmp, a switch of stacks),
+    /// the address is handed on to our own caller.
+    fn call_code(&mut self, code: Value, pc: Value, back: GuestAddr) {
+        let call = self.fb.ins().call_indirect(self.exit_sig, code, &[pc]);
+        let returned = self.fb.inst_results(call)[0];
+        let expected = self.pc_value(back);
+        let elsewhere = self.fb.ins().icmp(IntCC::NotEqual, returned, expected);
+        self.side_exit(elsewhere, |b| {
+            b.fb.ins().return_(&[returned]);
+        });
+        (self.dirty, self.flags, self.fp_cache) = (RegSet::default(), Flags::InMemory, [None; 32]);
+        match self.plan.index.get(&back).copied() {
+            Some(index) => {
+                self.load_live(self.plan.live_in[index]);
+                self.leave_to(back);
+            }
+            None => self.exit_to(back),
+        }
     }
 
     /// Stops at the current instruction. Ends the block; state must have been written back or is stored here.
@@ -421,12 +485,31 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.store_dirty();
         let pc = self.pc_value(self.pc);
         self.store_state(pc, offset_of!(CpuState, pc) as i32);
-        self.return_code(layout::EXIT_STOP | stop as u64);
+        self.exit_with(layout::EXIT_STOP | stop as u64);
     }
 
-    fn return_code(&mut self, code: u64) {
+    /// Leaves generated code. Ends the block.
+    fn exit_with(&mut self, code: u64) {
         let code = self.iconst(code);
-        self.fb.ins().return_(&[code]);
+        self.exit_with_value(code);
+    }
+
+    fn exit_with_value(&mut self, code: Value) {
+        let exit = self.load_state(I64, layout::backend_word(layout::EXIT));
+        self.fb.ins().return_call_indirect(self.exit_sig, exit, &[code]);
+    }
+
+    /// At the entry: leaves if a safepoint is wanted, and when guest calls have used up the host stack. Leaving drops
+    /// all host frames, which hold nothing that is not in guest registers too.
+    fn entry_check(&mut self) {
+        self.fb.ins().sequence_point();
+        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
+        let sp = self.fb.ins().get_stack_pointer(I64);
+        let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, sp, guard);
+        self.side_exit(leave, |b| {
+            b.store_state(b.entry_pc, offset_of!(CpuState, pc) as i32);
+            b.exit_with(layout::EXIT_SAFEPOINT);
+        });
     }
 
     /// Leaves if the safepoint word is set; the guest goes on at `target`.
@@ -438,19 +521,21 @@ impl<'f, 'r> Builder<'f, 'r> {
             b.store_dirty();
             let pc = b.pc_value(target);
             b.store_state(pc, offset_of!(CpuState, pc) as i32);
-            b.return_code(layout::EXIT_SAFEPOINT);
+            b.exit_with(layout::EXIT_SAFEPOINT);
         });
     }
 
-    /// After a write of FPCR: generated code does not know flush-to-zero; the dispatcher knows who does.
-    fn leave_if_flushing(&mut self) {
+    /// After a write of FPCR: this code is for one value of FZ.
+    fn leave_if_mode_changed(&mut self) {
         let fpcr = self.load_state(I32, offset_of!(CpuState, fpcr) as i32);
-        let flushing = self.fb.ins().band_imm_s(fpcr, i64::from(crate::engine::FPCR_FZ));
-        self.side_exit(flushing, |b| {
+        let flushing = self.fb.ins().band_imm_s(fpcr, i64::from(CpuState::FPCR_FZ));
+        let wrong = if self.flushing { IntCC::Equal } else { IntCC::NotEqual };
+        let changed = self.fb.ins().icmp_imm_s(wrong, flushing, 0);
+        self.side_exit(changed, |b| {
             b.store_dirty();
             let next = b.pc_value(b.pc.offset(4));
             b.store_state(next, offset_of!(CpuState, pc) as i32);
-            b.return_code(layout::EXIT_LOOKUP);
+            b.exit_with(layout::EXIT_LOOKUP);
         });
     }
 }

@@ -214,7 +214,7 @@ impl Ops for Builder<'_, '_> {
         let number = self.iconst(reg as u64);
         self.call_helper(Helper::WriteSysreg, &[number, value]);
         if reg == SysReg::Fpcr {
-            self.leave_if_flushing();
+            self.leave_if_mode_changed();
         }
     }
 
@@ -237,18 +237,17 @@ impl Ops for Builder<'_, '_> {
         self.switch_to(not_taken);
         self.leave_to(next);
     }
-    fn call(&mut self, target: GuestAddr, _back: GuestAddr) {
-        self.ended = true;
-        self.exit_to(target);
+    fn call(&mut self, target: GuestAddr, back: GuestAddr) {
+        self.call_to(target, back);
     }
     fn jump_indirect(&mut self, target: Value) {
         self.exit_indirect(target);
     }
-    fn call_indirect(&mut self, target: Value, _back: GuestAddr) {
-        self.exit_indirect(target);
+    fn call_indirect(&mut self, target: Value, back: GuestAddr) {
+        self.call_indirect_to(target, back);
     }
     fn ret(&mut self, target: Value) {
-        self.exit_indirect(target);
+        self.return_to(target);
     }
     fn stop(&mut self, stop: Stop, code: i32) -> Result<(), Infallible> {
         self.ended = true;

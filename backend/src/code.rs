@@ -1,0 +1,351 @@
+//! What is known of translated code: decoded blocks, what was compiled from them, and the links between. Invariants:
+//! - a slot is in `incoming` of its target as long as its code lives in the current generation, and points to code exactly
+//!   while that target has some;
+//! - a block's `code` lies in the generation that was current while the block was in the map: emptying the cache kills
+//!   all blocks;
+//! - code is never taken from under a thread: a generation's memory goes when the last thread has left it.
+
+use crate::cache::{CodeMemory, Slot};
+use crate::compile::Compiled;
+use crate::config::Stats;
+use crate::region::Block;
+use crate::seat::Seat;
+use crate::tier0::{HotBlock, pages_of};
+use crate::trampoline::{self, CodePtr};
+use ir::{Frontend, GuestAddr, GuestRange};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// A guest address together with the mode in which code there is translated: whether FPCR.FZ is set. Blocks begin at
+/// multiples of 4, so that the mode fits into bit 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Place(u64);
+
+impl Place {
+    /// The place `pc` with FPCR.FZ set or not. `pc` is a multiple of 4 or has no block.
+    pub fn new(pc: GuestAddr, flushing: bool) -> Self {
+        Self(pc.0 & !1 | u64::from(flushing))
+    }
+
+    /// The guest address.
+    pub fn pc(self) -> GuestAddr {
+        GuestAddr(self.0 & !1)
+    }
+
+    /// Whether FPCR.FZ is set.
+    pub fn flushing(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Another address in the same mode.
+    pub fn at(self, pc: GuestAddr) -> Self {
+        Self::new(pc, self.flushing())
+    }
+}
+
+/// A piece of compiled code.
+pub struct Record {
+    entry: Place,
+    bytes: u32,
+    insns: u32,
+    ranges: Box<[GuestRange]>,
+    locations: Box<[(u32, GuestAddr)]>,
+    /// It may be entered.
+    alive: bool,
+    /// How often its entry was compiled again to take in more blocks.
+    grown: u8,
+}
+
+/// Everything compiled between two times that the code cache was emptied.
+pub struct Generation {
+    /// Its memory.
+    pub memory: CodeMemory,
+    records: Mutex<BTreeMap<u64, Record>>,
+}
+
+impl Generation {
+    /// An empty one.
+    pub fn new(code_bytes: usize) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, records: Mutex::default() }))
+    }
+
+    fn records(&self) -> MutexGuard<'_, BTreeMap<u64, Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The guest instruction whose code lies at a host address.
+    pub fn guest_pc(&self, host_pc: u64) -> Option<GuestAddr> {
+        let records = self.records();
+        let (start, record) = records.range(..=host_pc).next_back()?;
+        let offset = host_pc - start;
+        if offset >= u64::from(record.bytes) {
+            return None;
+        }
+        let after = record.locations.partition_point(|&(start, _)| u64::from(start) <= offset);
+        Some(record.locations[after.checked_sub(1)?].1)
+    }
+}
+
+/// A slot, and the code that leaves through it.
+#[derive(Clone, Copy)]
+struct Incoming {
+    slot: Slot,
+    owner: CodePtr,
+}
+
+/// All that is known.
+pub struct Code<F: Frontend> {
+    /// The current generation, once something has been compiled.
+    pub generation: Option<Arc<Generation>>,
+    blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
+    blocks_by_page: FxHashMap<u64, Vec<Place>>,
+    code_by_page: FxHashMap<u64, Vec<CodePtr>>,
+    incoming: FxHashMap<Place, Vec<Incoming>>,
+    seats: Vec<Weak<Seat>>,
+    /// Counters.
+    pub stats: Stats,
+}
+
+impl<F: Frontend> Default for Code<F> {
+    fn default() -> Self {
+        Self {
+            generation: None,
+            blocks: FxHashMap::default(),
+            blocks_by_page: FxHashMap::default(),
+            code_by_page: FxHashMap::default(),
+            incoming: FxHashMap::default(),
+            seats: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+}
+
+impl<F: Frontend> Code<F> {
+    /// The block at a place, if it has been decoded.
+    pub fn block(&self, place: Place) -> Option<&Arc<HotBlock<F>>> {
+        self.blocks.get(&place)
+    }
+
+    /// Adds a block.
+    pub fn add_block(&mut self, block: Arc<HotBlock<F>>) {
+        self.stats.blocks += 1;
+        self.stats.decoded_insns += block.block.insns.len() as u64;
+        for page in block.pages() {
+            self.blocks_by_page.entry(page).or_default().push(block.place);
+        }
+        self.blocks.insert(block.place, block);
+    }
+
+    /// Adds a thread.
+    pub fn add_seat(&mut self, seat: &Arc<Seat>) {
+        self.seats.push(Arc::downgrade(seat));
+    }
+
+    /// After a fork: of all threads only `kept` is there.
+    pub fn keep_only_seat(&mut self, kept: std::thread::ThreadId) {
+        self.seats.retain(|seat| seat.upgrade().is_some_and(|seat| seat.owner == kept));
+    }
+
+    fn each_seat(&mut self, mut act: impl FnMut(&Seat)) {
+        self.seats.retain(|seat| match seat.upgrade() {
+            Some(seat) => {
+                act(&seat);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// Makes compiled code known and links it both ways; not if the guest has changed what it was made from, or the
+    /// cache has been emptied meanwhile. It takes the place of what was compiled for the same entry before.
+    pub fn publish(
+        &mut self,
+        generation: &Arc<Generation>,
+        entry: Place,
+        blocks: &[Arc<Block<F::Insn>>],
+        compiled: Compiled,
+    ) -> bool {
+        let current = self.generation.as_ref().is_some_and(|now| Arc::ptr_eq(now, generation));
+        let unchanged = blocks
+            .iter()
+            .all(|block| self.blocks.get(&entry.at(block.start)).is_some_and(|now| Arc::ptr_eq(&now.block, block)));
+        let Some(first) = self.blocks.get(&entry).cloned() else { return false };
+        if !current || !unchanged {
+            return false;
+        }
+        let insns = blocks.iter().map(|b| b.insns.len() as u32).sum();
+        self.stats.code_bytes += u64::from(compiled.bytes);
+        let ranges: Box<[GuestRange]> = blocks.iter().map(|b| GuestRange { start: b.start, end: b.next() }).collect();
+        for range in &ranges {
+            for page in pages_of(range.start, range.end) {
+                let there = self.code_by_page.entry(page).or_default();
+                if there.last() != Some(&compiled.code) {
+                    there.push(compiled.code);
+                }
+            }
+        }
+        let memory = &generation.memory;
+        let before = first.code.swap(compiled.code.0, Ordering::SeqCst);
+        for &(slot, target) in &compiled.exits {
+            let target = entry.at(target);
+            self.incoming.entry(target).or_default().push(Incoming { slot, owner: compiled.code });
+            let code = self.blocks.get(&target).map_or(0, |block| block.code.load(Ordering::Acquire));
+            if code != 0 {
+                memory.link(slot, CodePtr(code));
+            }
+        }
+        for incoming in self.incoming.get(&entry).into_iter().flatten() {
+            memory.link(incoming.slot, compiled.code);
+        }
+        let mut records = generation.records();
+        let mut grown = 0;
+        if let Some(record) = records.get_mut(&before) {
+            record.alive = false;
+            grown = record.grown + 1;
+        }
+        records.insert(
+            compiled.code.0,
+            Record {
+                entry,
+                bytes: compiled.bytes,
+                insns,
+                ranges,
+                locations: compiled.locations.into(),
+                alive: true,
+                grown,
+            },
+        );
+        drop(records);
+        if before != 0 {
+            self.each_seat(|seat| seat.forget(entry));
+        }
+        true
+    }
+
+    /// Whether code compiled for another entry since `entry` was asked for runs that block too: the blocks of a loop
+    /// become hot together. Then the block starts counting again, once; if it is entered from elsewhere it comes back.
+    pub fn cool_down_if_covered(&mut self, entry: Place) -> bool {
+        let (Some(block), Some(generation)) = (self.blocks.get(&entry), &self.generation) else { return false };
+        let records = generation.records();
+        let here = self.code_by_page.get(&(entry.pc().0 / ir::PAGE_BYTES));
+        let covered = here.into_iter().flatten().any(|code| {
+            let record = &records[&code.0];
+            record.alive
+                && record.entry.flushing() == entry.flushing()
+                && record.ranges.iter().any(|range| range.start == entry.pc())
+        });
+        if !covered || block.cooled.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        block.count.store(0, Ordering::Relaxed);
+        true
+    }
+
+    /// A region that leaves to the hot place `to` and could take it in: its entry is to be compiled again, if `to`
+    /// leads back into it (`reaches` tells).
+    pub fn growing(
+        &self,
+        to: Place,
+        region_insns: usize,
+        mut reaches: impl FnMut(GuestAddr) -> bool,
+    ) -> Option<Place> {
+        const MOST_GROWTHS: u8 = 4;
+        let generation = self.generation.as_ref()?;
+        let records = generation.records();
+        let owners = self.incoming.get(&to)?.iter().filter_map(|incoming| records.get(&incoming.owner.0));
+        let mut fit = owners.filter(|record| {
+            record.alive
+                && record.entry != to
+                && record.grown < MOST_GROWTHS
+                && (record.insns as usize) < region_insns * 3 / 4
+                && record.ranges.iter().all(|range| range.start != to.pc())
+        });
+        fit.find(|record| reaches(record.entry.pc())).map(|record| record.entry)
+    }
+
+    /// Takes out of use what was made from `range`; says whether there was anything. Code stays in the cache, for
+    /// threads that are in it, until the cache is emptied; those threads leave it at their next safepoint.
+    pub fn invalidate(&mut self, range: GuestRange) -> bool {
+        let mut changed = false;
+        let pages: Vec<u64> = if range.bytes() / ir::PAGE_BYTES > self.blocks_by_page.len() as u64 {
+            self.blocks_by_page.keys().chain(self.code_by_page.keys()).copied().collect()
+        } else {
+            pages_of(range.start, range.end).collect()
+        };
+        for page in pages {
+            let mut dead = Vec::new();
+            if let Some(places) = self.blocks_by_page.get_mut(&page) {
+                places.retain(|place| {
+                    let Some(block) = self.blocks.get(place) else { return false };
+                    let hit = range.overlaps(GuestRange { start: place.pc(), end: block.block.next() });
+                    if hit {
+                        dead.push(*place);
+                    }
+                    !hit
+                });
+            }
+            changed |= !dead.is_empty();
+            let code = self.code_by_page.get(&page).cloned().unwrap_or_default();
+            let mut gone = Vec::new();
+            for code in code {
+                if self.retire(code, range) {
+                    gone.push(code);
+                    changed = true;
+                }
+            }
+            if !gone.is_empty() && let Some(left) = self.code_by_page.get_mut(&page) {
+                left.retain(|code| !gone.contains(code));
+            }
+            for place in dead {
+                if let Some(block) = self.blocks.remove(&place) {
+                    block.dead.store(true, Ordering::SeqCst);
+                }
+            }
+        }
+        if changed {
+            self.stats.invalidations += 1;
+            self.each_seat(Seat::call_back);
+        }
+        changed
+    }
+
+    /// Nobody enters this code from now on, if it was made from `range`.
+    fn retire(&mut self, code: CodePtr, range: GuestRange) -> bool {
+        let Some(generation) = self.generation.clone() else { return false };
+        let mut records = generation.records();
+        let Some(record) = records.get_mut(&code.0) else { return false };
+        if !record.ranges.iter().any(|r| r.overlaps(range)) {
+            return false;
+        }
+        let entry = record.entry;
+        if !std::mem::replace(&mut record.alive, false) {
+            return true;
+        }
+        drop(records);
+        for incoming in self.incoming.get(&entry).into_iter().flatten() {
+            generation.memory.link(incoming.slot, trampoline::unlinked_stub());
+        }
+        if let Some(block) = self.blocks.get(&entry) {
+            block.code.store(0, Ordering::SeqCst);
+        }
+        self.each_seat(|seat| seat.forget(entry));
+        true
+    }
+
+    /// Forgets everything compiled, and all blocks with it. Threads that are in the old code leave it at their next
+    /// safepoint; its memory goes with the last of them.
+    pub fn empty(&mut self) {
+        self.stats.flushes += 1;
+        for block in self.blocks.values() {
+            block.dead.store(true, Ordering::SeqCst);
+        }
+        self.blocks.clear();
+        self.blocks_by_page.clear();
+        self.code_by_page.clear();
+        self.incoming.clear();
+        self.generation = None;
+        self.each_seat(Seat::call_back);
+    }
+}

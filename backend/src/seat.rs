@@ -1,0 +1,106 @@
+//! What other threads may touch of a guest thread: its lookup tables, and the word that makes it leave generated code.
+//!
+//! Unsafe because it reaches into the `CpuState` of a running thread; only its atomics.
+#![allow(unsafe_code)]
+
+use crate::code::Place;
+use crate::lookup::Lookup;
+use crate::trampoline::CodePtr;
+use ir::CpuState;
+use std::ptr::{NonNull, addr_of};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::ThreadId;
+
+/// The words of a thread that is in `Thread::run`.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    safepoint: NonNull<AtomicU32>,
+    stack_guard: NonNull<AtomicU64>,
+}
+
+/// One guest thread, as others see it.
+#[derive(Debug)]
+pub struct Seat {
+    /// The host thread.
+    pub owner: ThreadId,
+    /// One table for each mode (`Place`).
+    lookups: [OnceLock<Lookup>; 2],
+    running: Mutex<Option<Running>>,
+}
+
+// SAFETY: the pointers are only followed under the lock that `stand_up` takes before what they point to can go, and lead
+// to atomics.
+unsafe impl Send for Seat {}
+// SAFETY: as above.
+unsafe impl Sync for Seat {}
+
+impl Seat {
+    /// For the calling thread.
+    pub fn new() -> Self {
+        let lookups = [const { OnceLock::new() }; 2];
+        Self { owner: std::thread::current().id(), lookups, running: Mutex::new(None) }
+    }
+
+    /// The thread's table for a mode, made when first asked for.
+    pub fn lookup(&self, flushing: bool) -> std::io::Result<&Lookup> {
+        let place = &self.lookups[usize::from(flushing)];
+        if let Some(lookup) = place.get() {
+            return Ok(lookup);
+        }
+        let made = Lookup::new()?;
+        Ok(place.get_or_init(|| made))
+    }
+
+    /// Adds code to the thread's table. Owner only.
+    pub fn remember(&self, place: Place, code: CodePtr) {
+        if let Some(lookup) = self.lookups[usize::from(place.flushing())].get() {
+            lookup.insert(place.pc(), code);
+        }
+    }
+
+    /// Takes a place out of the thread's table.
+    pub fn forget(&self, place: Place) {
+        if let Some(lookup) = self.lookups[usize::from(place.flushing())].get() {
+            lookup.remove(place.pc());
+        }
+    }
+
+    /// Empties the thread's tables.
+    pub fn forget_all(&self) {
+        for lookup in self.lookups.iter().filter_map(OnceLock::get) {
+            lookup.clear();
+        }
+    }
+
+    /// The thread begins to run.
+    pub fn sit_down(&self, cpu: &mut CpuState) {
+        // Raw, so that no reference to the whole state stands beside the owner's.
+        let cpu: *mut CpuState = cpu;
+        // SAFETY: fields of a live object.
+        let running = unsafe {
+            Running {
+                safepoint: NonNull::new_unchecked(addr_of!((*cpu).safepoint).cast_mut()),
+                stack_guard: NonNull::new_unchecked(addr_of!((*cpu).stack_guard).cast_mut()),
+            }
+        };
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+
+    /// It does no longer.
+    pub fn stand_up(&self) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Has the thread leave generated code at its next safepoint.
+    pub fn call_back(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = *running {
+            // SAFETY: the thread cannot leave `run` while the lock is held; atomics may be shared.
+            let (safepoint, guard) = unsafe { (running.safepoint.as_ref(), running.stack_guard.as_ref()) };
+            // In this order, as `CpuState::request_safepoint`.
+            safepoint.fetch_or(CpuState::SAFEPOINT_CODE, Ordering::SeqCst);
+            guard.store(u64::MAX, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The dispatcher: one guest thread's way through decoded blocks and compiled code.
+
+use crate::code::{Generation, Place};
+use crate::config::Tier;
+use crate::engine::Engine;
+use crate::helpers;
+use crate::layout;
+use crate::seat::Seat;
+use crate::tier0::HotBlock;
+use crate::trampoline::{self, CodePtr};
+use ir::{CpuState, Frontend, Stop, eval, memory};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Host stack that guest calls may use, in bytes.
+const CALL_STACK_BYTES: u64 = 256 << 10;
+const NEAR_ENTRIES: usize = 1 << 13;
+
+/// One guest thread's way through the engine. Stays on the host thread that made it.
+pub struct Thread<F: Frontend> {
+    engine: Arc<Engine<F>>,
+    seat: Arc<Seat>,
+    /// Direct-mapped cache of blocks.
+    near: Vec<Option<Arc<HotBlock<F>>>>,
+    /// Where the code lies that this thread runs.
+    generation: Option<Arc<Generation>>,
+}
+
+impl<F: Frontend> Thread<F> {
+    /// A thread of the engine's address space.
+    pub fn new(engine: &Arc<Engine<F>>) -> std::io::Result<Self> {
+        let seat = Arc::new(Seat::new());
+        seat.lookup(false)?;
+        engine.code().add_seat(&seat);
+        let near = (0..NEAR_ENTRIES).map(|_| None).collect();
+        Ok(Self { engine: Arc::clone(engine), seat, near, generation: None })
+    }
+
+    /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
+    /// stopped.
+    pub fn run(&mut self, cpu: &mut CpuState) -> Stop {
+        cpu.backend[layout::HELPERS] = helpers::TABLE.address();
+        cpu.backend[layout::EXIT] = trampoline::exit_stub();
+        cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
+        self.open_guard(cpu);
+        self.seat.sit_down(cpu);
+        eval::fp::enter_guest_fp(cpu);
+        let stop = loop {
+            if let Err(stop) = self.step(cpu) {
+                break stop;
+            }
+        };
+        eval::fp::leave_guest_fp(cpu);
+        self.seat.stand_up();
+        stop
+    }
+
+    /// Lets generated code run. A safepoint asked for before is seen by looking at its word afterwards.
+    fn open_guard(&self, cpu: &CpuState) {
+        let limit = trampoline::stack_pointer().saturating_sub(CALL_STACK_BYTES);
+        cpu.stack_guard.store(limit, Ordering::SeqCst);
+    }
+
+    fn step(&mut self, cpu: &mut CpuState) -> Result<(), Stop> {
+        if cpu.safepoint.load(Ordering::SeqCst) != 0 {
+            // Being here is all that those who have changed code want.
+            if cpu.safepoint.fetch_and(!CpuState::SAFEPOINT_CODE, Ordering::SeqCst) & !CpuState::SAFEPOINT_CODE != 0 {
+                return Err(Stop::Safepoint);
+            }
+            self.open_guard(cpu);
+        }
+        let (index, block) = self.find(cpu)?;
+        let result = self.run_block(cpu, &block);
+        self.near[index] = Some(block);
+        result
+    }
+
+    fn run_block(&mut self, cpu: &mut CpuState, block: &Arc<HotBlock<F>>) -> Result<(), Stop> {
+        let mut code = block.code.load(Ordering::SeqCst);
+        if code == 0 && self.is_due(block) {
+            // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
+            // exceptions in its FPSR.
+            eval::fp::leave_guest_fp(cpu);
+            code = self.engine.translate(block).map_or(0, |code| code.0);
+            eval::fp::enter_guest_fp(cpu);
+        }
+        if code != 0 {
+            return self.enter(cpu, block, CodePtr(code));
+        }
+        if self.engine.config.log.exec {
+            self.engine.config.log.write(format_args!("Trace tier0 {}\n", cpu.pc));
+        }
+        block.run(cpu)
+    }
+
+    /// Counts a run in tier 0; says whether the block should be compiled.
+    fn is_due(&self, block: &HotBlock<F>) -> bool {
+        let config = &self.engine.config;
+        match config.tier {
+            _ if block.place.flushing() => false,
+            Tier::Eval => false,
+            Tier::Jit => true,
+            Tier::Auto => block.tick() == config.threshold,
+        }
+    }
+
+    /// The block at `cpu.pc`, taken out of its place in `near`, and that place: the caller puts it back. (Sharing it
+    /// instead would cost two atomic operations a block.)
+    fn find(&mut self, cpu: &mut CpuState) -> Result<(usize, Arc<HotBlock<F>>), Stop> {
+        let place = Place::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
+        let index = (cpu.pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
+        if let Some(block) = self.near[index].take()
+            && block.block.start == cpu.pc
+            && block.place == place
+            && !block.dead.load(Ordering::SeqCst)
+        {
+            return Ok((index, block));
+        }
+        let engine = Arc::clone(&self.engine);
+        let mut code = engine.code();
+        self.adopt(cpu, code.generation.as_ref());
+        match engine.block(&mut code, cpu.pc, place) {
+            Ok(block) => Ok((index, block)),
+            Err(fault) => Err(fault.report(cpu)),
+        }
+    }
+
+    /// From now on this thread runs code of `generation`.
+    fn adopt(&mut self, cpu: &mut CpuState, generation: Option<&Arc<Generation>>) {
+        let same = match (&self.generation, generation) {
+            (Some(mine), Some(current)) => Arc::ptr_eq(mine, current),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            self.seat.forget_all();
+            self.generation = generation.cloned();
+            cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
+        }
+    }
+
+    fn enter(&mut self, cpu: &mut CpuState, block: &HotBlock<F>, code: CodePtr) -> Result<(), Stop> {
+        if self.engine.config.log.exec {
+            self.engine.config.log.write(format_args!("Trace code {}\n", cpu.pc));
+        }
+        if self.generation.is_none() {
+            // The block was found before anything had been compiled.
+            let engine = Arc::clone(&self.engine);
+            self.adopt(cpu, engine.code().generation.as_ref());
+            return Ok(());
+        }
+        let Ok(lookup) = self.seat.lookup(block.place.flushing()) else {
+            // No memory for a table: tier 0 needs none.
+            return block.run(cpu);
+        };
+        cpu.backend[layout::LOOKUP] = lookup.address();
+        self.seat.remember(block.place, code);
+        if block.code.load(Ordering::SeqCst) != code.0 {
+            // Retired or replaced meanwhile, perhaps before the table had it.
+            self.seat.forget(block.place);
+            return Ok(());
+        }
+        match trampoline::enter_region(cpu, code) {
+            layout::EXIT_UNLINKED | layout::EXIT_LOOKUP => Ok(()),
+            layout::EXIT_SAFEPOINT => {
+                self.open_guard(cpu);
+                Ok(())
+            }
+            layout::EXIT_FAULT => {
+                let host_pc = cpu.backend[layout::FAULT_PC];
+                let generation = self.generation.as_ref().expect("the thread is in its code");
+                cpu.pc = generation
+                    .guest_pc(host_pc)
+                    .expect("only guest accesses fault in generated code, and each has a source location");
+                if cpu.stop.code == memory::SI_KERNEL {
+                    // The host did not say which address it was. Registers are exact, so do it again and see.
+                    return self.find(cpu)?.1.run_one(cpu);
+                }
+                Err(Stop::Fault)
+            }
+            code => Err(stop_of(code)),
+        }
+    }
+}
+
+/// The stop in an exit code.
+fn stop_of(code: u64) -> Stop {
+    const ALL: [Stop; 7] = [
+        Stop::Fault,
+        Stop::Svc,
+        Stop::Undefined,
+        Stop::Breakpoint,
+        Stop::Misaligned,
+        Stop::CodeChanged,
+        Stop::Safepoint,
+    ];
+    *ALL.iter().find(|&&s| layout::EXIT_STOP | s as u64 == code).expect("generated code returns the codes of `layout`")
+}
