@@ -258,12 +258,7 @@ impl<F: Frontend> Code<F> {
 
     /// A region that leaves to the hot place `to` and could take it in: its entry is to be compiled again, if `to`
     /// leads back into it (`reaches` tells).
-    pub fn growing(
-        &self,
-        to: Place,
-        region_insns: usize,
-        mut reaches: impl FnMut(GuestAddr) -> bool,
-    ) -> Option<Place> {
+    pub fn growing(&self, to: Place, region_insns: usize, mut reaches: impl FnMut(GuestAddr) -> bool) -> Option<Place> {
         const MOST_GROWTHS: u8 = 4;
         let generation = self.generation.as_ref()?;
         let records = generation.records();
@@ -308,7 +303,9 @@ impl<F: Frontend> Code<F> {
                     changed = true;
                 }
             }
-            if !gone.is_empty() && let Some(left) = self.code_by_page.get_mut(&page) {
+            if !gone.is_empty()
+                && let Some(left) = self.code_by_page.get_mut(&page)
+            {
                 left.retain(|code| !gone.contains(code));
             }
             for place in dead {

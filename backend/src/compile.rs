@@ -103,7 +103,8 @@ impl Compiler {
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
-        let built = Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.isa.frontend_config());
+        let built =
+            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.isa.frontend_config());
         let Some(built) = built else { return Err(CompileError::CacheFull) };
         let mut listing = Listing::default();
         let (clif, host_asm) = wanted;

@@ -14,6 +14,9 @@ use ir::{
 };
 use std::arch::x86_64::__m128i;
 
+/// A vector as the C convention passes it.
+type V = __m128i;
+
 /// Index of a helper in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -42,30 +45,43 @@ pub enum Helper {
     FpToIntJs,
 }
 
-/// Parameter and result kinds of helpers: I is a 64-bit integer (also addresses), V a vector.
+/// Kind of a helper's parameter or result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A 64-bit integer, an address, or the bits of a number.
+    Integer,
+    /// A vector.
+    Vector,
+}
+
+/// What a helper takes and gives.
 pub struct Signature {
     /// Name, for statistics and listings.
     pub name: &'static str,
     /// Parameters after the `CpuState`.
-    pub params: &'static str,
+    pub params: &'static [Kind],
     /// Result.
-    pub result: char,
+    pub result: Kind,
 }
 
 /// Number of helpers.
 pub const COUNT: usize = 21;
 
 macro_rules! helpers {
-    ($($helper:ident $function:ident $params:literal $result:literal;)*) => {
+    ($($helper:ident $function:ident ($($param:ty),*) -> $result:ty;)*) => {
         /// Signatures by helper number.
         pub static SIGNATURES: &[Signature] =
-            &[$(Signature { name: stringify!($function), params: $params, result: $result }),*];
+            &[$(Signature {
+                name: stringify!($function),
+                params: &[$(<$param as Operand>::KIND),*],
+                result: <$result as Operand>::KIND,
+            }),*];
         const ORDER: &[Helper] = &[$(Helper::$helper),*];
         /// The table that `CpuState::backend[HELPERS]` points to: the helpers, then for each the thunk that calls it
-        /// and preserves all registers but the result's.
+        /// with operands from memory and preserves all registers.
         pub static TABLE: Table = Table([$($function as *const (),)* $(thunks::$function as *const ()),*]);
 
-        /// Thunks by helper name; see `preserving`.
+        /// Thunks by helper name; see `emu_preserving`.
         #[allow(clippy::module_inception)]
         mod thunks {
             $(
@@ -73,21 +89,65 @@ macro_rules! helpers {
                 pub extern "C" fn $function() {
                     std::arch::naked_asm!(
                         "push rax",
-                        "mov eax, {offset}",
-                        concat!("jmp emu_preserving_", $result),
-                        offset = const 8 * super::Helper::$helper as usize,
+                        "lea rax, [rip + {unpacking}]",
+                        "jmp emu_preserving",
+                        unpacking = sym super::unpacking::$function,
                     )
+                }
+            )*
+        }
+
+        /// Helpers by name that take their operands from `CpuState::operands`, and leave the result there.
+        mod unpacking {
+            use super::{CpuState, Operand, V};
+            $(
+                pub extern "C" fn $function(cpu: &mut CpuState) {
+                    let mut operands = cpu.operands.into_iter();
+                    let mut next = || operands.next().unwrap_or_default();
+                    let result = super::$function(cpu, $(<$param>::from_memory(next())),*);
+                    cpu.operands[0] = result.to_memory();
                 }
             )*
         }
     };
 }
 
-// Generated code calls helpers from unlikely places too, to fix up a NaN. If such a call clobbered registers, as the
-// C convention does, what is live across it would be spilled on the likely way as well. Entered with rax pushed and
-// the offset of the helper in rax; a V result comes back in xmm0, an I result in rax.
+/// A parameter or result of a helper.
+trait Operand {
+    const KIND: Kind;
+    fn from_memory(memory: u128) -> Self;
+    fn to_memory(self) -> u128;
+}
+
+impl Operand for u64 {
+    const KIND: Kind = Kind::Integer;
+    fn from_memory(memory: u128) -> Self {
+        memory as Self
+    }
+    fn to_memory(self) -> u128 {
+        self.into()
+    }
+}
+
+impl Operand for V {
+    const KIND: Kind = Kind::Vector;
+    fn from_memory(memory: u128) -> Self {
+        from_u128(memory)
+    }
+    fn to_memory(self) -> u128 {
+        to_u128(self)
+    }
+}
+
+// Generated code calls helpers from unlikely places too, to fix up a NaN. Such a call must cost the likely way
+// nothing: it preserves all registers, or what is live across it would be spilled there, and its operands travel in
+// memory, or values would be moved there to where the C convention wants them. Entered with rax pushed and the
+// helper in rax; r15 is the CpuState, as everywhere in generated code.
 std::arch::global_asm!(
-    ".macro emu_save",
+    ".pushsection .text.emu_preserving,\"ax\",@progbits",
+    ".globl emu_preserving",
+    ".hidden emu_preserving",
+    "emu_preserving:",
     "push rcx",
     "push rdx",
     "push rsi",
@@ -100,13 +160,11 @@ std::arch::global_asm!(
     ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
     "movups [rsp + 16 * \\n], xmm\\n",
     ".endr",
-    "lea r11, [rip + {table}]",
-    "call [r11 + rax]",
-    ".irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+    "mov rdi, r15",
+    "call rax",
+    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
     "movups xmm\\n, [rsp + 16 * \\n]",
     ".endr",
-    ".endm",
-    ".macro emu_restore",
     "add rsp, 256",
     "pop r11",
     "pop r10",
@@ -116,25 +174,9 @@ std::arch::global_asm!(
     "pop rsi",
     "pop rdx",
     "pop rcx",
-    ".endm",
-    ".pushsection .text.emu_preserving,\"ax\",@progbits",
-    ".globl emu_preserving_I",
-    ".hidden emu_preserving_I",
-    "emu_preserving_I:",
-    "emu_save",
-    "movups xmm0, [rsp]",
-    "emu_restore",
-    "add rsp, 8",
-    "ret",
-    ".globl emu_preserving_V",
-    ".hidden emu_preserving_V",
-    "emu_preserving_V:",
-    "emu_save",
-    "emu_restore",
     "pop rax",
     "ret",
     ".popsection",
-    table = sym TABLE,
 );
 
 /// Function addresses in the order of [`Helper`].
@@ -150,27 +192,27 @@ impl Table {
 }
 
 helpers! {
-    Int         int_helper      "III"      'I';
-    ReadSysreg  read_sysreg     "I"        'I';
-    WriteSysreg write_sysreg    "II"       'I';
-    Atomic      atomic          "IIIIIII"  'I';
-    ZeroBlock   zero_block      "I"        'I';
-    Vec1        vec1            "IIV"      'V';
-    Vec2        vec2            "IIVV"     'V';
-    Vec3        vec3            "IIVVV"    'V';
-    VecShift    vec_shift       "IIIV"     'V';
-    VecExt      vec_ext         "IIVV"     'V';
-    VecTable    vec_table       "IIVVVVVV" 'V';
-    VecFpToInt  vec_fp_to_int   "IIV"      'V';
-    VecIntToFp  vec_int_to_fp   "IIV"      'V';
-    Fp1         fp1             "III"      'I';
-    Fp2         fp2             "IIII"     'I';
-    FpMulAdd    fp_mul_add      "IIII"     'I';
-    FpConvert   fp_convert      "III"      'I';
-    FpToInt     fp_to_int       "IIII"     'I';
-    IntToFp     int_to_fp       "IIII"     'I';
-    FpCompare   fp_compare      "IIII"     'I';
-    FpToIntJs   fp_to_int_js    "I"        'I';
+    Int         int_helper      (u64, u64, u64) -> u64;
+    ReadSysreg  read_sysreg     (u64) -> u64;
+    WriteSysreg write_sysreg    (u64, u64) -> u64;
+    Atomic      atomic          (u64, u64, u64, u64, u64, u64, u64) -> u64;
+    ZeroBlock   zero_block      (u64) -> u64;
+    Vec1        vec1            (u64, u64, V) -> V;
+    Vec2        vec2            (u64, u64, V, V) -> V;
+    Vec3        vec3            (u64, u64, V, V, V) -> V;
+    VecShift    vec_shift       (u64, u64, u64, V) -> V;
+    VecExt      vec_ext         (u64, u64, V, V) -> V;
+    VecTable    vec_table       (u64, u64, V, V, V, V, V, V) -> V;
+    VecFpToInt  vec_fp_to_int   (u64, u64, V) -> V;
+    VecIntToFp  vec_int_to_fp   (u64, u64, V) -> V;
+    Fp1         fp1             (u64, u64, u64) -> u64;
+    Fp2         fp2             (u64, u64, u64, u64) -> u64;
+    FpMulAdd    fp_mul_add      (u64, u64, u64, u64) -> u64;
+    FpConvert   fp_convert      (u64, u64, u64) -> u64;
+    FpToInt     fp_to_int       (u64, u64, u64, u64) -> u64;
+    IntToFp     int_to_fp       (u64, u64, u64, u64) -> u64;
+    FpCompare   fp_compare      (u64, u64, u64, u64) -> u64;
+    FpToIntJs   fp_to_int_js    (u64) -> u64;
 }
 
 const _: () = {
@@ -218,13 +260,13 @@ fn decode_fp_int(code: u64) -> FpInt {
     FpInt { rounding: Rounding::from_number(code as u8), signed: code >> 8 & 1 != 0, fbits: (code >> 16) as u8 }
 }
 
-fn to_u128(v: __m128i) -> u128 {
+fn to_u128(v: V) -> u128 {
     // SAFETY: both are 16 bytes of plain data.
-    unsafe { std::mem::transmute::<__m128i, u128>(v) }
+    unsafe { std::mem::transmute::<V, u128>(v) }
 }
-fn from_u128(v: u128) -> __m128i {
+fn from_u128(v: u128) -> V {
     // SAFETY: both are 16 bytes of plain data.
-    unsafe { std::mem::transmute::<u128, __m128i>(v) }
+    unsafe { std::mem::transmute::<u128, V>(v) }
 }
 
 extern "C" fn int_helper(_: &mut CpuState, op: u64, a: u64, b: u64) -> u64 {
@@ -300,20 +342,20 @@ extern "C" fn zero_block(cpu: &mut CpuState, addr: u64) -> u64 {
     }
 }
 
-extern "C" fn vec1(cpu: &mut CpuState, op: u64, arr: u64, a: __m128i) -> __m128i {
+extern "C" fn vec1(cpu: &mut CpuState, op: u64, arr: u64, a: V) -> V {
     from_u128(vector::vec1(cpu, Vec1::from_number(op as u8), decode_arr(arr), to_u128(a)))
 }
-extern "C" fn vec2(cpu: &mut CpuState, op: u64, arr: u64, a: __m128i, b: __m128i) -> __m128i {
+extern "C" fn vec2(cpu: &mut CpuState, op: u64, arr: u64, a: V, b: V) -> V {
     from_u128(vector::vec2(cpu, Vec2::from_number(op as u8), decode_arr(arr), to_u128(a), to_u128(b)))
 }
-extern "C" fn vec3(cpu: &mut CpuState, op: u64, arr: u64, a: __m128i, b: __m128i, c: __m128i) -> __m128i {
+extern "C" fn vec3(cpu: &mut CpuState, op: u64, arr: u64, a: V, b: V, c: V) -> V {
     let op = Vec3::from_number(op as u8);
     from_u128(vector::vec3(cpu, op, decode_arr(arr), to_u128(a), to_u128(b), to_u128(c)))
 }
-extern "C" fn vec_shift(cpu: &mut CpuState, op: u64, arr: u64, amount: u64, a: __m128i) -> __m128i {
+extern "C" fn vec_shift(cpu: &mut CpuState, op: u64, arr: u64, amount: u64, a: V) -> V {
     from_u128(vector::shift(cpu, VecShift::from_number(op as u8), decode_arr(arr), amount as u8, to_u128(a)))
 }
-extern "C" fn vec_ext(_: &mut CpuState, arr: u64, index: u64, a: __m128i, b: __m128i) -> __m128i {
+extern "C" fn vec_ext(_: &mut CpuState, arr: u64, index: u64, a: V, b: V) -> V {
     from_u128(vector::ext(decode_arr(arr), index as u8, to_u128(a), to_u128(b)))
 }
 #[allow(clippy::too_many_arguments, reason = "a table of up to four registers, an index and a fallback")]
@@ -321,20 +363,20 @@ extern "C" fn vec_table(
     _: &mut CpuState,
     arr: u64,
     count: u64,
-    t0: __m128i,
-    t1: __m128i,
-    t2: __m128i,
-    t3: __m128i,
-    index: __m128i,
-    fallback: __m128i,
-) -> __m128i {
+    t0: V,
+    t1: V,
+    t2: V,
+    t3: V,
+    index: V,
+    fallback: V,
+) -> V {
     let table = [to_u128(t0), to_u128(t1), to_u128(t2), to_u128(t3)];
     from_u128(vector::table(decode_arr(arr), &table[..count as usize], to_u128(index), to_u128(fallback)))
 }
-extern "C" fn vec_fp_to_int(cpu: &mut CpuState, how: u64, arr: u64, a: __m128i) -> __m128i {
+extern "C" fn vec_fp_to_int(cpu: &mut CpuState, how: u64, arr: u64, a: V) -> V {
     from_u128(vector::fp_to_int(cpu, decode_fp_int(how), decode_arr(arr), to_u128(a)))
 }
-extern "C" fn vec_int_to_fp(cpu: &mut CpuState, how: u64, arr: u64, a: __m128i) -> __m128i {
+extern "C" fn vec_int_to_fp(cpu: &mut CpuState, how: u64, arr: u64, a: V) -> V {
     from_u128(vector::int_to_fp(cpu, decode_fp_int(how), decode_arr(arr), to_u128(a)))
 }
 

@@ -35,6 +35,11 @@ pub const fn v(index: usize) -> i32 {
     (offset_of!(CpuState, v) + 16 * index) as i32
 }
 
+/// Offset of an operand of a helper called from an unlikely place; its result is where the first was.
+pub const fn operand(index: usize) -> i32 {
+    (offset_of!(CpuState, operands) + 16 * index) as i32
+}
+
 /// Exit through a link slot that is not linked: `pc` is set. All exits forget the host frames of guest calls: what they
 /// would come back to is in the guest's registers.
 pub const EXIT_UNLINKED: u64 = 0;

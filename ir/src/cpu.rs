@@ -188,6 +188,8 @@ pub struct CpuState {
     pub stop: StopDetail,
     /// For the backend: pointers generated code needs (helper table, lookup table, host stack pointer, ...).
     pub backend: [u64; 16],
+    /// For the backend: operands of helpers that are called from unlikely places, then their result.
+    pub operands: [u128; 8],
 }
 
 impl CpuState {
@@ -221,6 +223,7 @@ impl CpuState {
             exclusive_bytes: 0,
             stop: StopDetail::default(),
             backend: [0; 16],
+            operands: [0; 8],
         }
     }
 

@@ -30,16 +30,15 @@ impl Builder<'_, '_> {
     }
 
     fn convert_helper(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
-        let bits = self.number_bits(from, a);
+        let operand = self.helper_operand(from, a);
         let (from, to_code) = (self.iconst(from as u64), self.iconst(to as u64));
-        let result = self.call_helper(Helper::FpConvert, &[from, to_code, bits]);
-        self.number_from_bits(to, result)
+        self.call_for_number(to, Helper::FpConvert, &[from, to_code, operand])
     }
 
     fn fp_to_int_helper(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
-        let bits = self.number_bits(size, a);
+        let operand = self.helper_operand(size, a);
         let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
-        self.call_helper(Helper::FpToInt, &[args[0], args[1], args[2], bits])
+        self.call_helper(Helper::FpToInt, &[args[0], args[1], args[2], operand])
     }
 
     pub(super) fn build_fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
@@ -112,8 +111,7 @@ impl Builder<'_, '_> {
     pub(super) fn build_int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
         let slow = |builder: &mut Self| {
             let args = [encode_fp_int(how), size as u64, width as u64].map(|s| builder.iconst(s));
-            let bits = builder.call_helper(Helper::IntToFp, &[args[0], args[1], args[2], a]);
-            builder.number_from_bits(size, bits)
+            builder.call_for_number(size, Helper::IntToFp, &[args[0], args[1], args[2], a])
         };
         if size == FpSize::H || self.is_constant(a, 8) {
             return slow(self);

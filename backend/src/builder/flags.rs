@@ -3,9 +3,10 @@
 
 use super::Builder;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, I8, I32, I64};
+use cranelift_codegen::ir::types::{F32, I8, I32};
 use cranelift_codegen::ir::{InstBuilder, Value};
-use ir::{Cond, CpuState, FlagKind, LazyFlags, Width};
+use ir::eval::int::cond_holds;
+use ir::{Cond, CpuState, FlagKind, LazyFlags, Nzcv, Width};
 use std::mem::offset_of;
 
 /// What is known of the flags.
@@ -15,6 +16,8 @@ pub(super) enum Flags {
     InMemory,
     /// The operation that set them (operands as `LazyFlags` has them).
     Lazy { kind: FlagKind, a: Value, b: Value, dirty: bool },
+    /// Those of an operation if `holds`, else `nzcv` (a packed constant).
+    Conditional { holds: Value, kind: FlagKind, a: Value, b: Value, nzcv: u32, dirty: bool },
     /// A floating-point comparison.
     Fp { a: Value, b: Value, dirty: bool },
 }
@@ -24,7 +27,7 @@ impl Flags {
     pub(super) fn set_clean(&mut self) {
         match self {
             Self::InMemory => {}
-            Self::Lazy { dirty, .. } | Self::Fp { dirty, .. } => *dirty = false,
+            Self::Lazy { dirty, .. } | Self::Conditional { dirty, .. } | Self::Fp { dirty, .. } => *dirty = false,
         }
     }
 }
@@ -43,6 +46,16 @@ impl Builder<'_, '_> {
                     self.store_state(b, B);
                 }
                 let kind = self.fb.ins().iconst(I32, kind as i64);
+                self.store_state(kind, KIND);
+            }
+            Flags::Conditional { holds, kind, a, b, nzcv, dirty: true } => {
+                let otherwise = self.iconst(u64::from(nzcv));
+                let a = self.fb.ins().select(holds, a, otherwise);
+                self.store_state(a, A);
+                self.store_state(b, B);
+                let kind = self.fb.ins().iconst(I32, kind as i64);
+                let packed = self.fb.ins().iconst(I32, FlagKind::Packed as i64);
+                let kind = self.fb.ins().select(holds, kind, packed);
                 self.store_state(kind, KIND);
             }
             Flags::Fp { a, b, dirty: true } => {
@@ -70,6 +83,12 @@ impl Builder<'_, '_> {
     /// From now on the flags are `packed`.
     pub(super) fn set_packed_flags(&mut self, packed: Value) {
         self.set_lazy_flags(FlagKind::Packed, packed, packed);
+    }
+
+    /// From now on the flags are those of an operation if `cond` holds, else `nzcv` (four bits).
+    pub(super) fn set_flags_of_compare_if(&mut self, cond: Cond, kind: FlagKind, a: Value, b: Value, nzcv: u8) {
+        let holds = self.condition(cond);
+        self.flags = Flags::Conditional { holds, kind, a, b, nzcv: u32::from(nzcv) << 28, dirty: true };
     }
 
     /// From now on the flags are those of comparing two numbers.
@@ -103,20 +122,19 @@ impl Builder<'_, '_> {
                 let nan = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
                 self.fb.ins().select(nan, unordered, packed)
             }
-            _ => {
-                let mut packed = None;
-                for (cond, bit) in [(Cond::Mi, 31), (Cond::Eq, 30), (Cond::Cs, 29), (Cond::Vs, 28)] {
-                    let flag = self.condition(cond);
-                    let wide = self.fb.ins().uextend(I64, flag);
-                    let placed = self.fb.ins().ishl_imm_s(wide, bit);
-                    packed = Some(match packed {
-                        None => placed,
-                        Some(before) => self.fb.ins().bor(before, placed),
-                    });
-                }
-                packed.expect("four flags")
+            Flags::Conditional { holds, kind, a, b, nzcv, .. } => {
+                let packed = self.packed_of(kind, a, b);
+                let otherwise = self.iconst(u64::from(nzcv));
+                self.fb.ins().select(holds, packed, otherwise)
             }
+            Flags::Lazy { kind, a, b, .. } => self.packed_of(kind, a, b),
         }
+    }
+
+    /// NZCV of an operation, packed.
+    fn packed_of(&mut self, kind: FlagKind, a: Value, b: Value) -> Value {
+        let flags = [Cond::Mi, Cond::Eq, Cond::Cs, Cond::Vs].map(|cond| self.condition_of(kind, a, b, cond));
+        self.pack(flags)
     }
 
     fn bool_const(&mut self, value: bool) -> Value {
@@ -137,16 +155,16 @@ impl Builder<'_, '_> {
                 let packed = self.packed_flags();
                 self.packed_condition(cond, packed)
             }
-            Flags::Lazy { kind, a, b, .. } => match kind {
-                FlagKind::Packed => self.packed_condition(cond, a),
-                FlagKind::Sub32 => self.sub_condition(cond, Width::W, a, b),
-                FlagKind::Sub64 => self.sub_condition(cond, Width::X, a, b),
-                FlagKind::Add32 => self.add_condition(cond, Width::W, a, b),
-                FlagKind::Add64 => self.add_condition(cond, Width::X, a, b),
-                FlagKind::Logic32 => self.logic_condition(cond, Width::W, a),
-                FlagKind::Logic64 => self.logic_condition(cond, Width::X, a),
-                FlagKind::Fp32 | FlagKind::Fp64 => unreachable!("comparisons of numbers are kept as Flags::Fp"),
-            },
+            Flags::Lazy { kind, a, b, .. } => self.condition_of(kind, a, b, cond),
+            Flags::Conditional { holds, kind, a, b, nzcv, .. } => {
+                let inner = self.condition_of(kind, a, b, cond);
+                if cond_holds(cond, Nzcv(nzcv)) {
+                    let fails = self.not(holds);
+                    self.fb.ins().bor(fails, inner)
+                } else {
+                    self.fb.ins().band(holds, inner)
+                }
+            }
             Flags::Fp { a, b, .. } => {
                 let cc = match cond {
                     Cond::Eq => FloatCC::Equal,
@@ -165,6 +183,19 @@ impl Builder<'_, '_> {
                 };
                 self.fb.ins().fcmp(cc, a, b)
             }
+        }
+    }
+
+    fn condition_of(&mut self, kind: FlagKind, a: Value, b: Value, cond: Cond) -> Value {
+        match kind {
+            FlagKind::Packed => self.packed_condition(cond, a),
+            FlagKind::Sub32 => self.sub_condition(cond, Width::W, a, b),
+            FlagKind::Sub64 => self.sub_condition(cond, Width::X, a, b),
+            FlagKind::Add32 => self.add_condition(cond, Width::W, a, b),
+            FlagKind::Add64 => self.add_condition(cond, Width::X, a, b),
+            FlagKind::Logic32 => self.logic_condition(cond, Width::W, a),
+            FlagKind::Logic64 => self.logic_condition(cond, Width::X, a),
+            FlagKind::Fp32 | FlagKind::Fp64 => unreachable!("comparisons of numbers are kept as Flags::Fp"),
         }
     }
 

@@ -120,11 +120,24 @@ impl Builder<'_, '_> {
     pub(super) fn fp_helper(&mut self, size: FpSize, helper: Helper, selectors: &[u64], operands: &[Value]) -> Value {
         let mut args: Vec<Value> = selectors.iter().map(|&s| self.iconst(s)).collect();
         for &operand in operands {
-            let bits = self.number_bits(size, operand);
-            args.push(bits);
+            let operand = self.helper_operand(size, operand);
+            args.push(operand);
         }
-        let bits = self.call_helper(helper, &args);
-        self.number_from_bits(size, bits)
+        self.call_for_number(size, helper, &args)
+    }
+
+    /// A number as `call_helper` takes it.
+    pub(super) fn helper_operand(&mut self, size: FpSize, number: Value) -> Value {
+        if size == FpSize::H { self.widen(number) } else { number }
+    }
+
+    /// Calls a helper whose result is a number's bits.
+    pub(super) fn call_for_number(&mut self, size: FpSize, helper: Helper, args: &[Value]) -> Value {
+        if size == FpSize::H {
+            let bits = self.call_helper(helper, args);
+            return self.number_from_bits(size, bits);
+        }
+        self.call_helper_as(fp_type(size), helper, args)
     }
 
     pub(super) fn build_fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
@@ -212,7 +225,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn compare_helper(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) -> Value {
-        let (a, b) = (self.number_bits(size, a), self.number_bits(size, b));
+        let (a, b) = (self.helper_operand(size, a), self.helper_operand(size, b));
         let (size, signal) = (self.iconst(size as u64), self.iconst(u64::from(signal_quiet)));
         self.call_helper(Helper::FpCompare, &[size, signal, a, b])
     }

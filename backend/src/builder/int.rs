@@ -4,7 +4,7 @@
 use super::Builder;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
-use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use cranelift_codegen::ir::{InstBuilder, Opcode, Type, Value};
 use ir::{Compare, Extend, Int1, Int2, Width};
 
 pub(super) fn int_type(width: Width) -> Type {
@@ -29,6 +29,12 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn build_int1(&mut self, op: Int1, width: Width, a: Value) -> Value {
+        if op == Int1::Clz
+            && let Some(straight) = self.reversed(width, a)
+        {
+            let zeros = self.fb.ins().ctz(straight);
+            return self.widen(zeros);
+        }
         let a = self.narrow(width, a);
         let ins = self.fb.ins();
         let result = match op {
@@ -56,6 +62,23 @@ impl Builder<'_, '_> {
             }
         };
         self.widen(result)
+    }
+
+    /// What RBIT of the same width has made `value` of, if it has.
+    fn reversed(&self, width: Width, value: Value) -> Option<Value> {
+        let dfg = &self.fb.func.dfg;
+        let defining = |value| {
+            let inst = dfg.value_def(value).inst()?;
+            Some((dfg.insts[inst].opcode(), *dfg.inst_args(inst).first()?))
+        };
+        let low = match (width, defining(value)?) {
+            (Width::W, (Opcode::Uextend, low)) => low,
+            _ => value,
+        };
+        match defining(low)? {
+            (Opcode::Bitrev, straight) if dfg.value_type(straight) == int_type(width) => Some(straight),
+            _ => None,
+        }
     }
 
     pub(super) fn build_int2(&mut self, op: Int2, width: Width, a: Value, b: Value) -> Value {

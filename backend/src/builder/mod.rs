@@ -18,19 +18,24 @@ mod vector_int;
 
 use crate::cache::{CodeMemory, Slot};
 use crate::counts;
-use crate::helpers::{COUNT, Helper, SIGNATURES};
+use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
 use crate::region::{Plan, Region};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
-use cranelift_codegen::ir::types::{I8X16, I32, I64};
-use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, InstructionData, MemFlagsData, Opcode, SigRef, Signature, SourceLoc, Type, Value};
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
+use cranelift_codegen::ir::{
+    AbiParam, Block, InstBuilder, InstructionData, MemFlagsData, Opcode, SigRef, Signature, SourceLoc, Type, Value,
+};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use flags::Flags;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
+
+/// The scalars that vector registers hold, as far as known.
+type FpCache = [Option<(FpSize, Value)>; 32];
 
 /// A region under construction.
 pub(crate) struct Builder<'f, 'r> {
@@ -41,7 +46,8 @@ pub(crate) struct Builder<'f, 'r> {
     entry: GuestAddr,
     entry_pc: Value,
     exit_sig: SigRef,
-    helper_sigs: HashMap<(Helper, bool), SigRef>,
+    helper_sigs: HashMap<Helper, SigRef>,
+    cold_sig: SigRef,
     cold: HashSet<Block>,
     memory: &'r CodeMemory,
     /// Link slots and their targets; None once there were no more slots.
@@ -50,6 +56,10 @@ pub(crate) struct Builder<'f, 'r> {
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
+    /// Vectors that are zero from some bit on.
+    low_bits: HashMap<Value, u32>,
+    /// What is known at the end of a block's only predecessor, once that has been built.
+    known_at: Vec<Option<(Flags, FpCache)>>,
     // Per CLIF block.
     cpu: Option<Value>,
     is_cold: bool,
@@ -57,7 +67,7 @@ pub(crate) struct Builder<'f, 'r> {
     current: usize,
     dirty: RegSet,
     flags: Flags,
-    fp_cache: [Option<(FpSize, Value)>; 32],
+    fp_cache: FpCache,
     // Per instruction.
     pc: GuestAddr,
     ended: bool,
@@ -89,6 +99,13 @@ pub(crate) fn region_signature() -> Signature {
     sig
 }
 
+fn kind_type(kind: Kind) -> Type {
+    match kind {
+        Kind::Integer => I64,
+        Kind::Vector => I8X16,
+    }
+}
+
 /// Flags of accesses to emu's own structures: aligned, mapped.
 fn trusted() -> MemFlagsData {
     MemFlagsData::trusted()
@@ -110,6 +127,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         fb.seal_block(prologue);
         let entry_pc = fb.block_params(prologue)[0];
         let exit_sig = fb.import_signature(region_signature());
+        let cold_sig = fb.import_signature(Signature::new(CallConv::PreserveAll));
         let x = std::array::from_fn(|_| fb.declare_var(I64));
         let v = std::array::from_fn(|_| fb.declare_var(I8X16));
         let blocks: Vec<Block> = region.blocks.iter().map(|_| fb.create_block()).collect();
@@ -124,6 +142,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             entry_pc,
             exit_sig,
             helper_sigs: HashMap::new(),
+            cold_sig,
             cold: HashSet::new(),
             memory,
             exits: Some(Vec::new()),
@@ -131,6 +150,8 @@ impl<'f, 'r> Builder<'f, 'r> {
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
+            low_bits: HashMap::new(),
+            known_at: vec![None; region.blocks.len()],
             cpu: None,
             is_cold: false,
             current: 0,
@@ -193,8 +214,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.current = index;
         self.switch_to(self.blocks[index]);
         self.dirty = self.plan.dirty_in[index];
-        self.flags = Flags::InMemory;
-        self.fp_cache = [None; 32];
+        (self.flags, self.fp_cache) = self.known_at[index].unwrap_or((Flags::InMemory, [None; 32]));
         self.ended = false;
     }
 
@@ -323,35 +343,72 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     // --- helpers ----------------------------------------------------------------------------------------------
 
-    /// Calls a helper; parameters after the `CpuState` as its signature says. From a cold block the call preserves all
-    /// registers, so that the likely way need not save them.
-    fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
+    /// Calls a helper; parameters after the `CpuState` as its signature says, numbers for their bits. Gives the result
+    /// as `ty`: I64, I8X16 or a number's type.
+    fn call_helper_as(&mut self, ty: Type, helper: Helper, args: &[Value]) -> Value {
         let signature = &SIGNATURES[helper as usize];
-        let convention = if self.is_cold { CallConv::PreserveAll } else { CallConv::SystemV };
-        let sig = match self.helper_sigs.get(&(helper, self.is_cold)) {
-            Some(&sig) => sig,
-            None => {
-                let ty = |kind| AbiParam::new(if kind == 'V' { I8X16 } else { I64 });
-                let mut sig = Signature::new(convention);
-                sig.params.push(AbiParam::new(I64));
-                sig.params.extend(signature.params.chars().map(ty));
-                sig.returns.push(ty(signature.result));
-                let sig = self.fb.import_signature(sig);
-                self.helper_sigs.insert((helper, self.is_cold), sig);
-                sig
-            }
-        };
         debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
         let op = args.first().and_then(|&op| self.constant(op)).map_or(0, |op| op as usize % counts::OPS);
         self.count(counts::FIRST_HELPER + counts::OPS * helper as usize + op, 1);
-        let cpu = self.cpu();
-        let table = self.load_state(I64, layout::backend_word(layout::HELPERS));
-        let index = helper as usize + if self.is_cold { COUNT } else { 0 };
-        let callee = self.fb.ins().load(I64, trusted(), table, 8 * index as i32);
-        let mut all = vec![cpu];
-        all.extend_from_slice(args);
+        if self.is_cold {
+            return self.call_helper_cold(ty, helper, args);
+        }
+        let sig = match self.helper_sigs.get(&helper) {
+            Some(&sig) => sig,
+            None => {
+                let ty = |kind| AbiParam::new(kind_type(kind));
+                let mut sig = Signature::new(CallConv::SystemV);
+                sig.params.push(AbiParam::new(I64));
+                sig.params.extend(signature.params.iter().map(|&kind| ty(kind)));
+                sig.returns.push(ty(signature.result));
+                let sig = self.fb.import_signature(sig);
+                self.helper_sigs.insert(helper, sig);
+                sig
+            }
+        };
+        let mut all = vec![self.cpu()];
+        for &arg in args {
+            let arg = match self.fb.func.dfg.value_type(arg) {
+                F64 => self.number_bits(FpSize::D, arg),
+                F32 => self.number_bits(FpSize::S, arg),
+                _ => arg,
+            };
+            all.push(arg);
+        }
+        let callee = self.helper_address(helper as usize);
         let call = self.fb.ins().call_indirect(sig, callee, &all);
-        self.fb.inst_results(call)[0]
+        let result = self.fb.inst_results(call)[0];
+        match ty {
+            F64 => self.number_from_bits(FpSize::D, result),
+            F32 => self.number_from_bits(FpSize::S, result),
+            _ => result,
+        }
+    }
+
+    /// From a cold block: the call preserves all registers, and operands and result are in memory, so that the likely
+    /// way need neither save nor move anything.
+    fn call_helper_cold(&mut self, ty: Type, helper: Helper, args: &[Value]) -> Value {
+        for (n, &arg) in args.iter().enumerate() {
+            let offset = layout::operand(n);
+            if self.fb.func.dfg.value_type(arg) == F32 {
+                let zero = self.iconst(0);
+                self.store_state(zero, offset);
+            }
+            self.store_state(arg, offset);
+        }
+        let sig = self.cold_sig;
+        let callee = self.helper_address(helper as usize + COUNT);
+        self.fb.ins().call_indirect(sig, callee, &[]);
+        self.load_state(ty, layout::operand(0))
+    }
+
+    fn helper_address(&mut self, index: usize) -> Value {
+        let table = self.load_state(I64, layout::backend_word(layout::HELPERS));
+        self.fb.ins().load(I64, trusted(), table, 8 * index as i32)
+    }
+
+    fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
+        self.call_helper_as(kind_type(SIGNATURES[helper as usize].result), helper, args)
     }
 
     // --- exits ------------------------------------------------------------------------------------------------
@@ -360,7 +417,9 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn leave_to(&mut self, target: GuestAddr) {
         self.ended = true;
         let Some(&index) = self.plan.index.get(&target) else { return self.exit_to(target) };
-        if self.plan.flags_in[index] {
+        if index > self.current && self.plan.predecessors[index] == 1 {
+            self.known_at[index] = Some((self.flags, self.fp_cache));
+        } else if self.plan.flags_in[index] {
             self.store_flags();
         }
         if index <= self.current {
@@ -449,7 +508,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.side_exit(elsewhere, |b| {
             b.fb.ins().return_(&[returned]);
         });
-        (self.dirty, self.flags) = (RegSet::default(), Flags::InMemory);
+        (self.dirty, self.flags, self.fp_cache) = (RegSet::default(), Flags::InMemory, [None; 32]);
         match self.plan.index.get(&back).copied() {
             Some(index) => {
                 self.load_live(self.plan.live_in[index]);

@@ -18,23 +18,103 @@ pub(super) fn lanes_type(lane: Lane) -> Type {
     }
 }
 
+/// Whether an operation on two lanes that are zero gives zero, lane by lane.
+fn keeps_zero(op: Vec2) -> bool {
+    matches!(
+        op,
+        Vec2::And
+            | Vec2::Orr
+            | Vec2::Eor
+            | Vec2::Bic
+            | Vec2::Add
+            | Vec2::Sub
+            | Vec2::Mul
+            | Vec2::Cmgt
+            | Vec2::Cmhi
+            | Vec2::Cmtst
+            | Vec2::Smax
+            | Vec2::Smin
+            | Vec2::Umax
+            | Vec2::Umin
+            | Vec2::Sabd
+            | Vec2::Uabd
+            | Vec2::Shadd
+            | Vec2::Uhadd
+            | Vec2::Shsub
+            | Vec2::Uhsub
+            | Vec2::Sqadd
+            | Vec2::Uqadd
+            | Vec2::Sqsub
+            | Vec2::Uqsub
+    )
+}
+
 impl Builder<'_, '_> {
     /// A double in the low half, zeros above.
     pub(super) fn f64_to_vec(&mut self, scalar: Value) -> Value {
         debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F64);
-        let zero = self.vconst(0);
-        let zero = self.cast(F64X2, zero);
-        let vector = self.fb.ins().insertlane(zero, scalar, 0);
-        self.cast(I8X16, vector)
+        self.scalar_to_vec(F64X2, scalar)
     }
 
     /// A single in the low word, zeros above.
     pub(super) fn f32_to_vec(&mut self, scalar: Value) -> Value {
         debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F32);
-        let zero = self.vconst(0);
-        let zero = self.cast(F32X4, zero);
-        let vector = self.fb.ins().insertlane(zero, scalar, 0);
-        self.cast(I8X16, vector)
+        self.scalar_to_vec(F32X4, scalar)
+    }
+
+    fn scalar_to_vec(&mut self, ty: Type, scalar: Value) -> Value {
+        let vector = match self.bits_of_number(scalar) {
+            Some(bits) => self.fb.ins().scalar_to_vector(ty.as_int(), bits),
+            None => {
+                let zero = self.vconst(0);
+                let zero = self.cast(ty, zero);
+                self.fb.ins().insertlane(zero, scalar, 0)
+            }
+        };
+        self.zero_above(ty.lane_bits(), vector)
+    }
+
+    /// The integer that a number has just been made of.
+    fn bits_of_number(&self, number: Value) -> Option<Value> {
+        let dfg = &self.fb.func.dfg;
+        let inst = dfg.value_def(number).inst()?;
+        let is_bitcast = dfg.insts[inst].opcode() == Opcode::Bitcast;
+        is_bitcast.then(|| dfg.inst_args(inst)[0]).filter(|&bits| dfg.value_type(bits).is_int())
+    }
+
+    /// Notes that a vector is zero from bit `bits` on; gives it as I8X16.
+    fn zero_above(&mut self, bits: u32, vector: Value) -> Value {
+        let vector = self.cast(I8X16, vector);
+        self.low_bits.insert(vector, bits);
+        vector
+    }
+
+    /// From which bit on a vector is known to be zero.
+    fn low_bits(&self, vector: Value) -> u32 {
+        match self.constant_of(vector) {
+            Some(constant) => 128 - constant.leading_zeros(),
+            None => self.low_bits.get(&vector).copied().unwrap_or(128),
+        }
+    }
+
+    /// An operand of a lane-wise operation that makes zeros of zeros. If it is the only one that may have anything
+    /// above a half it is cleared there: once for all operations that use it, and none has to clear its result.
+    fn clear_operand(&mut self, arr: Arr, operand: Value, others: &[Value]) -> Value {
+        let unclear = arr.bits() == 64 && self.low_bits(operand) > 64;
+        if unclear && others.iter().all(|&other| other == operand || self.low_bits(other) <= 64) {
+            return self.clear_above(arr, operand);
+        }
+        operand
+    }
+
+    /// `result` of a lane-wise operation that makes zeros of zeros, cleared above `arr`.
+    fn clear_unless_zero(&mut self, arr: Arr, operands: &[Value], result: Value) -> Value {
+        let used = operands.iter().map(|&operand| self.low_bits(operand)).max().unwrap_or(128);
+        if used <= arr.bits() {
+            return self.zero_above(arr.bits(), result);
+        }
+        let result = self.cast(I8X16, result);
+        self.clear_above(arr, result)
     }
 
     pub(super) fn vec_to_f64(&mut self, vector: Value) -> Value {
@@ -50,20 +130,26 @@ impl Builder<'_, '_> {
     /// Clears what `arr` does not cover.
     pub(super) fn clear_above(&mut self, arr: Arr, value: Value) -> Value {
         match arr.bits() {
-            128 => value,
+            bits if self.low_bits(value) <= bits => value,
             64 => {
                 let low = self.vec_to_f64(value);
                 self.f64_to_vec(low)
             }
             bits => {
                 let mask = self.vconst(u128::MAX >> (128 - bits));
-                self.fb.ins().band(value, mask)
+                let low = self.fb.ins().band(value, mask);
+                self.zero_above(bits, low)
             }
         }
     }
 
     /// The bytes of b:a that `bytes` names.
     pub(super) fn byte_shuffle(&mut self, a: Value, b: Value, bytes: [u8; 16]) -> Value {
+        if self.constant_of(b) == Some(0) {
+            // Zero where the mask's top bit is set.
+            let mask = self.vconst(u128::from_le_bytes(bytes.map(|i| if i < 16 { i } else { 0x80 })));
+            return self.fb.ins().x86_pshufb(a, mask);
+        }
         let bytes = if a == b { bytes.map(|i| i % 16) } else { bytes };
         let mask = self.fb.func.dfg.immediates.push(V128Imm(bytes).0.to_vec().into());
         self.fb.ins().shuffle(a, b, mask)
@@ -111,6 +197,10 @@ impl Builder<'_, '_> {
     pub(super) fn build_splat(&mut self, arr: Arr, value: Value) -> Value {
         let ty = lanes_type(arr.lane);
         let value = self.reduced(ty.lane_type(), value);
+        if arr.count == 1 && arr.lane.bits() >= 32 {
+            let vector = self.fb.ins().scalar_to_vector(ty, value);
+            return self.zero_above(arr.bits(), vector);
+        }
         let lanes = self.fb.ins().splat(ty, value);
         let vector = self.cast(I8X16, lanes);
         self.clear_above(arr, vector)
@@ -143,7 +233,10 @@ impl Builder<'_, '_> {
     pub(super) fn build_vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
         let lanes = self.cast(lanes_type(arr.lane), a);
         let result = match op {
-            Vec1::Not => self.fb.ins().bnot(a),
+            Vec1::Not => {
+                let result = self.fb.ins().bnot(a);
+                return self.clear_above(arr, result);
+            }
             Vec1::Neg => self.fb.ins().ineg(lanes),
             Vec1::Abs => self.fb.ins().iabs(lanes),
             _ => {
@@ -154,11 +247,14 @@ impl Builder<'_, '_> {
                     .unwrap_or_else(|| self.helper_vec1(op, arr, a));
             }
         };
-        let result = self.cast(I8X16, result);
-        self.clear_above(arr, result)
+        self.clear_unless_zero(arr, &[a], result)
     }
 
     pub(super) fn build_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+        let (mut a, mut b) = (a, b);
+        if keeps_zero(op) {
+            (a, b) = (self.clear_operand(arr, a, &[b]), self.clear_operand(arr, b, &[a]));
+        }
         let native = self.native_vec2(op, arr, a, b).or_else(|| self.build_vec2_int(op, arr, a, b));
         let Some(result) = native else {
             // These clear what is above themselves.
@@ -168,6 +264,9 @@ impl Builder<'_, '_> {
                 .or_else(|| self.build_vec2_narrow(op, arr, a, b))
                 .unwrap_or_else(|| self.helper_vec2(op, arr, a, b));
         };
+        if keeps_zero(op) {
+            return self.clear_unless_zero(arr, &[a, b], result);
+        }
         let result = self.cast(I8X16, result);
         self.clear_above(arr, result)
     }
@@ -243,15 +342,14 @@ impl Builder<'_, '_> {
         match op {
             Vec3::Bsl => {
                 let result = self.fb.ins().bitselect(a, b, c);
-                self.clear_above(arr, result)
+                self.clear_unless_zero(arr, &[b, c], result)
             }
             Vec3::Mla | Vec3::Mls if arr.lane != Lane::B => {
-                let (a, b, c) = (self.cast(ty, a), self.cast(ty, b), self.cast(ty, c));
-                let product = self.fb.ins().imul(b, c);
+                let (x, y, z) = (self.cast(ty, a), self.cast(ty, b), self.cast(ty, c));
+                let product = self.fb.ins().imul(y, z);
                 let result =
-                    if op == Vec3::Mla { self.fb.ins().iadd(a, product) } else { self.fb.ins().isub(a, product) };
-                let result = self.cast(I8X16, result);
-                self.clear_above(arr, result)
+                    if op == Vec3::Mla { self.fb.ins().iadd(x, product) } else { self.fb.ins().isub(x, product) };
+                self.clear_unless_zero(arr, &[a, b, c], result)
             }
             Vec3::Mla | Vec3::Mls if arr.lane == Lane::B => {
                 let product = self.multiply_bytes(b, c);
@@ -268,6 +366,7 @@ impl Builder<'_, '_> {
     pub(super) fn build_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Value) -> Value {
         let ty = lanes_type(arr.lane);
         let bits = arr.lane.bits() as u8;
+        let a = self.clear_operand(arr, a, &[]);
         let lanes = self.cast(ty, a);
         let result = match op {
             VecShift::Shl => self.fb.ins().ishl_imm_s(lanes, i64::from(amount)),
@@ -283,7 +382,6 @@ impl Builder<'_, '_> {
                 return self.call_helper(Helper::VecShift, &[op, arr, amount, a]);
             }
         };
-        let result = self.cast(I8X16, result);
-        self.clear_above(arr, result)
+        self.clear_unless_zero(arr, &[a], result)
     }
 }
