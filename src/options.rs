@@ -59,6 +59,8 @@ pub enum Tier {
     Eval,
     /// Compiled on first sight.
     Jit,
+    /// Emitted on first sight.
+    Emit,
     /// Interpreted, and compiled when hot.
     #[default]
     Auto,
@@ -69,6 +71,7 @@ impl Tier {
         match self {
             Self::Eval => "eval",
             Self::Jit => "jit",
+            Self::Emit => "emit",
             Self::Auto => "auto",
         }
     }
@@ -156,8 +159,9 @@ impl Options {
         self.tier = match name {
             "eval" => Tier::Eval,
             "jit" => Tier::Jit,
+            "emit" => Tier::Emit,
             "auto" => Tier::Auto,
-            _ => return Err(format!("no tier {name} (there are eval, jit, auto)")),
+            _ => return Err(format!("no tier {name} (there are eval, jit, emit, auto)")),
         };
         Ok(())
     }

@@ -80,6 +80,11 @@ macro_rules! programs {
             }
 
             #[test]
+            fn emit() {
+                check(Tier::Emit);
+            }
+
+            #[test]
             fn auto() {
                 check(Tier::Auto);
             }

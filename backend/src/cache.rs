@@ -78,6 +78,31 @@ impl CodeMemory {
         Slot(first)
     }
 
+    /// Takes a slot whose low 32 bits count down from `runs`.
+    pub fn take_counter(&self, runs: u32) -> Slot {
+        let slot = self.take_slots(1);
+        self.link(slot, CodePtr(u64::from(runs)));
+        slot
+    }
+
+    /// Takes `bytes` bytes, aligned to `align`; gives their offset.
+    fn take(&self, bytes: usize, align: usize) -> Option<usize> {
+        let place = |used: usize| {
+            let start = used.next_multiple_of(align);
+            (start + bytes <= self.code_bytes).then_some((start, start + bytes))
+        };
+        let used = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| place(used).map(|p| p.1)).ok()?;
+        place(used).map(|p| p.0)
+    }
+
+    /// Copies finished code into the cache, aligned to 16 bytes. None if it has no room.
+    pub fn append(&self, bytes: &[u8]) -> Option<CodePtr> {
+        let start = self.code + self.take(bytes.len(), 16)? as u64;
+        // SAFETY: `take` has given this part of the mapping to nobody else.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start as *mut u8, bytes.len()) };
+        Some(CodePtr(start))
+    }
+
     /// Number of slots taken so far: the next to be taken, while the compiler's lock is held.
     pub fn next_slot(&self) -> Slot {
         Slot(self.slot_count.load(Ordering::Relaxed) as u32)
@@ -103,12 +128,7 @@ pub struct Provider(pub Arc<CodeMemory>);
 
 impl JITMemoryProvider for Provider {
     fn allocate(&mut self, size: usize, align: u64, _kind: JITMemoryKind) -> io::Result<*mut u8> {
-        let align = (align as usize).max(16);
-        let start = self.0.used_bytes().next_multiple_of(align);
-        if start + size > self.0.code_bytes {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        self.0.used.store(start + size, Ordering::Relaxed);
+        let start = self.0.take(size, (align as usize).max(16)).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok((self.0.code + start as u64) as *mut u8)
     }
 

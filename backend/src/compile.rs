@@ -22,10 +22,8 @@ pub struct Compiled {
     pub code: CodePtr,
     /// Size of the code in bytes.
     pub bytes: u32,
-    /// First link slot; the n-th exit uses the n-th after it.
-    pub first_slot: Slot,
-    /// Guest targets of the link slots.
-    pub exits: Vec<GuestAddr>,
+    /// Link slots and their guest targets.
+    pub exits: Vec<(Slot, GuestAddr)>,
     /// Host code offset at which the code of a guest instruction begins, ascending, and that instruction.
     pub locations: Vec<(u32, GuestAddr)>,
 }
@@ -124,7 +122,8 @@ impl Compiler {
         listing.host_asm = buffer.vcode.clone();
         let first_slot = self.memory.take_slots(built.exits.len() as u32);
         let bytes = buffer.code_buffer().len() as u32;
-        Ok((Compiled { code, bytes, first_slot, exits: built.exits, locations }, listing))
+        let exits = (first_slot.0..).map(Slot).zip(built.exits).collect();
+        Ok((Compiled { code, bytes, exits, locations }, listing))
     }
 
     /// Starts a new generation: all code compiled so far is forgotten.

@@ -3,7 +3,8 @@
 //! while a region with that entry is alive; whatever the generation counter covers is found again after it changed.
 
 use crate::cache::{CodeMemory, Slot};
-use crate::compile::{CompileError, Compiler};
+use crate::compile::{CompileError, Compiled, Compiler};
+use crate::emitter::Emitter;
 use crate::helpers;
 use crate::layout;
 use crate::lookup::Lookup;
@@ -27,6 +28,8 @@ pub enum Tier {
     Eval,
     /// Tier 1 only: everything is compiled on first sight.
     Jit,
+    /// Every block is emitted on first sight.
+    Emit,
     /// Tier 0 first, tier 1 for what is hot.
     #[default]
     Auto,
@@ -279,6 +282,33 @@ impl<F: Frontend> Engine<F> {
         }
     }
 
+    /// The code cache, made when it is first wanted.
+    fn code_memory(&self) -> Option<Arc<CodeMemory>> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.is_none() {
+            *memory = CodeMemory::new(self.config.code_bytes).ok();
+        }
+        memory.clone()
+    }
+
+    /// Emits the block, emptying the cache if it must. Only from a thread in the dispatcher.
+    fn emit_now(&self, emitter: &mut Emitter, block: &HotBlock<F>) -> Option<CodePtr> {
+        let memory = self.code_memory()?;
+        if memory.is_full() {
+            self.flush();
+            memory.reset();
+        }
+        let started = std::time::Instant::now();
+        let mut shared = self.shared();
+        let emitted = emitter.emit::<F>(&block.block, &memory, u32::MAX).ok()?;
+        let code = emitted.code;
+        let compiled =
+            Compiled { code, bytes: emitted.bytes, exits: emitted.exits, locations: emitted.locations };
+        let published = shared.publish(&memory, &Region { blocks: vec![Arc::clone(&block.block)] }, compiled);
+        shared.stats.compile_ns += started.elapsed().as_nanos() as u64;
+        published.then_some(code)
+    }
+
     /// Has the background thread compile, or compiles now if there can be none.
     fn request(self: &Arc<Self>, entry: GuestAddr) -> Option<CodePtr> {
         let engine = Arc::clone(self);
@@ -331,7 +361,7 @@ impl<F: Frontend> Engine<F> {
 
 impl<F: Frontend> Shared<F> {
     /// Makes a compiled region known and links it both ways; not if the guest has changed its code meanwhile.
-    fn publish(&mut self, memory: &CodeMemory, region: &Region<F::Insn>, compiled: crate::compile::Compiled) -> bool {
+    fn publish(&mut self, memory: &CodeMemory, region: &Region<F::Insn>, compiled: Compiled) -> bool {
         let unchanged = region
             .blocks
             .iter()
@@ -355,8 +385,7 @@ impl<F: Frontend> Shared<F> {
             }
         }
         self.by_entry.insert(entry, index);
-        for (i, &target) in compiled.exits.iter().enumerate() {
-            let slot = Slot(compiled.first_slot.0 + i as u32);
+        for &(slot, target) in &compiled.exits {
             self.incoming.entry(target).or_default().push(slot);
             if let Some(&to) = self.by_entry.get(&target) {
                 let to = if to == index { compiled.code } else { self.regions[to].code };
@@ -485,6 +514,7 @@ pub struct Thread<F: Frontend> {
     /// Direct-mapped cache of blocks, valid for `generation`.
     near: Vec<Option<Arc<HotBlock<F>>>>,
     generation: u64,
+    emitter: Emitter,
 }
 
 impl<F: Frontend> Thread<F> {
@@ -497,6 +527,7 @@ impl<F: Frontend> Thread<F> {
             lookup,
             near: (0..NEAR_ENTRIES).map(|_| None).collect(),
             generation: engine.generation.load(Ordering::Acquire),
+            emitter: Emitter::default(),
         })
     }
 
@@ -532,7 +563,11 @@ impl<F: Frontend> Thread<F> {
         let tier = self.engine.config.tier;
         if tier != Tier::Eval && cpu.fpcr & FPCR_FZ == 0 {
             let mut code = CodePtr(block.code.load(Ordering::Acquire));
-            if code.0 == 0 && (block.tick() == self.engine.config.threshold || tier == Tier::Jit) {
+            if code.0 == 0 && tier == Tier::Emit {
+                if block.tick() == 1 {
+                    code = self.engine.emit_now(&mut self.emitter, block).unwrap_or(CodePtr(0));
+                }
+            } else if code.0 == 0 && (block.tick() == self.engine.config.threshold || tier == Tier::Jit) {
                 // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
                 // exceptions in its FPSR.
                 eval::fp::leave_guest_fp(cpu);
@@ -582,7 +617,7 @@ impl<F: Frontend> Thread<F> {
             cpu.backend[layout::SLOTS] = memory.as_ref().map_or(0, |m| m.slots_base());
         }
         match trampoline::enter_region(cpu, code) {
-            layout::EXIT_UNLINKED | layout::EXIT_LOOKUP => Ok(()),
+            layout::EXIT_UNLINKED | layout::EXIT_LOOKUP | layout::EXIT_HOT => Ok(()),
             layout::EXIT_SAFEPOINT => Err(Stop::Safepoint),
             layout::EXIT_FAULT => {
                 let host_pc = cpu.backend[layout::FAULT_PC];

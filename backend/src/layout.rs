@@ -37,6 +37,8 @@ pub const EXIT_LOOKUP: u64 = 1;
 pub const EXIT_SAFEPOINT: u64 = 2;
 /// A fault in generated code: `stop` and `FAULT_PC` are set, `pc` is not.
 pub const EXIT_FAULT: u64 = 3;
+/// An emitted block has run as often as its counter said: `pc` is set.
+pub const EXIT_HOT: u64 = 4;
 /// A stop: the low byte is the `ir::Stop`; `pc` is set.
 pub const EXIT_STOP: u64 = 0x100;
 

@@ -5,6 +5,7 @@
 mod builder;
 mod cache;
 mod compile;
+mod emitter;
 mod engine;
 mod helpers;
 mod layout;

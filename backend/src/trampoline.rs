@@ -75,13 +75,19 @@ pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {
     unsafe { emu_enter(cpu, 0, pc, code.0) }
 }
 
-static CODE_START: AtomicU64 = AtomicU64::new(0);
-static CODE_END: AtomicU64 = AtomicU64::new(0);
+/// Where generated code lies: one code cache for each engine of the process, of which only tests have several.
+static CODE_RANGES: [[AtomicU64; 2]; 4] = [const { [AtomicU64::new(0), AtomicU64::new(0)] }; 4];
+static CODE_RANGE_COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// Tells the fault handler where generated code lies.
 pub fn set_code_range(start: u64, end: u64) {
-    CODE_START.store(start, Ordering::Release);
-    CODE_END.store(end, Ordering::Release);
+    let place = CODE_RANGE_COUNT.fetch_add(1, Ordering::Relaxed) as usize % CODE_RANGES.len();
+    CODE_RANGES[place][0].store(start, Ordering::Release);
+    CODE_RANGES[place][1].store(end, Ordering::Release);
+}
+
+fn is_generated(host_pc: u64) -> bool {
+    CODE_RANGES.iter().any(|[start, end]| (start.load(Ordering::Acquire)..end.load(Ordering::Acquire)).contains(&host_pc))
 }
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -102,7 +108,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
     let registers = &mut context.uc_mcontext.gregs;
     let host_pc = registers[libc::REG_RIP as usize] as u64;
-    if (CODE_START.load(Ordering::Acquire)..CODE_END.load(Ordering::Acquire)).contains(&host_pc) {
+    if is_generated(host_pc) {
         // SAFETY: in generated code r15 holds the thread's CpuState; nobody else uses it while that code runs.
         let cpu = unsafe { &mut *(registers[libc::REG_R15 as usize] as *mut CpuState) };
         // SAFETY: SIGSEGV and SIGBUS carry an address.
