@@ -565,7 +565,10 @@ impl<F: Frontend> Thread<F> {
             let mut code = CodePtr(block.code.load(Ordering::Acquire));
             if code.0 == 0 && tier == Tier::Emit {
                 if block.tick() == 1 {
+                    // As with the compiler: what runs here must raise nothing in the guest's FPSR.
+                    eval::fp::leave_guest_fp(cpu);
                     code = self.engine.emit_now(&mut self.emitter, block).unwrap_or(CodePtr(0));
+                    eval::fp::enter_guest_fp(cpu);
                 }
             } else if code.0 == 0 && (block.tick() == self.engine.config.threshold || tier == Tier::Jit) {
                 // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
