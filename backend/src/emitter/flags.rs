@@ -116,21 +116,19 @@ impl Emitter {
 
     /// Frees the registers that the flags are made of.
     pub(super) fn spill_flags(&mut self) {
-        self.force_flags();
+        let was_saved = self.flags_saved;
+        self.store_flags();
         self.flags = match self.flags {
             Flags::Lazy { kind, .. } => Flags::Spilled(kind),
-            Flags::Host(_) => Flags::Spilled(FlagKind::Packed),
-            Flags::Fp { .. } => Flags::InMemory,
+            Flags::Host(_) if !was_saved => Flags::Spilled(FlagKind::Packed),
+            // A conditional comparison stores flags of one kind or another.
+            Flags::Host(_) | Flags::Fp { .. } => Flags::InMemory,
             known => known,
         };
     }
 
-    /// Stores the flags if they are newer than memory, unless nobody will look.
+    /// Stores the flags if they are newer than memory. Uses rax, rcx and rdx.
     pub(super) fn store_flags(&mut self) {
-        self.force_flags();
-    }
-
-    fn force_flags(&mut self) {
         if std::mem::replace(&mut self.flags_saved, true) {
             return;
         }
@@ -286,7 +284,7 @@ impl Emitter {
         if let Flags::Lazy { kind: FlagKind::Packed, a, .. } = self.flags {
             return a;
         }
-        self.force_flags();
+        self.store_flags();
         let to = self.new_gpr();
         self.call_helper(Helper::ReadSysreg, &[(ir::SysReg::Nzcv as u64).into()]);
         self.asm.mov(true, to, RAX);

@@ -242,9 +242,16 @@ impl Emitter {
             _ => {}
         }
         let a = self.reg(a);
-        match self.src(width, Val::Imm(mask)) {
-            Src::Reg(_) if mask.is_power_of_two() => Val::Bit(a, mask.trailing_zeros() as u8),
-            b => Val::Late { op: Alu::And, width, a, b },
+        let small = if width == Width::W { Some(mask as i32) } else { i32::try_from(mask as i64).ok() };
+        match small {
+            Some(mask) => Val::Late { op: Alu::And, width, a, b: Src::Imm(mask) },
+            None if mask.is_power_of_two() => Val::Bit(a, mask.trailing_zeros() as u8),
+            None => {
+                let to = self.new_gpr();
+                self.asm.mov_imm(to, mask);
+                self.asm.alu(Alu::And, true, to, a);
+                self.done(to, false)
+            }
         }
     }
 
