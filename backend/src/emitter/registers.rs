@@ -7,15 +7,26 @@ use super::value::{Val, Vector};
 use crate::layout;
 use ir::RegSet;
 
-/// First and last register of the pool.
-const GPRS: std::ops::Range<u8> = 8..15;
-const XMMS: std::ops::Range<u8> = 6..16;
+/// The registers of the pools: r8 to r14, xmm6 to xmm15.
+const GPRS: u16 = 0x7f00;
+const XMMS: u16 = 0xffc0;
+
+/// The numbers of the bits that are set.
+fn bits(mut set: u32) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let bit = (set != 0).then(|| set.trailing_zeros() as u8);
+        set &= set.wrapping_sub(1);
+        bit
+    })
+}
 
 /// What one file of host registers holds.
 #[derive(Default, Clone)]
 struct Bank {
     /// Guest registers whose value each host register is.
     owners: [u32; 16],
+    /// Those that are some guest register's.
+    owned: u16,
     /// In use by the current instruction.
     locked: u16,
     /// When each was last used.
@@ -31,10 +42,31 @@ impl Bank {
     }
 
     /// A register to use: a free one, or the one whose guest register was used longest ago.
-    fn pick(&self, pool: std::ops::Range<u8>, held: u16) -> Option<u8> {
-        let busy = self.locked | held;
-        pool.filter(|&r| busy >> r & 1 == 0)
-            .min_by_key(|&r| (self.owners[usize::from(r)] != 0, self.used[usize::from(r)]))
+    fn pick(&self, pool: u16, held: u16) -> Option<u8> {
+        let allowed = pool & !(self.locked | held);
+        let free = allowed & !self.owned;
+        if free != 0 {
+            return Some(free.trailing_zeros() as u8);
+        }
+        bits(allowed.into()).min_by_key(|&r| self.used[usize::from(r)])
+    }
+
+    fn own(&mut self, n: u8, r: u8) {
+        self.owners[usize::from(r)] |= 1 << n;
+        self.owned |= 1 << r;
+    }
+
+    fn disown(&mut self, n: u8, r: u8) {
+        self.owners[usize::from(r)] &= !(1 << n);
+        if self.owners[usize::from(r)] == 0 {
+            self.owned &= !(1 << r);
+        }
+    }
+
+    /// Gives up a register; gives the guest registers it was.
+    fn evict(&mut self, r: u8) -> u32 {
+        self.owned &= !(1 << r);
+        std::mem::take(&mut self.owners[usize::from(r)])
     }
 }
 
@@ -120,10 +152,9 @@ impl Emitter {
         }
         let Some(r) = pick else {
             self.refused = true;
-            return Gpr(GPRS.start);
+            return super::asm::R8;
         };
-        let owners = std::mem::take(&mut self.regs.x.owners[usize::from(r)]);
-        for n in (0..32).filter(|n| owners >> n & 1 != 0) {
+        for n in bits(self.regs.x.evict(r)) {
             if self.regs.unsaved.x >> n & 1 != 0 {
                 self.asm.store(8, x_slot(n), Gpr(r));
                 self.regs.unsaved.x &= !(1 << n);
@@ -144,10 +175,9 @@ impl Emitter {
         }
         let Some(r) = pick else {
             self.refused = true;
-            return Xmm(XMMS.start);
+            return Xmm(6);
         };
-        let owners = std::mem::take(&mut self.regs.v.owners[usize::from(r)]);
-        for n in (0..32).filter(|n| owners >> n & 1 != 0) {
+        for n in bits(self.regs.v.evict(r)) {
             if self.regs.unsaved.v >> n & 1 != 0 {
                 self.store_xmm(v_slot(n), Xmm(r));
                 self.regs.unsaved.v &= !(1 << n);
@@ -178,13 +208,13 @@ impl Emitter {
     }
 
     fn own_x(&mut self, n: u8, r: Gpr) {
-        self.regs.x.owners[usize::from(r.0)] |= 1 << n;
+        self.regs.x.own(n, r.0);
         self.regs.x_value[usize::from(n)] = Some(Val::Reg(r));
     }
 
     fn disown_x(&mut self, n: u8) {
         if let Some(Val::Reg(r)) = self.regs.x_value[usize::from(n)].take() {
-            self.regs.x.owners[usize::from(r.0)] &= !(1 << n);
+            self.regs.x.disown(n, r.0);
         }
         self.regs.unsaved.x &= !(1 << n);
     }
@@ -235,7 +265,7 @@ impl Emitter {
     }
 
     fn own_v(&mut self, n: u8, r: Xmm) {
-        self.regs.v.owners[usize::from(r.0)] |= 1 << n;
+        self.regs.v.own(n, r.0);
         self.regs.v_value[usize::from(n)] = Some(Vector::Reg(r));
     }
 
@@ -243,7 +273,7 @@ impl Emitter {
         let n = n & 31;
         let r = self.xmm(value);
         if let Some(Vector::Reg(old)) = self.regs.v_value[usize::from(n)].take() {
-            self.regs.v.owners[usize::from(old.0)] &= !(1 << n);
+            self.regs.v.disown(n, old.0);
         }
         self.regs.unsaved.v &= !(1 << n);
         self.own_v(n, r);
@@ -258,16 +288,17 @@ impl Emitter {
     pub(super) fn forget_xmms(&mut self) {
         debug_assert!(self.regs.unsaved.v == 0, "such calls need exact state");
         self.regs.v.owners = [0; 16];
+        self.regs.v.owned = 0;
         self.regs.v_value = [None; 32];
     }
 
     /// Loads what the block reads first into registers: it is a loop. Gives what `rejoin` restores.
     pub(super) fn preload(&mut self) {
         let reads = self.regs.read_first;
-        for n in (0..32).filter(|n| reads.x >> n & 1 != 0).take(GPRS.len() - 2) {
+        for n in bits(reads.x).take(GPRS.count_ones() as usize - 2) {
             self.read_x(n);
         }
-        for n in (0..32).filter(|n| reads.v >> n & 1 != 0).take(XMMS.len() - 4) {
+        for n in bits(reads.v).take(XMMS.count_ones() as usize - 4) {
             self.read_v(n);
         }
         self.regs.unlock();
@@ -275,7 +306,7 @@ impl Emitter {
 
     /// Where the guest registers are that are in host registers.
     pub(super) fn places(&self) -> Places {
-        let mut places = Places { x: [None; 32], v: [None; 32] };
+        let mut places = Places::default();
         for n in 0..32 {
             if let Some(Val::Reg(r)) = self.regs.x_value[n] {
                 places.x[n] = Some(r);
