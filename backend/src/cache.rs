@@ -91,7 +91,8 @@ impl CodeMemory {
             let start = used.next_multiple_of(align);
             (start + bytes <= self.code_bytes).then_some((start, start + bytes))
         };
-        let used = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| place(used).map(|p| p.1)).ok()?;
+        let used =
+            self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| place(used).map(|p| p.1)).ok()?;
         place(used).map(|p| p.0)
     }
 

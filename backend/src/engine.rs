@@ -302,8 +302,7 @@ impl<F: Frontend> Engine<F> {
         let mut shared = self.shared();
         let emitted = emitter.emit::<F>(&block.block, &memory, u32::MAX).ok()?;
         let code = emitted.code;
-        let compiled =
-            Compiled { code, bytes: emitted.bytes, exits: emitted.exits, locations: emitted.locations };
+        let compiled = Compiled { code, bytes: emitted.bytes, exits: emitted.exits, locations: emitted.locations };
         let published = shared.publish(&memory, &Region { blocks: vec![Arc::clone(&block.block)] }, compiled);
         shared.stats.compile_ns += started.elapsed().as_nanos() as u64;
         published.then_some(code)

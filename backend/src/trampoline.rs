@@ -87,7 +87,9 @@ pub fn set_code_range(start: u64, end: u64) {
 }
 
 fn is_generated(host_pc: u64) -> bool {
-    CODE_RANGES.iter().any(|[start, end]| (start.load(Ordering::Acquire)..end.load(Ordering::Acquire)).contains(&host_pc))
+    CODE_RANGES
+        .iter()
+        .any(|[start, end]| (start.load(Ordering::Acquire)..end.load(Ordering::Acquire)).contains(&host_pc))
 }
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {

@@ -34,17 +34,39 @@ pub(super) struct Args {
 
 /// Code out of line: where it begins, and what it does. Values in it are those of where it is jumped from.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "the list is used again, and helpers are most of it")]
 pub(super) enum Cold {
-    Helper { at: Label, back: Label, helper: Helper, args: Args, result: Place },
-    FlagsFromMemory { at: Label, back: Label },
+    Helper {
+        at: Label,
+        back: Label,
+        helper: Helper,
+        args: Args,
+        result: Place,
+    },
+    FlagsFromMemory {
+        at: Label,
+        back: Label,
+    },
     /// The address is in rax.
-    Misaligned { at: Label, pc: GuestAddr },
+    Misaligned {
+        at: Label,
+        pc: GuestAddr,
+    },
     /// The stop is in eax.
-    Status { at: Label, pc: GuestAddr },
+    Status {
+        at: Label,
+        pc: GuestAddr,
+    },
     /// Leaves with a code.
-    Leave { at: Label, pc: GuestAddr, code: u64 },
+    Leave {
+        at: Label,
+        pc: GuestAddr,
+        code: u64,
+    },
     /// The target is in rdi.
-    NotFound { at: Label },
+    NotFound {
+        at: Label,
+    },
 }
 
 impl Emitter {

@@ -263,7 +263,7 @@ impl Emitter {
         let wide = width == Width::X;
         if how.signed && round.is_none() {
             // Out of range gives the least integer and raises Invalid, which Arm does too.
-            self.to_integer(size, wide, to, a);
+            self.truncate(size, wide, to, a);
             self.asm.alu_imm(Alu::Cmp, wide, to, 1);
             self.asm.jcc(Cc::O, at);
         } else {
@@ -288,19 +288,19 @@ impl Emitter {
                 self.sse3_imm(Op(0x66, MAP_3A, if double { 0x0b } else { 0x0a }), Xmm(0), a, a, mode);
                 source = Xmm(0);
             }
-            self.to_integer(size, wide || !how.signed, to, source);
+            self.truncate(size, wide || !how.signed, to, source);
         }
         self.asm.bind(back);
         self.regs.set_narrow(to, width == Width::W);
         Val::Reg(to)
     }
 
-    fn to_integer(&mut self, size: FpSize, wide: bool, to: super::asm::Gpr, from: Xmm) {
+    fn truncate(&mut self, size: FpSize, wide: bool, to: super::asm::Gpr, from: Xmm) {
         let op = scalar(size, 0x2c);
         if self.host.avx {
             self.asm.vex(op, wide, to.0, 0, from.into());
         } else {
-            self.asm.legacy(op.0, wide, op.1, op.2, to.0, from.into(), false);
+            self.asm.legacy(op, wide, to.0, from.into(), false);
         }
     }
 
@@ -332,7 +332,7 @@ impl Emitter {
         if self.host.avx {
             self.asm.vex(op, wide, to.0, to.0, source.into());
         } else {
-            self.asm.legacy(op.0, wide, op.1, op.2, to.0, source.into(), false);
+            self.asm.legacy(op, wide, to.0, source.into(), false);
         }
         if how.fbits != 0 {
             // A power of two: exact.
@@ -376,8 +376,7 @@ impl Emitter {
         let (otherwise, done) = (self.asm.label(), self.asm.label());
         let test = self.test(Truth::Flags { cond, flags: self.flags });
         self.branch_unless(test, otherwise);
-        let args =
-            [(size as u64).into(), u64::from(signal_quiet).into(), Arg::Number(size, a), Arg::Number(size, b)];
+        let args = [(size as u64).into(), u64::from(signal_quiet).into(), Arg::Number(size, a), Arg::Number(size, b)];
         self.helper(Helper::FpCompare, &args, Place::Gpr(to));
         self.asm.jmp(done);
         self.asm.bind(otherwise);

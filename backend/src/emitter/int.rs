@@ -1,7 +1,7 @@
 //! Integer operations. Constants fold; sums, differences and conjunctions wait until it is known what they are for.
 
 use super::Emitter;
-use super::asm::{Alu, Cc, Gpr, MAP_0F, MAP_38, MAP_3A, Op, RAX, RCX, RDX, Rm, Shift};
+use super::asm::{Alu, Cc, Gpr, MAP_0F, MAP_3A, MAP_38, Op, RAX, RCX, RDX, Rm, Shift};
 use super::value::{Arg, Src, Val};
 use crate::helpers::Helper;
 use ir::eval::int;
@@ -123,14 +123,14 @@ impl Emitter {
 
     fn count_zeros(&mut self, wide: bool, to: Gpr, a: Gpr) {
         if self.host.lzcnt {
-            self.asm.legacy(0xf3, wide, MAP_0F, 0xbd, to.0, a.into(), false);
+            self.asm.legacy(Op(0xf3, MAP_0F, 0xbd), wide, to.0, a.into(), false);
             return;
         }
         // BSR gives the index of the highest one; none counts as -1.
         let some = self.asm.label();
         let top = if wide { 63 } else { 31 };
         self.asm.mov_imm(to, (2 * top + 1) as u64);
-        self.asm.legacy(0, wide, MAP_0F, 0xbd, RCX.0, a.into(), false);
+        self.asm.legacy(Op(0, MAP_0F, 0xbd), wide, RCX.0, a.into(), false);
         self.asm.jcc_short(Cc::E, some);
         self.asm.mov(false, to, RCX);
         self.asm.bind(some);
@@ -226,7 +226,11 @@ impl Emitter {
         let (a, b) = if a.is_imm().is_some() { (b, a) } else { (a, b) };
         let Val::Imm(mask) = b else {
             let (a, b) = (self.reg(a), self.reg(b));
-            return if a == b { self.clipped(width, Val::Reg(a)) } else { Val::Late { op: Alu::And, width, a, b: Src::Reg(b) } };
+            return if a == b {
+                self.clipped(width, Val::Reg(a))
+            } else {
+                Val::Late { op: Alu::And, width, a, b: Src::Reg(b) }
+            };
         };
         let mask = mask & width.mask();
         match mask {
@@ -432,7 +436,7 @@ impl Emitter {
         let to = self.copied(wide, low);
         // SHRD
         self.asm.tail = 1;
-        self.asm.legacy(0, wide, MAP_0F, 0xac, high.0, Rm::from(to), false);
+        self.asm.legacy(Op(0, MAP_0F, 0xac), wide, high.0, Rm::from(to), false);
         self.asm.tail = 0;
         self.asm.raw(&[lsb]);
         self.done(to, !wide)
@@ -457,7 +461,7 @@ impl Emitter {
         if bytes == 2 {
             self.asm.raw(&[0x66]);
         }
-        self.asm.legacy(0xf2, bytes == 8, MAP_38, 0xf0 | u8::from(bytes > 1), to.0, b.into(), bytes == 1);
+        self.asm.legacy(Op(0xf2, MAP_38, 0xf0 | u8::from(bytes > 1)), bytes == 8, to.0, b.into(), bytes == 1);
         self.done(to, true)
     }
 }

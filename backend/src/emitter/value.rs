@@ -228,9 +228,7 @@ impl Emitter {
             Val::Reg(r) => Mem::Base(r, 0),
             Val::Sum { base, index, disp, narrow: false } => Self::sum_operand(base, index, disp),
             Val::Imm(at) if i32::try_from(at as i64).is_ok() => Mem::Fixed(at as i32),
-            Val::Pc(at) if self.pc_distance(at).is_some() => {
-                Mem::Base(RBX, self.pc_distance(at).unwrap_or_default())
-            }
+            Val::Pc(at) if self.pc_distance(at).is_some() => Mem::Base(RBX, self.pc_distance(at).unwrap_or_default()),
             _ => {
                 self.put(RAX, addr);
                 Mem::Base(RAX, 0)

@@ -46,7 +46,7 @@ impl Emitter {
         if self.host.avx {
             self.asm.vex(op, false, reg.0, 0, rm.into());
         } else {
-            self.asm.legacy(op.0, false, op.1, op.2, reg.0, rm.into(), false);
+            self.asm.legacy(op, false, reg.0, rm.into(), false);
         }
     }
 
@@ -66,7 +66,7 @@ impl Emitter {
         } else {
             debug_assert!(to == a || b != Rm::R(to.0), "the second operand would be overwritten");
             self.move_xmm(to, a);
-            self.asm.legacy(op.0, false, op.1, op.2, to.0, b, false);
+            self.asm.legacy(op, false, to.0, b, false);
         }
     }
 
@@ -83,7 +83,7 @@ impl Emitter {
             self.asm.vex(op66(opcode), false, which, to.0, from.into());
         } else {
             self.move_xmm(to, from);
-            self.asm.legacy(0x66, false, MAP_0F, opcode, which, to.into(), false);
+            self.asm.legacy(Op(0x66, MAP_0F, opcode), false, which, to.into(), false);
         }
         self.asm.raw(&[amount]);
     }
@@ -98,7 +98,7 @@ impl Emitter {
         if self.host.avx {
             self.asm.vex(op66(0x6e), wide, to.0, 0, from.into());
         } else {
-            self.asm.legacy(0x66, wide, MAP_0F, 0x6e, to.0, from.into(), false);
+            self.asm.legacy(Op(0x66, MAP_0F, 0x6e), wide, to.0, from.into(), false);
         }
     }
 
@@ -106,7 +106,7 @@ impl Emitter {
         if self.host.avx {
             self.asm.vex(op66(0x7e), wide, from.0, 0, to.into());
         } else {
-            self.asm.legacy(0x66, wide, MAP_0F, 0x7e, from.0, to.into(), false);
+            self.asm.legacy(Op(0x66, MAP_0F, 0x7e), wide, from.0, to.into(), false);
         }
     }
 
@@ -194,7 +194,7 @@ impl Emitter {
         if self.host.avx {
             self.asm.vex(Op(0x66, MAP_3A, opcode), wide, a.0, 0, to.into());
         } else {
-            self.asm.legacy(0x66, wide, MAP_3A, opcode, a.0, to.into(), false);
+            self.asm.legacy(Op(0x66, MAP_3A, opcode), wide, a.0, to.into(), false);
         }
         self.asm.raw(&[index]);
     }
@@ -212,7 +212,7 @@ impl Emitter {
             self.asm.vex(Op(0x66, map, opcode), wide, to.0, a.0, value.into());
         } else {
             self.move_xmm(to, a);
-            self.asm.legacy(0x66, wide, map, opcode, to.0, value.into(), false);
+            self.asm.legacy(Op(0x66, map, opcode), wide, to.0, value.into(), false);
         }
         self.asm.raw(&[index]);
         Vector::Reg(to)
@@ -236,7 +236,12 @@ impl Emitter {
             Lane::D | Lane::Q => self.sse_imm(op66(0x70), to, a, 0xee),
             _ => {
                 let bytes = lane.bytes() as u8;
-                self.sse_const(PSHUFB, to, a, u128::from_le_bytes(std::array::from_fn(|i| index * bytes + i as u8 % bytes)));
+                self.sse_const(
+                    PSHUFB,
+                    to,
+                    a,
+                    u128::from_le_bytes(std::array::from_fn(|i| index * bytes + i as u8 % bytes)),
+                );
             }
         }
     }

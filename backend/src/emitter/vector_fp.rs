@@ -202,8 +202,7 @@ impl Emitter {
         let (z, x, y) = (self.xmm(addend), self.xmm(a), self.xmm(b));
         let to = self.new_xmm();
         let operands = [z, x, y].map(|r| Arg::Vector(Vector::Reg(r)));
-        let args =
-            [(Vec3::Fmla as u64).into(), encode_arr(arr).into(), operands[0], operands[1], operands[2]];
+        let args = [(Vec3::Fmla as u64).into(), encode_arr(arr).into(), operands[0], operands[1], operands[2]];
         let (at, back) = self.helper_aside(Helper::Vec3, &args, Place::Xmm(to));
         let z = self.filled(arr, z, to);
         self.move_xmm(to, z);
