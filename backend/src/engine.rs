@@ -302,6 +302,12 @@ impl<F: Frontend> Engine<F> {
         let mut shared = self.shared();
         let emitted = emitter.emit::<F>(&block.block, &memory, u32::MAX).ok()?;
         let code = emitted.code;
+        if self.config.log.out_asm {
+            // As bytes: a disassembler of ours would be for this only.
+            let hex: String = emitter.code().iter().map(|byte| format!("{byte:02x}")).collect();
+            let (entry, bytes) = (block.block.start, emitted.bytes);
+            self.config.log.write(format_args!("OUT: block {entry}, {bytes} bytes at {:#x}\n{hex}\n", code.0));
+        }
         let compiled = Compiled { code, bytes: emitted.bytes, exits: emitted.exits, locations: emitted.locations };
         let published = shared.publish(&memory, &Region { blocks: vec![Arc::clone(&block.block)] }, compiled);
         shared.stats.compile_ns += started.elapsed().as_nanos() as u64;

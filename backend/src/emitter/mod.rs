@@ -164,6 +164,11 @@ impl Emitter {
         })
     }
 
+    /// The code last emitted.
+    pub fn code(&self) -> &[u8] {
+        &self.asm.code
+    }
+
     fn begin<F: Frontend>(&mut self, block: &Block<F::Insn>) {
         self.asm.clear();
         self.regs.clear();
