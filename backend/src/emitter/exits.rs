@@ -7,7 +7,7 @@ use super::value::{Arg, Number, Truth, Val, Vector};
 use crate::cache::Slot;
 use crate::helpers::{COUNT, Helper, SIGNATURES};
 use crate::layout;
-use ir::{CpuState, FpSize, GuestAddr, Stop, StopDetail, SysReg};
+use ir::{CpuState, FlagKind, FpSize, GuestAddr, Stop, StopDetail, SysReg};
 use std::mem::offset_of;
 
 pub(super) const PC: i32 = offset_of!(CpuState, pc) as i32;
@@ -244,10 +244,18 @@ impl Emitter {
                     self.asm.jmp(back);
                 }
                 Cold::FlagsFromMemory { at, back } => {
+                    // The kind is in eax, the first operand in rcx.
+                    let (other, known) = (self.asm.label(), self.asm.label());
                     self.asm.bind(at);
-                    self.call_helper(Helper::ReadSysreg, &[(SysReg::Nzcv as u64).into()]);
+                    self.asm.alu_imm(Alu::Cmp, false, RAX, FlagKind::Packed as i32);
+                    self.asm.mov(true, RAX, RCX);
+                    self.asm.jcc(Cc::Ne, other);
+                    self.asm.bind(known);
                     self.host_flags_from_packed();
                     self.asm.jmp(back);
+                    self.asm.bind(other);
+                    self.call_helper(Helper::ReadSysreg, &[(SysReg::Nzcv as u64).into()]);
+                    self.asm.jmp(known);
                 }
                 Cold::Misaligned { at, pc } => {
                     self.asm.bind(at);

@@ -31,6 +31,21 @@ fn power_of_two(size: FpSize, n: i32) -> u64 {
     }
 }
 
+/// ROUNDSD's mode for a rounding to integral values, none for ties away. Only FRINTX raises Inexact.
+pub(super) fn round_mode(op: Fp1) -> Option<u8> {
+    const QUIET: u8 = 8;
+    const CURRENT: u8 = 4;
+    match op {
+        Fp1::Frintn => Some(QUIET),
+        Fp1::Frintm => Some(QUIET | 1),
+        Fp1::Frintp => Some(QUIET | 2),
+        Fp1::Frintz => Some(QUIET | 3),
+        Fp1::Frinti => Some(QUIET | CURRENT),
+        Fp1::Frintx => Some(CURRENT),
+        _ => None,
+    }
+}
+
 impl Emitter {
     pub(super) fn read_fp(&mut self, size: FpSize, n: u8) -> Number {
         let vector = self.read_v(n);
@@ -137,7 +152,8 @@ impl Emitter {
 
     pub(super) fn emit_fp1(&mut self, op: Fp1, size: FpSize, a: Number) -> Number {
         let args = [(op as u64).into(), (size as u64).into(), Arg::Number(size, a)];
-        if size == FpSize::H || !matches!(op, Fp1::Fabs | Fp1::Fneg | Fp1::Fsqrt) {
+        let mode = round_mode(op);
+        if size == FpSize::H || mode.is_none() && !matches!(op, Fp1::Fabs | Fp1::Fneg | Fp1::Fsqrt) {
             return self.fp_helper(size, Helper::Fp1, &args);
         }
         let a = self.number(size, a);
@@ -152,7 +168,13 @@ impl Emitter {
                 self.keep_width(size, to, a);
             }
             _ => {
-                self.sse3(scalar(size, 0x51), to, a, a);
+                match mode {
+                    Some(mode) => {
+                        let opcode = if size == FpSize::D { 0x0b } else { 0x0a };
+                        self.sse3_imm(Op(0x66, MAP_3A, opcode), to, a, a, mode);
+                    }
+                    None => self.sse3(scalar(size, 0x51), to, a, a),
+                }
                 self.keep_width(size, to, a);
                 let args = [args[0], args[1], Arg::Number(size, Number::Reg(a))];
                 self.unless_doubtful(size, to, false, Helper::Fp1, &args);

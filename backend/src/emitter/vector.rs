@@ -559,24 +559,34 @@ impl Emitter {
         self.shuffle(to, a, b, bytes);
     }
 
-    /// Products of 64-bit operands, lanes twice as wide.
+    /// Products and absolute differences of 64-bit operands, lanes twice as wide.
     fn vec2_long(&mut self, op: Vec2, arr: Arr, a: Vector, b: Vector) -> Option<Vector> {
-        if arr.bits() != 64 || !matches!(op, Vec2::Smull | Vec2::Umull) || matches!(arr.lane, Lane::D | Lane::Q) {
+        let product = matches!(op, Vec2::Smull | Vec2::Umull);
+        let difference = matches!(op, Vec2::Sabdl | Vec2::Uabdl) && matches!(arr.lane, Lane::B | Lane::H);
+        if arr.bits() != 64 || matches!(arr.lane, Lane::D | Lane::Q) || !(product || difference) {
             return None;
         }
         let (a, b) = (self.xmm(a), self.xmm(b));
         let to = self.new_xmm();
-        let unsigned = op == Vec2::Umull;
+        let unsigned = matches!(op, Vec2::Umull | Vec2::Uabdl);
         if arr.lane == Lane::S {
             self.sse_imm(op66(0x70), Xmm(0), a, 0x50);
             self.sse_imm(op66(0x70), Xmm(1), b, 0x50);
             self.sse3(if unsigned { op66(0xf4) } else { op38(0x28) }, to, Xmm(0), Xmm(1));
             return Some(Vector::Reg(to));
         }
-        let widen = op38([0x20, 0x23][arr.lane as usize] + if unsigned { 0x10 } else { 0 });
+        let bytes = arr.lane == Lane::B;
+        let widen = op38(if bytes { 0x20 } else { 0x23 } + if unsigned { 0x10 } else { 0 });
         self.sse(widen, Xmm(0), a);
         self.sse(widen, Xmm(1), b);
-        self.sse3(if arr.lane == Lane::B { op66(0xd5) } else { op38(0x40) }, to, Xmm(0), Xmm(1));
+        match (product, bytes) {
+            (true, true) => self.sse3(op66(0xd5), to, Xmm(0), Xmm(1)),
+            (true, false) => self.sse3(op38(0x40), to, Xmm(0), Xmm(1)),
+            (false, _) => {
+                self.sse3(if bytes { op66(0xf9) } else { op66(0xfa) }, Xmm(0), Xmm(0), Xmm(1));
+                self.sse(if bytes { op38(0x1d) } else { op38(0x1e) }, to, Xmm(0));
+            }
+        }
         Some(Vector::Reg(to))
     }
 

@@ -2,12 +2,13 @@
 //! Lanes outside an arrangement hold copies of lanes inside it, so that they raise nothing of their own.
 
 use super::Emitter;
-use super::asm::{Label, MAP_0F, MAP_38, Op, Xmm};
+use super::asm::{Label, MAP_0F, MAP_3A, MAP_38, Op, Xmm};
 use super::exits::Place;
+use super::fp::round_mode;
 use super::value::{Arg, Number, Val, Vector};
 use super::vector::every;
 use crate::helpers::{Helper, encode_arr, encode_fp_int};
-use ir::{Arr, Fp2, FpInt, FpSize, Lane, Rounding, Vec1, Vec2, Vec3, Width};
+use ir::{Arr, Fp1, Fp2, FpInt, FpSize, Lane, Rounding, Vec1, Vec2, Vec3, Width};
 
 const PAND: Op = Op(0x66, MAP_0F, 0xdb);
 const PANDN: Op = Op(0x66, MAP_0F, 0xdf);
@@ -43,6 +44,18 @@ fn scalar_fp2(op: Vec2) -> Option<Fp2> {
         Vec2::Fmin => Fp2::Fmin,
         Vec2::Fmaxnm => Fp2::Fmaxnm,
         Vec2::Fminnm => Fp2::Fminnm,
+        _ => return None,
+    })
+}
+
+fn scalar_round(op: Vec1) -> Option<Fp1> {
+    Some(match op {
+        Vec1::Frintn => Fp1::Frintn,
+        Vec1::Frintm => Fp1::Frintm,
+        Vec1::Frintp => Fp1::Frintp,
+        Vec1::Frintz => Fp1::Frintz,
+        Vec1::Frinti => Fp1::Frinti,
+        Vec1::Frintx => Fp1::Frintx,
         _ => return None,
     })
 }
@@ -164,11 +177,17 @@ impl Emitter {
                 }
                 Some(self.clear_above(arr, to))
             }
-            Vec1::Fsqrt => {
+            Vec1::Fsqrt | Vec1::Frintn | Vec1::Frintm | Vec1::Frintp | Vec1::Frintz | Vec1::Frinti | Vec1::Frintx => {
                 let to = self.new_xmm();
                 let (at, back) = self.helper_aside(Helper::Vec1, &args, Place::Xmm(to));
                 let x = self.filled(arr, a, Xmm(3));
-                self.sse(packed(arr.lane, 0x51), to, x);
+                match scalar_round(op).and_then(round_mode) {
+                    Some(mode) => {
+                        let opcode = if arr.lane == Lane::D { 0x09 } else { 0x08 };
+                        self.sse_imm(Op(0x66, MAP_3A, opcode), to, x, mode);
+                    }
+                    None => self.sse(packed(arr.lane, 0x51), to, x),
+                }
                 self.jump_if_doubtful(arr.lane, to, false, at);
                 self.asm.bind(back);
                 Some(self.clear_above(arr, to))
