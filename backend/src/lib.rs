@@ -8,6 +8,7 @@ mod code;
 mod compile;
 mod config;
 mod counts;
+mod emitter;
 mod engine;
 mod helpers;
 mod layout;
