@@ -8,7 +8,7 @@ use crate::layout;
 use crate::seat::Seat;
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
-use ir::{CpuState, Frontend, Stop, eval, memory};
+use ir::{CpuState, Frontend, Stop, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -172,13 +172,24 @@ impl<F: Frontend> Thread<F> {
                 cpu.pc = generation
                     .guest_pc(host_pc)
                     .expect("only guest accesses fault in generated code, and each has a source location");
-                if cpu.stop.code == memory::SI_KERNEL {
-                    // The host did not say which address it was. Registers are exact, so do it again and see.
-                    return self.find(cpu)?.1.run_one(cpu);
-                }
-                Err(Stop::Fault)
+                self.run_to_fault(cpu)
             }
             code => Err(stop_of(code)),
+        }
+    }
+
+    /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since
+    /// again in tier 0, up to the same fault. Another thread may have mapped the page meanwhile; then this ends at the
+    /// next stop.
+    fn run_to_fault(&mut self, cpu: &mut CpuState) -> Result<(), Stop> {
+        loop {
+            let (index, block) = self.find(cpu)?;
+            let result = block.run(cpu);
+            self.near[index] = Some(block);
+            result?;
+            if cpu.safepoint.load(Ordering::SeqCst) != 0 {
+                return Ok(());
+            }
         }
     }
 }
