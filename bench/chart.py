@@ -4,17 +4,17 @@ import math
 from xml.sax.saxutils import escape
 
 COLOURS = ["#9aa5b1", "#5b7c99", "#d9822b"]
-BAR, GAP, LEFT, WIDTH, TOP = 9, 10, 110, 520, 58
+BAR, GAP, HEADING, LEFT, WIDTH, TOP = 9, 10, 22, 135, 495, 58
 
 
-def bars(series, variants, title):
-    """`series`: group name to {variant: value above zero}."""
-    values = [value for group in series.values() for value in group.values()]
+def bars(sections, variants, title):
+    """`sections`: section title to group name to {variant: value above zero}."""
+    values = [value for groups in sections.values() for group in groups.values() for value in group.values()]
     lowest = min(0.5, min(values)) if values else 0.5
     highest = max(values + [10]) * 1.1
     low, high = math.log10(lowest), math.log10(highest)
     group_height = BAR * len(variants) + GAP
-    height = TOP + group_height * len(series) + 30
+    height = TOP + sum(HEADING + group_height * len(groups) for groups in sections.values()) + 30
 
     def x(value):
         return LEFT + WIDTH * (math.log10(value) - low) / (high - low)
@@ -33,14 +33,21 @@ def bars(series, variants, title):
             shade = "#555" if tick == 1 else "#ddd"
             out.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP - 6}" y2="{height - 24}" stroke="{shade}"/>'
                        f'<text x="{x(tick):.1f}" y="{height - 10}" text-anchor="middle">{tick:g}</text>')
-    for row, (name, group) in enumerate(series.items()):
-        y = TOP + row * group_height
-        out.append(f'<text x="{LEFT - 8}" y="{y + group_height / 2}" text-anchor="end">{escape(name)}</text>')
-        for index, variant in enumerate(variants):
-            if variant not in group:
-                continue
-            value, top = group[variant], y + index * BAR
-            left, right = sorted((x(1), x(value)))
-            out.append(f'<rect x="{left:.1f}" y="{top}" width="{max(right - left, 1):.1f}" height="{BAR - 1}" '
-                       f'fill="{COLOURS[index % 3]}"/><text x="{right + 3:.1f}" y="{top + BAR - 1}" font-size="8">{value:.1f}</text>')
+    y = TOP
+    for heading, groups in sections.items():
+        out.append(f'<text x="8" y="{y + 12}" font-weight="bold">{escape(heading)}</text>')
+        y += HEADING
+        for name, group in groups.items():
+            out.append(f'<text x="{LEFT - 8}" y="{y + group_height / 2}" text-anchor="end">{escape(name)}</text>')
+            for index, variant in enumerate(variants):
+                if variant in group:
+                    out.append(bar(x(1), x(group[variant]), y + index * BAR, group[variant], COLOURS[index % 3]))
+            y += group_height
     return "\n".join(out + ["</svg>"]) + "\n"
+
+
+def bar(one, end, top, value, colour):
+    """From the line of 1 to `end`, its value behind it."""
+    left, right = sorted((one, end))
+    return (f'<rect x="{left:.1f}" y="{top}" width="{max(right - left, 1):.1f}" height="{BAR - 1}" fill="{colour}"/>'
+            f'<text x="{right + 3:.1f}" y="{top + BAR - 1}" font-size="8">{value:.1f}</text>')

@@ -109,7 +109,7 @@ static FLAGS: &[Flag] = &[
     })
     .takes("FILE")
     .or_variable("QEMU_LOG_FILENAME")
-    .help("Write what -strace and -d show to FILE instead of standard error"),
+    .help("Write what -strace, -d and --stats show to FILE instead of standard error"),
     Flag::new("seed", |options, value| {
         let number = parse_number(text(value)?).ok_or_else(|| format!("{} is not a number", value.display()))?;
         options.seed = Some(number);
@@ -121,6 +121,30 @@ static FLAGS: &[Flag] = &[
     Flag::new("tier", |options, value| options.set_tier(text(value)?))
         .takes("eval|jit|auto")
         .help("Interpret, compile everything, or compile what is hot (the default)"),
+    Flag::new("threshold", |options, value| {
+        let runs = parse_number(text(value)?).and_then(|runs| u32::try_from(runs).ok()).filter(|&runs| runs > 0);
+        options.threshold = Some(runs.ok_or_else(|| format!("{} is not a number of runs", value.display()))?);
+        Ok(())
+    })
+    .takes("RUNS")
+    .help("Runs of a block before the optimising compiler takes it"),
+    Flag::new("stats", |options, _| {
+        options.stats = true;
+        Ok(())
+    })
+    .help("Say at the end what translation did and where time went"),
+    Flag::new("perfmap", |options, _| {
+        options.perf_map = true;
+        Ok(())
+    })
+    .or_variable("QEMU_PERFMAP")
+    .help("Name generated code for perf report, in /tmp/perf-PID.map"),
+    Flag::new("jitdump", |options, _| {
+        options.jit_dump = true;
+        Ok(())
+    })
+    .or_variable("QEMU_JITDUMP")
+    .help("Write generated code for perf inject --jit, to jit-PID.dump"),
     Flag::new("demo", |options, _| {
         options.demo = true;
         Ok(())
@@ -203,7 +227,7 @@ pub fn help() -> String {
 
 fn spelling(flag: &Flag) -> String {
     // As QEMU and its users write them; emu's own are written with two dashes.
-    let dashes = if matches!(flag.name, "tier" | "demo") { "--" } else { "-" };
+    let dashes = if matches!(flag.name, "tier" | "threshold" | "stats" | "demo") { "--" } else { "-" };
     format!("{dashes}{}", flag.name)
 }
 
@@ -341,12 +365,13 @@ mod tests {
 
     #[test]
     fn inherited_options_mean_the_same() {
-        let words = "-L /sys -s 1M -r 6.1 -seed 7 -d exec,in_asm -D /tmp/log --tier=jit -strace -E A=1 -U B -0 x";
+        let words = "-L /sys -s 1M -r 6.1 -seed 7 -d exec,in_asm -D /tmp/log --tier=jit --threshold 9 --stats -strace -E A=1 -U B -0 x";
         let options = parse_words(&words.split(' ').chain(["prog"]).collect::<Vec<_>>(), &[]).unwrap();
         let again = parse(&options.inherited(), |_| None).unwrap();
         assert_eq!(again.inherited(), options.inherited());
         assert!(again.reexec && again.environment.is_empty() && again.argv0.is_none() && again.strace);
         assert_eq!((again.stack_bytes, again.seed, again.tier), (Some(1 << 20), Some(7), Tier::Jit));
+        assert_eq!((again.threshold, again.stats), (Some(9), true));
         assert_eq!((again.log, again.uname_release), (options.log, Some("6.1".to_owned())));
         assert_eq!((again.sysroot, again.log_file), (Some("/sys".into()), Some("/tmp/log".into())));
     }
@@ -360,6 +385,7 @@ mod tests {
             (&["-s", "much", "p"], "-s: much is not a number of bytes"),
             (&["-E", "A", "p"], "-E: A is not VAR=VALUE"),
             (&["--tier", "x", "p"], "--tier: no tier x (there are eval, jit, auto)"),
+            (&["--threshold", "0", "p"], "--threshold: 0 is not a number of runs"),
             (&["-g", "1234", "p"], "-g: emu has no gdb stub yet"),
         ];
         for (words, expected) in cases {

@@ -4,21 +4,23 @@ use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
 use crate::start::{self, Launch};
 use crate::{process, report};
-use backend::{Engine, Log};
+use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
 use ir::{CodeWatcher, CpuState, GuestRange, Stop};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use syscalls::{After, Process, Reexec};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use syscalls::{After, NewThread, Process, Reexec};
 
 /// What a signal frame needs of the stack on arm64 without SVE (AT_MINSIGSTKSZ): siginfo (128), ucontext (4560), frame
 /// record (16), and 16 to align it.
 const MIN_SIGNAL_STACK_BYTES: u64 = 4720;
 /// What IC IVAU names: a line of the instruction cache.
 const CODE_LINE_BYTES: u64 = 64;
+/// Stack of a host thread: for emu's own functions, since the guest brings its stacks along.
+const HOST_STACK_BYTES: usize = 2 << 20;
 
 /// Everything that runs a program.
 struct World {
@@ -26,18 +28,41 @@ struct World {
     engine: Arc<Engine<A64>>,
     process: Arc<Process>,
     log: Log,
+    /// Where statistics go, if they are wanted.
+    stats: Option<Mutex<Box<dyn Write + Send + Sync>>>,
+    /// The files that were loaded, once they are.
+    images: OnceLock<Vec<Loaded>>,
+    dying: Dying,
 }
 
-/// Keeps the compiler's thread at rest, and its locks free, while the process forks.
-struct RestWhileForking(Arc<Engine<A64>>);
+/// Held by the thread that says why the guest dies, so that it is said once.
+type Dying = Arc<Mutex<()>>;
+
+fn only_one(dying: &Dying) -> MutexGuard<'_, ()> {
+    dying.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps other threads out of the engine while the process forks.
+struct RestWhileForking {
+    engine: Arc<Engine<A64>>,
+    dying: Dying,
+}
 
 impl syscalls::ForkHooks for RestWhileForking {
-    fn before(&self) {
-        self.0.pause_compiler();
+    fn around(&self, fork: &mut dyn FnMut() -> bool) {
+        let _dying = only_one(&self.dying);
+        self.engine.around_fork(fork);
     }
+}
 
-    fn after(&self, child: bool) {
-        self.0.resume_compiler(child);
+/// Makes threads in the world that it will have been told.
+struct HostThreads(Arc<OnceLock<Arc<World>>>);
+
+impl syscalls::ThreadHost for HostThreads {
+    fn start(&self, thread: NewThread) -> io::Result<()> {
+        let world = Arc::clone(self.0.get().ok_or(io::ErrorKind::Unsupported)?);
+        std::thread::Builder::new().stack_size(HOST_STACK_BYTES).spawn(move || world.run_thread(thread))?;
+        Ok(())
     }
 }
 
@@ -59,26 +84,36 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
     let mut cpu = CpuState::new();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
-    let images: Vec<Loaded> = [program.image].into_iter().chain(program.interpreter).collect();
-    let Err(error) = world.run(&mut cpu, &images);
+    let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
+    let Err(error) = world.run(&mut cpu);
     report::say(format_args!("{}: {}", world.name, report::plain(&error)));
     start::STATUS_CANNOT_RUN
 }
 
 impl World {
-    fn new(launch: &Launch, options: &Options, name: String) -> Result<Self, String> {
+    fn new(launch: &Launch, options: &Options, name: String) -> Result<Arc<Self>, String> {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
+        let stats = options.stats.then(|| Mutex::new(log_file.writer()));
 
         // The engine asks the process what may be executed, and the process tells the engine what has changed.
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
         let asked = Arc::clone(&known);
         let may_fetch = move |addr| asked.get().is_some_and(|process| process.memory().is_executable(addr));
-        let config =
-            backend::Config { tier: engine_tier(options.tier), log: log.clone(), ..backend::Config::default() };
+        let defaults = backend::Config::default();
+        let config = backend::Config {
+            tier: engine_tier(options.tier),
+            threshold: options.threshold.unwrap_or(defaults.threshold),
+            count: options.stats,
+            profile: Profile { map: options.perf_map, dump: options.jit_dump },
+            log: log.clone(),
+            ..defaults
+        };
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
+        let dying = Dying::default();
+        let whole: Arc<OnceLock<Arc<Self>>> = Arc::default();
         let process = Process::new(
             syscalls::Config {
                 sysroot: launch.sysroot.as_ref().map(|sysroot| sysroot.root().to_owned()),
@@ -86,13 +121,16 @@ impl World {
                 exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
                 reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
                 strace,
-                fork_hooks: Some(Box::new(RestWhileForking(Arc::clone(&engine)))),
+                fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
+                threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
                 private_fds: log_file.descriptor().into_iter().collect(),
             },
             watcher,
         );
         let _ = known.set(Arc::clone(&process));
-        Ok(Self { name, engine, process, log })
+        let world = Arc::new(Self { name, engine, process, log, stats, images: OnceLock::new(), dying });
+        let _ = whole.set(Arc::clone(&world));
+        Ok(world)
     }
 
     fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
@@ -124,38 +162,65 @@ impl World {
         )
     }
 
-    /// The main thread's way through the program. Comes back only if it cannot be begun.
-    fn run(&self, cpu: &mut CpuState, images: &[Loaded]) -> io::Result<std::convert::Infallible> {
-        let mut code = backend::Thread::new(&self.engine)?;
-        let mut kernel = syscalls::Thread::new(Arc::clone(&self.process));
+    /// Runs the program's first thread. Comes back only if it cannot be begun.
+    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
+        let code = backend::Thread::new(&self.engine)?;
+        self.follow(cpu, code, syscalls::Thread::new(Arc::clone(&self.process)));
+        self.process.rest()
+    }
+
+    /// Runs another thread, on a host thread of its own, until it ends.
+    fn run_thread(&self, thread: NewThread) {
+        let Ok(code) = backend::Thread::new(&self.engine) else { return };
+        let Some((mut cpu, kernel)) = thread.begin() else { return };
+        self.follow(&mut cpu, code, kernel);
+        // In the child of a fork it is the first thread.
+        if self.process.on_first_thread() {
+            self.process.rest();
+        }
+    }
+
+    /// A thread's way through the program, until it ends while others go on.
+    fn follow(&self, cpu: &mut CpuState, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
         loop {
             match code.run(cpu) {
                 Stop::Svc => {
                     cpu.pc = cpu.pc.offset(4);
-                    if let After::Exit(status) = kernel.syscall(cpu) {
-                        self.flush_log();
-                        self.process.exit(status);
+                    match kernel.syscall(cpu) {
+                        After::Continue => {}
+                        After::Exit(status) => {
+                            self.finish_log();
+                            self.process.exit(status);
+                        }
+                        After::ThreadEnded => return,
                     }
                 }
                 Stop::CodeChanged => {
-                    self.engine.code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
+                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
-                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => {
-                    self.die(stop, cpu, images)
-                }
+                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
             }
         }
     }
 
-    fn die(&self, stop: Stop, cpu: &CpuState, images: &[Loaded]) -> ! {
-        self.flush_log();
-        report::death(&self.name, images, stop, cpu);
+    fn die(&self, stop: Stop, cpu: &CpuState) -> ! {
+        let _dying = only_one(&self.dying);
+        self.finish_log();
+        report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, cpu);
         self.process.die(report::signal_of(stop, cpu))
     }
 
-    fn flush_log(&self) {
+    /// The last thing before the process ends.
+    fn finish_log(&self) {
+        if let Some(place) = &self.stats {
+            let mut text = format!("emu: statistics of {}, process {}\n", self.name, std::process::id());
+            for (name, value) in self.engine.stats().lines() {
+                text += &format!("emu: {name:<40} {value}\n");
+            }
+            let _ = place.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+        }
         // Whether the log can be written is nothing that should change how the guest ends.
         let _ = self.log.sink.lock().unwrap_or_else(PoisonError::into_inner).flush();
     }

@@ -27,6 +27,14 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// `--tier`.
     pub tier: Tier,
+    /// `--threshold`: runs of a block before it is compiled.
+    pub threshold: Option<u32>,
+    /// `--stats`.
+    pub stats: bool,
+    /// `-perfmap`.
+    pub perf_map: bool,
+    /// `-jitdump`.
+    pub jit_dump: bool,
     /// `--demo`.
     pub demo: bool,
     /// `-version`.
@@ -106,9 +114,14 @@ impl Options {
         add("-d", self.log.any().then(|| self.log.names().into()));
         add("-D", self.log_file.as_ref().map(absolute));
         add("-tier", (self.tier != Tier::Auto).then(|| self.tier.name().into()));
-        if self.strace {
-            words.push("-strace".into());
-        }
+        add("--threshold", self.threshold.map(|runs| runs.to_string().into()));
+        let switches = [
+            (self.strace, "-strace"),
+            (self.stats, "--stats"),
+            (self.perf_map, "-perfmap"),
+            (self.jit_dump, "-jitdump"),
+        ];
+        words.extend(switches.iter().filter(|(on, _)| *on).map(|(_, word)| word.into()));
         words
     }
 

@@ -1,5 +1,5 @@
 //! Debian's arm64 busybox-static as a shell: builtins only, so that nothing has to be executed anew. Expected output
-//! is what POSIX says of each script. `tests/run` fetches the program into `tests/.sysroot`.
+//! is what POSIX says of each script. `tests/run` fetches the program into `bench/.programs`.
 #![allow(missing_docs, reason = "tests")]
 
 mod harness;
@@ -11,8 +11,8 @@ use harness::child::End;
 use harness::{Tier, emu, known, run};
 
 fn busybox() -> PathBuf {
-    let path = harness::root().join("tests/.sysroot/bin/busybox");
-    assert!(path.exists(), "{} is not there: tests/run fetches it", path.display());
+    let path = harness::root().join("bench/.programs/arm64/bin/busybox");
+    assert!(path.exists(), "{} is not there: bench/programs fetches it", path.display());
     path
 }
 

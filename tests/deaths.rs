@@ -70,6 +70,23 @@ deaths! {
     misaligned_exclusive: "misaligned-exclusive" => SIGBUS;
 }
 
+/// Whichever thread is first: the death is said once.
+#[test]
+fn threads_die_together() {
+    let program = Source::new("death.c").for_arm64(Link::Static);
+    let mut report = String::new();
+    for tier in Tier::ALL {
+        for _ in 0..5 {
+            let outcome = run(emu_for(tier, Link::Static, &program).arg("read-null-in-threads"), LIMIT);
+            let said = outcome.stderr_text().lines().filter(|line| line.contains("killed by SIGSEGV")).count();
+            if outcome.status != End::Killed(SIGSEGV) || said != 1 {
+                report += &format!("{}: {}\n{}\n", tier.name(), outcome.status, outcome.stderr_text());
+            }
+        }
+    }
+    known::settle("deaths::threads_die_together", if report.is_empty() { Ok(()) } else { Err(report) });
+}
+
 #[test]
 fn exit_without_libc() {
     dies("deaths::exit_without_libc", "_exit", End::Exited(42));

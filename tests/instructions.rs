@@ -3,10 +3,14 @@
 //! elsewhere; this checks that the compiler does the same.
 #![allow(unsafe_code)] // A scratch page for guest code and one for guest data, shared with the emulated program.
 
+mod harness;
+
 use backend::{Config, Engine, Thread, Tier};
 use frontend::A64;
 use frontend::table::{FlowKind, Row, rows};
-use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Stop};
+use harness::random::Random;
+use harness::registers::{Registers, copy, detail, listed, random_state, reads_counter};
+use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
 use std::sync::Arc;
 
 /// Words per row.
@@ -15,79 +19,6 @@ const WORDS: usize = 1000;
 const SEQUENCE: usize = 10;
 const BRK: u32 = 0xd420_0000;
 const DATA_BYTES: usize = 8192;
-
-/// splitmix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// Integers that matter more often than chance has them.
-    fn integer(&mut self) -> u64 {
-        match self.below(8) {
-            0 => self.below(4),
-            1 => self.below(4).wrapping_neg(),
-            2 => 1 << self.below(64),
-            3 => (1u64 << self.below(64)).wrapping_sub(1),
-            4 => u64::from(self.next() as u32),
-            5 => self.below(65),
-            _ => self.next(),
-        }
-    }
-
-    /// A vector whose lanes are likely to be zeros, infinities, NaNs, denormals, near-integers.
-    fn vector(&mut self) -> u128 {
-        const DOUBLES: [u64; 12] = [
-            // A product of these is tiny before rounding only.
-            0x3fef_ffff_ffff_ffff,
-            0x0010_0000_0000_0000,
-            0,
-            1 << 63,
-            0x7ff0_0000_0000_0000,
-            0xfff0_0000_0000_0000,
-            0x7ff8_0000_0000_0001,
-            0xfff0_0000_0000_0001,
-            0x3ff0_0000_0000_0000,
-            0xc1e0_0000_0000_0000,
-            0x000f_ffff_ffff_ffff,
-            0x43df_ffff_ffff_ffff,
-        ];
-        const SINGLES: [u32; 12] = [
-            0x3f7f_ffff,
-            0x0080_0000,
-            0,
-            1 << 31,
-            0x7f80_0000,
-            0xff80_0000,
-            0x7fc0_0001,
-            0xff80_0001,
-            0x3f80_0000,
-            0xcf00_0000,
-            0x007f_ffff,
-            0x4eff_ffff,
-        ];
-        let mut half = || match self.below(6) {
-            0 => DOUBLES[self.below(12) as usize],
-            1 | 2 => {
-                let pick = |r: u64| u64::from(SINGLES[(r % 12) as usize]);
-                pick(self.next()) | pick(self.next()) << 32
-            }
-            3 => (self.next() as i64 as f64 / 1024.0).to_bits(),
-            4 => self.integer(),
-            _ => self.next(),
-        };
-        u128::from(half()) << 64 | u128::from(half())
-    }
-}
 
 /// Guest memory of the test: a page of code and pages of data, each far from anything else, so that random offsets
 /// from them do not reach emu's own memory, which lies near the top of the address space.
@@ -152,54 +83,21 @@ impl Machine {
         let mut stops = Vec::new();
         loop {
             let stop = self.thread.run(&mut cpu);
-            let detail = match stop {
-                Stop::Fault => (cpu.stop.addr.0, cpu.stop.signal, cpu.stop.code),
-                Stop::Misaligned | Stop::CodeChanged => (cpu.stop.addr.0, 0, 0),
-                Stop::Breakpoint | Stop::Undefined => (0, 0, cpu.stop.code),
-                Stop::Svc | Stop::Safepoint => (0, 0, 0),
-            };
-            stops.push((stop, cpu.pc, detail));
+            stops.push((stop, cpu.pc, detail(stop, &cpu)));
             let inside = GuestAddr(pages.code) <= cpu.pc && cpu.pc < end && cpu.pc.is_aligned(4);
             if !inside || stops.len() > 4 * words + 4 {
                 break;
             }
             cpu.pc = cpu.pc.offset(4);
         }
-        Outcome {
-            x: cpu.x,
-            v: cpu.v,
-            nzcv: cpu.nzcv().0,
-            fpcr: cpu.fpcr,
-            fpsr: ir::eval::fp::saved_fpsr(&cpu),
-            tpidr: cpu.tpidr_el0,
-            exclusive: (cpu.exclusive_addr, cpu.exclusive_addr != CpuState::NO_EXCLUSIVE),
-            stops,
-            data: pages.data(),
-        }
+        Outcome { registers: Registers::of(&cpu), stops, data: pages.data() }
     }
-}
-
-fn copy(cpu: &CpuState) -> CpuState {
-    let mut new = CpuState::new();
-    new.x = cpu.x;
-    new.v = cpu.v;
-    new.flags = cpu.flags;
-    new.fpcr = cpu.fpcr;
-    new.mxcsr = cpu.mxcsr;
-    new.tpidr_el0 = cpu.tpidr_el0;
-    new
 }
 
 /// Everything the guest can see afterwards.
 #[derive(PartialEq, Debug)]
 struct Outcome {
-    x: [u64; 32],
-    v: [u128; 32],
-    nzcv: u32,
-    fpcr: u32,
-    fpsr: u64,
-    tpidr: u64,
-    exclusive: (u64, bool),
+    registers: Registers,
     stops: Vec<(Stop, GuestAddr, (u64, i32, i32))>,
     data: Vec<u8>,
 }
@@ -207,61 +105,15 @@ struct Outcome {
 impl Outcome {
     /// Where two outcomes differ: one line each.
     fn differences(&self, other: &Self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for n in 0..32 {
-            if self.x[n] != other.x[n] {
-                lines.push(format!("x{n}: eval {:#x}, compiled {:#x}", self.x[n], other.x[n]));
-            }
-            if self.v[n] != other.v[n] {
-                lines.push(format!("v{n}: eval {:#034x}, compiled {:#034x}", self.v[n], other.v[n]));
-            }
+        let mut lines = self.registers.differences(&other.registers);
+        if self.stops != other.stops {
+            lines.push(format!("stops: eval {:x?}, compiled {:x?}", self.stops, other.stops));
         }
-        let mut field = |name, a: String, b: String| {
-            if a != b {
-                lines.push(format!("{name}: eval {a}, compiled {b}"));
-            }
-        };
-        field("nzcv", format!("{:#x}", self.nzcv), format!("{:#x}", other.nzcv));
-        field("fpcr", format!("{:#x}", self.fpcr), format!("{:#x}", other.fpcr));
-        field("fpsr", format!("{:#x}", self.fpsr), format!("{:#x}", other.fpsr));
-        field("tpidr", format!("{:#x}", self.tpidr), format!("{:#x}", other.tpidr));
-        field("exclusive", format!("{:?}", self.exclusive), format!("{:?}", other.exclusive));
-        field("stops", format!("{:x?}", self.stops), format!("{:x?}", other.stops));
         for (i, (a, b)) in self.data.iter().zip(&other.data).enumerate().filter(|(_, (a, b))| a != b).take(8) {
             lines.push(format!("data[{i:#x}]: eval {a:#x}, compiled {b:#x}"));
         }
         lines
     }
-}
-
-fn random_state(random: &mut Random, pages: &Pages) -> CpuState {
-    let mut cpu = CpuState::new();
-    for (n, x) in cpu.x.iter_mut().enumerate() {
-        // Every other register points into the data, mostly aligned; the rest are numbers.
-        *x = match (n % 2, random.below(8)) {
-            (0, 0) => pages.data + random.below(DATA_BYTES as u64),
-            (0, 1) => pages.data + (DATA_BYTES as u64 - 64 + random.below(80)),
-            (0, _) => pages.data + 16 * random.below(DATA_BYTES as u64 / 16),
-            _ => random.integer(),
-        };
-    }
-    cpu.v = std::array::from_fn(|_| random.vector());
-    cpu.set_nzcv(ir::Nzcv(random.next() as u32));
-    cpu.tpidr_el0 = random.next();
-    // Rounding mode and default NaN; flush-to-zero now and then.
-    let fpcr = match random.below(4) {
-        0 => (random.below(4) << 22 | random.below(2) << 25) as u32,
-        1 if random.below(4) == 0 => 1 << 24,
-        _ => 0,
-    };
-    ir::eval::fp::restore_saved(&mut cpu, u64::from(fpcr), 0);
-    cpu
-}
-
-/// A word whose result is not a function of the registers: the counter moves between two runs.
-fn reads_counter(word: u32) -> bool {
-    // MRS of CNTVCT_EL0 (S3_3_C14_C0_2) and CNTVCTSS_EL0 (.._6).
-    matches!(word & 0xffff_ffe0, 0xd53b_e040 | 0xd53b_e0c0)
 }
 
 fn check_row(row: &Row, random: &mut Random, pages: &Pages, eval: &mut Machine, jit: &mut Machine) -> Option<String> {
@@ -274,7 +126,7 @@ fn check_row(row: &Row, random: &mut Random, pages: &Pages, eval: &mut Machine, 
                 words.push(word);
             }
         }
-        let start = random_state(random, pages);
+        let start = random_state(random, pages.data, DATA_BYTES as u64);
         let data: Vec<u8> = (0..DATA_BYTES / 16).flat_map(|_| random.vector().to_le_bytes()).collect();
         let mut run = |words: &[u32]| {
             let mut code = words.to_vec();
@@ -300,7 +152,7 @@ fn check_row(row: &Row, random: &mut Random, pages: &Pages, eval: &mut Machine, 
         let listing: Vec<String> = words
             .iter()
             .enumerate()
-            .map(|(i, &w)| format!("  {w:08x}  {}", A64::disassemble(w, GuestAddr(pages.code + 4 * i as u64))))
+            .map(|(i, &w)| format!("  {}", listed::<A64>(w, pages.code + 4 * i as u64)))
             .collect();
         return Some(format!(
             "{}:\n{}\n  fpcr {:#x}\n  {}",

@@ -26,8 +26,12 @@ enum Reference {
 const ARGUMENTS: [&str; 3] = ["one", "two words", ""];
 const LIMIT: Duration = Duration::from_secs(120);
 
-fn prepare(command: &mut Command, directory: &std::path::Path) {
+fn prepare(command: &mut Command, directory: &std::path::Path, tier: Tier) {
     command.args(ARGUMENTS).current_dir(directory).env_clear().env("EMU_GUEST_VARIABLE", "a value").env("TZ", "UTC");
+    if tier == Tier::Eval {
+        // Programs that repeat things until they are hot do so less often.
+        command.env("EMU_GUEST_SMALL", "1");
+    }
 }
 
 fn compare(name: &str, source: Source, link: Link, tier: Tier, reference: Reference) -> Result<(), String> {
@@ -35,7 +39,7 @@ fn compare(name: &str, source: Source, link: Link, tier: Tier, reference: Refere
     let start = |mut command: Command| -> Outcome {
         // Anew for each run: the second must not find the files of the first.
         let directory = harness::scratch(&name.replace(':', "-"));
-        prepare(&mut command, &directory);
+        prepare(&mut command, &directory, tier);
         let outcome = run(&mut command, LIMIT);
         let _ = std::fs::remove_dir_all(&directory);
         outcome
@@ -124,4 +128,22 @@ programs! {
     auxv_dynamic: Source::new("auxv.c"), Dynamic, Itself;
     signals: Source::new("signals.c"), Static, Native;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
+    threads: Source::new("threads.c"), Static, Native;
+    threads_dynamic: Source::new("threads.c"), Dynamic, Native;
+    threads_cxx: Source::new("threads_cxx.cc").both(&["-std=c++17"]), Static, Native;
+    threads_cxx_dynamic: Source::new("threads_cxx.cc").both(&["-std=c++17"]), Dynamic, Native;
+    threads_ends: Source::new("threads_ends.c"), Static, Native;
+    threads_ends_dynamic: Source::new("threads_ends.c"), Dynamic, Native;
+    threads_raw: Source::new("threads_raw.c"), Static, Itself;
+    threads_bound: Source::new("threads_bound.c"), Static, Native;
+    threads_armv8_0: Source::new("threads_atomics.c").arm64(&["-march=armv8-a", "-mno-outline-atomics"]), Static, Native;
+    threads_lse: Source::new("threads_atomics.c").arm64(&["-march=armv8.1-a+lse", "-mno-outline-atomics"]), Static, Native;
+    threads_outline: Source::new("threads_atomics.c").arm64(&["-moutline-atomics"]), Dynamic, Native;
+    code_rewrite_hot: Source::new("code_rewrite_hot.c"), Static, Itself;
+    code_rewrite_alias: Source::new("code_rewrite_alias.c"), Static, Itself;
+    nonlocal: Source::new("nonlocal.c"), Static, Native;
+    exceptions: Source::new("exceptions.cc"), Static, Native;
+    exceptions_dynamic: Source::new("exceptions.cc"), Dynamic, Native;
+    stack_switch: Source::new("stack_switch.c"), Static, Itself;
+    call_return: Source::new("call_return.c"), Static, Itself;
 }

@@ -53,7 +53,8 @@ impl CodeMemory {
         // One mapping is both written and executed: Cranelift relocates code in place, and threads run in the pages
         // that the next region is appended to.
         let code = reserve(code_bytes, libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)?;
-        let slots = reserve(slot_bytes, libc::PROT_READ | libc::PROT_WRITE).inspect_err(|_| release(code, code_bytes))?;
+        let slots =
+            reserve(slot_bytes, libc::PROT_READ | libc::PROT_WRITE).inspect_err(|_| release(code, code_bytes))?;
         if !trampoline::add_code_range(code, code + code_bytes as u64) {
             release(code, code_bytes);
             release(slots, slot_bytes);
@@ -92,10 +93,19 @@ impl CodeMemory {
     /// Takes a new slot, unlinked. None if there are no more.
     pub fn take_slot(&self) -> Option<Slot> {
         let limit = self.slot_bytes / 8;
-        let taken = self.slot_count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1));
+        let taken =
+            self.slot_count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1));
         let slot = Slot(taken.ok()? as u32);
         self.link(slot, trampoline::unlinked_stub());
         Some(slot)
+    }
+
+    /// A copy of `bytes` bytes of code.
+    pub fn copy(&self, code: CodePtr, bytes: u32) -> Vec<u8> {
+        let offset = code.0.wrapping_sub(self.code) as usize;
+        assert!(offset + bytes as usize <= self.used_bytes(), "code that was allocated here");
+        // SAFETY: inside the code mapping, which is readable; code is never changed once it is known.
+        unsafe { std::slice::from_raw_parts(code.0 as *const u8, bytes as usize) }.to_vec()
     }
 
     fn slot(&self, slot: Slot) -> &AtomicU64 {

@@ -104,7 +104,7 @@ pub struct Code<F: Frontend> {
     code_by_page: FxHashMap<u64, Vec<CodePtr>>,
     incoming: FxHashMap<Place, Vec<Incoming>>,
     seats: Vec<Weak<Seat>>,
-    /// Counters.
+    /// Counters, without those that running threads keep.
     pub stats: Stats,
 }
 
@@ -143,6 +143,20 @@ impl<F: Frontend> Code<F> {
         self.seats.push(Arc::downgrade(seat));
     }
 
+    /// A thread goes: its counters stay.
+    pub fn remove_seat(&mut self, seat: &Arc<Seat>) {
+        seat.counts.add_to(&mut self.stats.counts);
+        self.seats.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(seat)));
+    }
+
+    /// All counters.
+    pub fn all_stats(&mut self) -> Stats {
+        let mut stats = self.stats.clone();
+        self.each_seat(|seat| seat.counts.add_to(&mut stats.counts));
+        stats.cache_bytes = self.generation.as_ref().map_or(0, |g| g.memory.used_bytes() as u64);
+        stats
+    }
+
     /// After a fork: of all threads only `kept` is there.
     pub fn keep_only_seat(&mut self, kept: std::thread::ThreadId) {
         self.seats.retain(|seat| seat.upgrade().is_some_and(|seat| seat.owner == kept));
@@ -176,7 +190,6 @@ impl<F: Frontend> Code<F> {
             return false;
         }
         let insns = blocks.iter().map(|b| b.insns.len() as u32).sum();
-        self.stats.code_bytes += u64::from(compiled.bytes);
         let ranges: Box<[GuestRange]> = blocks.iter().map(|b| GuestRange { start: b.start, end: b.next() }).collect();
         for range in &ranges {
             for page in pages_of(range.start, range.end) {
@@ -245,12 +258,7 @@ impl<F: Frontend> Code<F> {
 
     /// A region that leaves to the hot place `to` and could take it in: its entry is to be compiled again, if `to`
     /// leads back into it (`reaches` tells).
-    pub fn growing(
-        &self,
-        to: Place,
-        region_insns: usize,
-        mut reaches: impl FnMut(GuestAddr) -> bool,
-    ) -> Option<Place> {
+    pub fn growing(&self, to: Place, region_insns: usize, mut reaches: impl FnMut(GuestAddr) -> bool) -> Option<Place> {
         const MOST_GROWTHS: u8 = 4;
         let generation = self.generation.as_ref()?;
         let records = generation.records();
@@ -295,7 +303,9 @@ impl<F: Frontend> Code<F> {
                     changed = true;
                 }
             }
-            if !gone.is_empty() && let Some(left) = self.code_by_page.get_mut(&page) {
+            if !gone.is_empty()
+                && let Some(left) = self.code_by_page.get_mut(&page)
+            {
                 left.retain(|code| !gone.contains(code));
             }
             for place in dead {

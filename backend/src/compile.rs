@@ -1,7 +1,7 @@
 //! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
 //! code cache. Knows nothing of who asks, nor of links.
 
-use crate::builder::{Builder, region_signature};
+use crate::builder::{Builder, Mode, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::code::Generation;
 use crate::region::{Plan, Region};
@@ -88,11 +88,11 @@ impl Compiler {
         Ok(Self { generation, isa, module, context, builder_context: FunctionBuilderContext::new() })
     }
 
-    /// Compiles `region`, for FPCR.FZ set or not.
+    /// Compiles `region`, as `mode` says.
     pub fn compile<F: Frontend>(
         &mut self,
         region: &Region<F::Insn>,
-        flushing: bool,
+        mode: Mode,
         wanted: (bool, bool),
     ) -> Result<(Compiled, Listing), CompileError> {
         if self.generation.memory.is_full() {
@@ -103,7 +103,8 @@ impl Compiler {
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
-        let built = Builder::build::<F>(builder, region, &plan, flushing, &self.generation.memory, self.isa.frontend_config());
+        let built =
+            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.isa.frontend_config());
         let Some(built) = built else { return Err(CompileError::CacheFull) };
         let mut listing = Listing::default();
         let (clif, host_asm) = wanted;

@@ -1,5 +1,6 @@
 //! What the engine is told, and what it tells about itself.
 
+use crate::{counts, helpers};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,18 +57,39 @@ pub struct Config {
     pub region_insns: usize,
     /// Size of the code cache in bytes. When it is full everything in it is forgotten.
     pub code_bytes: usize,
+    /// Whether generated code counts what it does, for [`Stats`].
+    pub count: bool,
+    /// What profilers are told.
+    pub profile: Profile,
     /// What to log.
     pub log: Log,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { tier: Tier::Auto, threshold: 500, region_insns: 200, code_bytes: 128 << 20, log: Log::none() }
+        Self {
+            tier: Tier::Auto,
+            threshold: 500,
+            region_insns: 200,
+            code_bytes: 128 << 20,
+            count: false,
+            profile: Profile::default(),
+            log: Log::none(),
+        }
     }
 }
 
-/// What has been done so far.
-#[derive(Clone, Copy, Debug, Default)]
+/// What `perf` is told of generated code.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Profile {
+    /// Write /tmp/perf-PID.map.
+    pub map: bool,
+    /// Write jit-PID.dump into the current directory.
+    pub dump: bool,
+}
+
+/// What has been done so far, by all threads.
+#[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// Blocks decoded.
     pub blocks: u64,
@@ -75,11 +97,11 @@ pub struct Stats {
     pub decoded_insns: u64,
     /// Regions compiled.
     pub regions: u64,
-    /// Guest instructions compiled.
-    pub compiled_insns: u64,
-    /// Bytes of host code.
-    pub code_bytes: u64,
-    /// Time spent compiling, in nanoseconds.
+    /// Guest instructions in them.
+    pub region_insns: u64,
+    /// Bytes of their host code.
+    pub region_bytes: u64,
+    /// Time spent compiling them, in nanoseconds.
     pub compile_ns: u64,
     /// Regions compiled again with more blocks.
     pub grown: u64,
@@ -87,4 +109,68 @@ pub struct Stats {
     pub flushes: u64,
     /// How often the guest changed code that had been translated.
     pub invalidations: u64,
+    /// Bytes in use of the code cache.
+    pub cache_bytes: u64,
+    /// What threads counted (`counts`).
+    pub(crate) counts: Vec<u64>,
+}
+
+impl Stats {
+    fn count(&self, index: usize) -> u64 {
+        self.counts.get(index).copied().unwrap_or(0)
+    }
+
+    /// One line for each fact, name and value. Counts of helper calls and of instructions in generated code are there
+    /// only with [`Config::count`].
+    #[must_use]
+    pub fn lines(&self) -> Vec<(String, String)> {
+        let milliseconds = |ns: u64| format!("{:.1} ms", ns as f64 / 1e6);
+        let run = self.count(counts::RUN_NS);
+        let (code, waited) = (self.count(counts::CODE_NS), self.count(counts::TRANSLATE_NS));
+        let mut lines: Vec<(String, String)> = [
+            ("blocks decoded", format!("{} ({} instructions)", self.blocks, self.decoded_insns)),
+            (
+                "regions compiled",
+                format!(
+                    "{} ({} instructions, {} bytes, {})",
+                    self.regions,
+                    self.region_insns,
+                    self.region_bytes,
+                    milliseconds(self.compile_ns)
+                ),
+            ),
+            ("regions grown", self.grown.to_string()),
+            ("code cache", format!("{} bytes, emptied {} times", self.cache_bytes, self.flushes)),
+            ("code changed by the guest", format!("{} times", self.invalidations)),
+            (
+                "run in tier 0",
+                format!(
+                    "{} instructions, {} blocks, {}",
+                    self.count(counts::TIER0_INSNS),
+                    self.count(counts::TIER0_BLOCKS),
+                    milliseconds(run.saturating_sub(code + waited))
+                ),
+            ),
+            ("run in emitted blocks", format!("{} instructions", self.count(counts::EMITTED_INSNS))),
+            ("run in regions", format!("{} instructions", self.count(counts::REGION_INSNS))),
+            ("in generated code", milliseconds(code)),
+            ("waited for translation", milliseconds(waited)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        for (index, name) in counts::EXITS.iter().enumerate() {
+            let times = self.count(counts::FIRST_EXIT + index);
+            if times != 0 {
+                lines.push((format!("left code: {name}"), times.to_string()));
+            }
+        }
+        let helpers = self.counts.get(counts::FIRST_HELPER..).unwrap_or_default().iter().enumerate();
+        let mut called: Vec<_> = helpers.filter(|&(_, &times)| times != 0).collect();
+        called.sort_by_key(|&(_, &times)| std::cmp::Reverse(times));
+        for (index, times) in called {
+            let name = helpers::name_of(index / counts::OPS, (index % counts::OPS) as u8);
+            lines.push((format!("helper {name}"), times.to_string()));
+        }
+        lines
+    }
 }

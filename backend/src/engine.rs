@@ -1,9 +1,11 @@
 //! What all guest threads share: the code known, the compiler, and its thread. Locks are taken in the order compiler,
 //! code, records of a generation, seat.
 
+use crate::builder::Mode;
 use crate::code::{Code, Generation, Place};
 use crate::compile::{CompileError, Compiler};
 use crate::config::{Config, Stats, Tier};
+use crate::profile::Profiler;
 use crate::region::Region;
 use crate::tier0::{self, FetchFault, HotBlock};
 use crate::trampoline::{self, CodePtr};
@@ -32,6 +34,7 @@ pub struct Engine<F: Frontend> {
     compiler: Mutex<Option<Compiler>>,
     worker: Worker,
     code: Mutex<Code<F>>,
+    profiler: Mutex<Profiler>,
 }
 
 impl<F: Frontend> Engine<F> {
@@ -39,8 +42,10 @@ impl<F: Frontend> Engine<F> {
     #[must_use]
     pub fn new(config: Config, may_fetch: MayFetch) -> Arc<Self> {
         trampoline::install_fault_handler();
+        let profiler = Mutex::new(Profiler::new(config.profile));
         Arc::new(Self {
             config,
+            profiler,
             may_fetch,
             compiler: Mutex::new(None),
             worker: Worker::default(),
@@ -54,7 +59,7 @@ impl<F: Frontend> Engine<F> {
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
-        self.code().stats
+        self.code().all_stats()
     }
 
     /// The block at a place, decoded now if it has not been. `pc` is the place's address, or a misaligned one.
@@ -65,7 +70,7 @@ impl<F: Frontend> Engine<F> {
         place: Place,
     ) -> Result<Arc<HotBlock<F>>, FetchFault> {
         if let Some(block) = code.block(place)
-            && block.block.start == pc
+            && pc.is_aligned(4)
         {
             return Ok(Arc::clone(block));
         }
@@ -115,7 +120,7 @@ impl<F: Frontend> Engine<F> {
         let Some(compiler) = compiler.as_mut() else { return Attempt::Impossible };
         compiler.turn_to(&generation);
         let log = &self.config.log;
-        let (compiled, listing) = match compiler.compile::<F>(&region, entry.flushing(), (log.clif, log.out_asm)) {
+        let (compiled, listing) = match compiler.compile::<F>(&region, self.mode(entry), (log.clif, log.out_asm)) {
             Ok(done) => done,
             Err(CompileError::CacheFull) => return Attempt::CacheFull(generation),
             Err(CompileError::Refused(reason)) => {
@@ -130,15 +135,29 @@ impl<F: Frontend> Engine<F> {
             let (pc, at) = (entry.pc(), compiled.code.0);
             log.write(format_args!("OUT: region {pc}, {} bytes at {at:#x}\n{asm}\n", compiled.bytes));
         }
-        let (at, insns) = (compiled.code, region.insn_count() as u64);
+        let (at, insns, bytes) = (compiled.code, region.insn_count() as u64, u64::from(compiled.bytes));
+        self.announce("region", entry, &generation, compiled.code, compiled.bytes);
         let mut code = self.code();
         code.stats.compile_ns += started.elapsed().as_nanos() as u64;
         if !code.publish(&generation, entry, &region.blocks, compiled) {
             return Attempt::Impossible;
         }
         code.stats.regions += 1;
-        code.stats.compiled_insns += insns;
+        code.stats.region_insns += insns;
+        code.stats.region_bytes += bytes;
         Attempt::Done(at)
+    }
+
+    /// Tells profilers of new code.
+    pub(crate) fn announce(&self, kind: &str, entry: Place, generation: &Generation, code: CodePtr, bytes: u32) {
+        let mut profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
+        if profiler.is_on() {
+            profiler.announce(kind, entry.pc(), code.0, &generation.memory.copy(code, bytes));
+        }
+    }
+
+    fn mode(&self, entry: Place) -> Mode {
+        Mode { flushing: entry.flushing(), count: self.config.count }
     }
 
     /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.
@@ -209,17 +228,20 @@ impl<F: Frontend> Engine<F> {
         }
     }
 
-    /// Brings the background thread to rest: a fork may follow.
-    pub fn pause_compiler(&self) {
-        self.worker.pause();
-    }
-
-    /// Lets it go on, in the parent or in the child of the fork.
-    pub fn resume_compiler(&self, in_child: bool) {
-        if in_child {
-            self.code().keep_only_seat(std::thread::current().id());
-        }
-        self.worker.resume(in_child);
+    /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of the
+    /// engine's locks held by another thread.
+    pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
+        self.worker.around_fork(|| {
+            let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut code = self.code();
+            let _profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
+            let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            let child = fork();
+            if child {
+                code.keep_only_seat(std::thread::current().id());
+            }
+            child
+        });
     }
 }
 

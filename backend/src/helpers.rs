@@ -223,6 +223,27 @@ const _: () = {
     }
 };
 
+/// A helper's name and, where its first parameter is one, the operation's.
+pub fn name_of(helper: usize, op: u8) -> String {
+    fn op_name<T: Copy + std::fmt::Debug>(all: &[T], op: u8) -> String {
+        all.get(usize::from(op)).map(|op| format!(" {op:?}")).unwrap_or_default()
+    }
+    let Some(&which) = ORDER.get(helper) else { return "unknown".to_owned() };
+    let op = match which {
+        Helper::Int => op_name(IntHelper::ALL, op),
+        Helper::ReadSysreg | Helper::WriteSysreg => op_name(SysReg::ALL, op),
+        Helper::Vec1 => op_name(Vec1::ALL, op),
+        Helper::Vec2 => op_name(Vec2::ALL, op),
+        Helper::Vec3 => op_name(Vec3::ALL, op),
+        Helper::VecShift => op_name(VecShift::ALL, op),
+        Helper::Fp1 => op_name(Fp1::ALL, op),
+        Helper::Fp2 => op_name(Fp2::ALL, op),
+        Helper::Atomic => format!(" {:?}", AtomicOp::ALL.get(usize::from(op))),
+        _ => String::new(),
+    };
+    format!("{}{op}", SIGNATURES[helper].name)
+}
+
 /// An arrangement as one integer.
 pub fn encode_arr(arr: Arr) -> u64 {
     arr.lane as u64 | u64::from(arr.count) << 8
@@ -273,22 +294,25 @@ pub enum AtomicOp {
     StoreExclusivePair,
 }
 
+impl AtomicOp {
+    const ALL: [Self; 7] = [
+        Self::Rmw,
+        Self::Cas,
+        Self::CasPair,
+        Self::LoadExclusive,
+        Self::StoreExclusive,
+        Self::LoadExclusivePair,
+        Self::StoreExclusivePair,
+    ];
+}
+
 /// `op` is an [`AtomicOp`] in bits 7 to 0, the size in bytes in 15 to 8, an `ir::Rmw` in 23 to 16. Results stand in
 /// `CpuState::backend[RESULT]` and the next word; gives 0, or the `Stop`.
 extern "C" fn atomic(cpu: &mut CpuState, op: u64, addr: u64, a: u64, b: u64, c: u64, d: u64, _: u64) -> u64 {
-    const OPS: [AtomicOp; 7] = [
-        AtomicOp::Rmw,
-        AtomicOp::Cas,
-        AtomicOp::CasPair,
-        AtomicOp::LoadExclusive,
-        AtomicOp::StoreExclusive,
-        AtomicOp::LoadExclusivePair,
-        AtomicOp::StoreExclusivePair,
-    ];
     let bytes = (op >> 8) as u8;
     let mut eval = Eval { cpu };
     let one = |v| [v, 0];
-    let result = match OPS[usize::from(op as u8)] {
+    let result = match AtomicOp::ALL[usize::from(op as u8)] {
         AtomicOp::Rmw => eval.rmw(ir::Rmw::from_number((op >> 16) as u8), bytes, addr, a).map(one),
         AtomicOp::Cas => eval.cas(bytes, addr, a, b).map(one),
         AtomicOp::CasPair => eval.cas_pair(bytes, addr, [a, b], [c, d]),

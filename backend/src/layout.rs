@@ -19,6 +19,9 @@ pub const RESULT: usize = 5;
 /// Address of the code that leaves generated code: the exit code is its argument.
 pub const EXIT: usize = 7;
 
+/// Address of the thread's counters (`counts`).
+pub const COUNTS: usize = 8;
+
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {
     (offset_of!(CpuState, backend) + 8 * index) as i32
@@ -46,6 +49,8 @@ pub const EXIT_LOOKUP: u64 = 1;
 pub const EXIT_SAFEPOINT: u64 = 2;
 /// A fault in generated code: `stop` and `FAULT_PC` are set, `pc` is not.
 pub const EXIT_FAULT: u64 = 3;
+/// The execution counter of an emitted block has run out: `pc` is set.
+pub const EXIT_HOT: u64 = 4;
 /// A stop: the low byte is the `ir::Stop`; `pc` is set.
 pub const EXIT_STOP: u64 = 0x100;
 

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use crate::code::Place;
+use crate::counts::Counts;
 use crate::lookup::Lookup;
 use crate::trampoline::CodePtr;
 use ir::CpuState;
@@ -24,6 +25,8 @@ struct Running {
 pub struct Seat {
     /// The host thread.
     pub owner: ThreadId,
+    /// What it has done.
+    pub counts: Counts,
     /// One table for each mode (`Place`).
     lookups: [OnceLock<Lookup>; 2],
     running: Mutex<Option<Running>>,
@@ -36,10 +39,11 @@ unsafe impl Send for Seat {}
 unsafe impl Sync for Seat {}
 
 impl Seat {
-    /// For the calling thread.
-    pub fn new() -> Self {
+    /// For the calling thread; with `count`, with room for all counters.
+    pub fn new(count: bool) -> Self {
         let lookups = [const { OnceLock::new() }; 2];
-        Self { owner: std::thread::current().id(), lookups, running: Mutex::new(None) }
+        let owner = std::thread::current().id();
+        Self { owner, counts: Counts::new(count), lookups, running: Mutex::new(None) }
     }
 
     /// The thread's table for a mode, made when first asked for.

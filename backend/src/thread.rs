@@ -2,6 +2,7 @@
 
 use crate::code::{Generation, Place};
 use crate::config::Tier;
+use crate::counts;
 use crate::engine::Engine;
 use crate::helpers;
 use crate::layout;
@@ -11,6 +12,7 @@ use crate::trampoline::{self, CodePtr};
 use ir::{CpuState, Frontend, Stop, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// Host stack that guest calls may use, in bytes.
 const CALL_STACK_BYTES: u64 = 256 << 10;
@@ -29,7 +31,7 @@ pub struct Thread<F: Frontend> {
 impl<F: Frontend> Thread<F> {
     /// A thread of the engine's address space.
     pub fn new(engine: &Arc<Engine<F>>) -> std::io::Result<Self> {
-        let seat = Arc::new(Seat::new());
+        let seat = Arc::new(Seat::new(engine.config.count));
         seat.lookup(false)?;
         engine.code().add_seat(&seat);
         let near = (0..NEAR_ENTRIES).map(|_| None).collect();
@@ -40,10 +42,12 @@ impl<F: Frontend> Thread<F> {
     /// stopped.
     pub fn run(&mut self, cpu: &mut CpuState) -> Stop {
         cpu.backend[layout::HELPERS] = helpers::TABLE.address();
+        cpu.backend[layout::COUNTS] = self.seat.counts.address();
         cpu.backend[layout::EXIT] = trampoline::exit_stub();
         cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
         self.open_guard(cpu);
         self.seat.sit_down(cpu);
+        let started = self.clock();
         eval::fp::enter_guest_fp(cpu);
         let stop = loop {
             if let Err(stop) = self.step(cpu) {
@@ -52,7 +56,19 @@ impl<F: Frontend> Thread<F> {
         };
         eval::fp::leave_guest_fp(cpu);
         self.seat.stand_up();
+        self.spent(counts::RUN_NS, started);
         stop
+    }
+
+    /// The time, if times are counted.
+    fn clock(&self) -> Option<Instant> {
+        self.engine.config.count.then(Instant::now)
+    }
+
+    fn spent(&self, counter: usize, since: Option<Instant>) {
+        if let Some(since) = since {
+            self.seat.counts.add(counter, since.elapsed().as_nanos() as u64);
+        }
     }
 
     /// Lets generated code run. A safepoint asked for before is seen by looking at its word afterwards.
@@ -81,7 +97,9 @@ impl<F: Frontend> Thread<F> {
             // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
             // exceptions in its FPSR.
             eval::fp::leave_guest_fp(cpu);
+            let started = self.clock();
             code = self.engine.translate(block).map_or(0, |code| code.0);
+            self.spent(counts::TRANSLATE_NS, started);
             eval::fp::enter_guest_fp(cpu);
         }
         if code != 0 {
@@ -90,6 +108,8 @@ impl<F: Frontend> Thread<F> {
         if self.engine.config.log.exec {
             self.engine.config.log.write(format_args!("Trace tier0 {}\n", cpu.pc));
         }
+        self.seat.counts.add(counts::TIER0_BLOCKS, 1);
+        self.seat.counts.add(counts::TIER0_INSNS, block.insn_count());
         block.run(cpu)
     }
 
@@ -110,8 +130,8 @@ impl<F: Frontend> Thread<F> {
         let place = Place::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
         let index = (cpu.pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
         if let Some(block) = self.near[index].take()
-            && block.block.start == cpu.pc
             && block.place == place
+            && cpu.pc.is_aligned(4)
             && !block.dead.load(Ordering::SeqCst)
         {
             return Ok((index, block));
@@ -160,7 +180,11 @@ impl<F: Frontend> Thread<F> {
             self.seat.forget(block.place);
             return Ok(());
         }
-        match trampoline::enter_region(cpu, code) {
+        let started = self.clock();
+        let exit = trampoline::enter_region(cpu, code);
+        self.spent(counts::CODE_NS, started);
+        self.seat.counts.left(exit);
+        match exit {
             layout::EXIT_UNLINKED | layout::EXIT_LOOKUP => Ok(()),
             layout::EXIT_SAFEPOINT => {
                 self.open_guard(cpu);
@@ -206,4 +230,10 @@ fn stop_of(code: u64) -> Stop {
         Stop::Safepoint,
     ];
     *ALL.iter().find(|&&s| layout::EXIT_STOP | s as u64 == code).expect("generated code returns the codes of `layout`")
+}
+
+impl<F: Frontend> Drop for Thread<F> {
+    fn drop(&mut self) {
+        self.engine.code().remove_seat(&self.seat);
+    }
 }

@@ -99,7 +99,7 @@ impl<F: Frontend> HotBlock<F> {
 
     /// Performs the block. `cpu.pc` ends at the next instruction to run, or at the one that stopped.
     pub fn run(&self, cpu: &mut CpuState) -> Result<(), Stop> {
-        let start = self.block.start;
+        let start = self.place.pc();
         let (last, body) = self.steps.split_last().expect("a block has an instruction");
         let mut eval = Eval { cpu };
         for (index, (lifter, args)) in body.iter().enumerate() {
@@ -114,6 +114,11 @@ impl<F: Frontend> HotBlock<F> {
         lifter(&mut eval, args).inspect_err(|_| {
             cpu.pc = start.offset(4 * (self.steps.len() as i64 - 1));
         })
+    }
+
+    /// Number of instructions.
+    pub fn insn_count(&self) -> u64 {
+        self.steps.len() as u64
     }
 
     /// The pages that hold the block's instructions.

@@ -1,7 +1,7 @@
 //! The background thread that compiles, and the queue that feeds it. Owns no code: it only says when the engine's
 //! `compile_in_background` runs.
 //!
-//! The thread holds no lock while it is at rest, so that a process may fork once [`Worker::pause`] has returned.
+//! The thread holds no lock while it is at rest: then a process may fork ([`Worker::around_fork`]).
 //!
 //! Unsafe because it blocks signals through libc.
 #![allow(unsafe_code)]
@@ -16,8 +16,6 @@ struct Jobs {
     started: bool,
     /// It is compiling.
     busy: bool,
-    /// It must not begin anything.
-    paused: bool,
 }
 
 /// Queue and state of the background thread.
@@ -52,7 +50,7 @@ impl Worker {
     pub fn serve(&self, heat: impl Fn(Place) -> u32, mut compile: impl FnMut(Place)) {
         let mut jobs = self.jobs();
         loop {
-            if jobs.paused || jobs.queue.is_empty() {
+            if jobs.queue.is_empty() {
                 jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -70,23 +68,16 @@ impl Worker {
             self.changed.notify_all();
         }
     }
-    /// Returns when the thread is at rest, and keeps it there.
-    pub fn pause(&self) {
+    /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody holds
+    /// the lock of the queue. In the child there is no thread any more: the next job starts one.
+    pub fn around_fork(&self, fork: impl FnOnce() -> bool) {
         let mut jobs = self.jobs();
-        jobs.paused = true;
         while jobs.busy {
             jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    /// Lets the thread go on. In the child of a fork there is none any more: the next job starts one.
-    pub fn resume(&self, in_child: bool) {
-        let mut jobs = self.jobs();
-        jobs.paused = false;
-        if in_child {
+        if fork() {
             jobs.started = false;
         }
-        self.changed.notify_all();
     }
 }
 
@@ -115,7 +106,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn jobs_are_done_except_while_paused() {
+    fn jobs_are_done_before_and_after_a_fork() {
         let worker: &'static Worker = Box::leak(Box::default());
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
@@ -131,10 +122,11 @@ mod tests {
         while done.load(Ordering::SeqCst) < 1 {
             std::thread::yield_now();
         }
-        worker.pause();
+        worker.around_fork(|| {
+            assert!(worker.jobs.try_lock().is_err());
+            false
+        });
         assert!(worker.submit(Place::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
-        assert_eq!(done.load(Ordering::SeqCst), 1);
-        worker.resume(false);
         while done.load(Ordering::SeqCst) < 2 {
             std::thread::yield_now();
         }

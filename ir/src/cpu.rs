@@ -234,6 +234,23 @@ impl CpuState {
         self.stack_guard.store(u64::MAX, Ordering::SeqCst);
     }
 
+    /// What a new thread begins with: the same registers, nothing reserved for an exclusive store, and none of the
+    /// ties to emu.
+    #[must_use]
+    pub fn for_new_thread(&self) -> Self {
+        Self {
+            x: self.x,
+            pc: self.pc,
+            flags: self.flags,
+            v: self.v,
+            fpcr: self.fpcr,
+            fpsr: self.fpsr,
+            mxcsr: self.mxcsr,
+            tpidr_el0: self.tpidr_el0,
+            ..Self::new()
+        }
+    }
+
     /// The stack pointer.
     #[must_use]
     pub fn sp(&self) -> GuestAddr {

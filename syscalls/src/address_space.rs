@@ -6,7 +6,7 @@
 //! which the kernel refuses where anything of emu's lies.
 
 use crate::host::{self, Outcome};
-use crate::regions::{Kind, Regions};
+use crate::regions::{Backing, Kind, Regions};
 use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, MapRequest, PAGE_BYTES, Prot};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,8 +20,14 @@ const PROT_GROWSDOWN: i32 = 0x0100_0000;
 /// How much to keep free for brk(2), when there is room.
 const BRK_RESERVE_BYTES: u64 = 1 << 30;
 
+/// Objects without a file, told from devices, whose numbers have 32 bits.
+const ANONYMOUS: u64 = u64::MAX;
+const SEGMENT: u64 = u64::MAX - 1;
+
 struct State {
     regions: Regions,
+    /// Shared anonymous mappings made so far.
+    anonymous: u64,
     brk_start: GuestAddr,
     brk: GuestAddr,
 }
@@ -89,7 +95,7 @@ fn executable(regions: &Regions, at: GuestRange) -> Vec<GuestRange> {
 impl AddressSpace {
     /// An empty address space, whose changes to code `watcher` is told.
     pub(crate) fn new(watcher: Arc<dyn CodeWatcher>) -> Self {
-        let state = State { regions: Regions::default(), brk_start: GuestAddr(0), brk: GuestAddr(0) };
+        let state = State { regions: Regions::default(), anonymous: 0, brk_start: GuestAddr(0), brk: GuestAddr(0) };
         Self { state: Mutex::new(state), watcher }
     }
 
@@ -107,7 +113,9 @@ impl AddressSpace {
     /// mmap(2). Refuses with `ENOMEM` to replace emu's own memory.
     pub fn map(&self, request: MapRequest) -> Result<GuestAddr, Errno> {
         let mut state = self.lock();
-        let (addr, changed) = state.map(request)?;
+        let (addr, mut changed) = state.map(request)?;
+        let mapped = GuestRange::new(addr, request.bytes.next_multiple_of(PAGE_BYTES));
+        changed.extend(state.new_code(mapped, request.prot));
         drop(state);
         self.tell(&changed);
         Ok(addr)
@@ -142,8 +150,9 @@ impl AddressSpace {
         {
             range.start = found.start;
         }
-        let changed = executable(&state.regions, range);
+        let mut changed = executable(&state.regions, range);
         let result = state.protect(range, prot);
+        changed.extend(state.new_code(range, prot));
         drop(state);
         self.tell(&changed);
         result
@@ -204,26 +213,45 @@ impl AddressSpace {
         now
     }
 
-    /// The parts of `range` that are the guest's, and whether that is all of it.
-    pub fn guest_parts(&self, range: GuestRange) -> (Vec<GuestRange>, bool) {
+    /// Calls `act` for the parts of `range` that are the guest's, until one fails; says whether that is all of `range`.
+    /// Other threads cannot unmap a part meanwhile.
+    pub(crate) fn on_guest_parts(
+        &self,
+        range: GuestRange,
+        mut act: impl FnMut(GuestRange) -> Outcome,
+    ) -> Result<bool, Errno> {
         let state = self.lock();
-        let pieces = state.regions.pieces(range);
-        let parts = pieces.into_iter().filter(|(_, kind)| kind.is_guest()).map(|(piece, _)| piece).collect();
-        (parts, state.regions.covers(range))
+        for (piece, kind) in state.regions.pieces(range) {
+            if kind.is_guest() {
+                act(piece)?;
+            }
+        }
+        Ok(state.regions.covers(range))
     }
 
-    /// Records a mapping that the host kernel made for the guest by itself (shmat).
-    pub(crate) fn adopt(&self, range: GuestRange, prot: Prot) {
-        self.lock().regions.insert(range, Kind::Guest { prot: guest_prot(prot), shared: true });
+    /// Says that the guest has rewritten instructions in `range`: there, and wherever else that memory is mapped.
+    pub fn code_changed(&self, range: GuestRange) {
+        let mut changed = self.lock().regions.aliases(range);
+        changed.push(range);
+        self.tell(&changed);
     }
 
-    /// Forgets a mapping that the host kernel removed by itself (shmdt).
-    pub(crate) fn forget(&self, range: GuestRange) {
+    /// Records a mapping of the System V segment `id` that the host kernel made for the guest by itself (shmat).
+    pub(crate) fn adopt(&self, range: GuestRange, prot: Prot, id: u64) {
+        let backing = Backing { object: (SEGMENT, id), bias: range.start.0.wrapping_neg() };
+        self.lock().regions.insert(range, Kind::Guest { prot: guest_prot(prot), backing: Some(backing) });
+    }
+
+    /// Forgets a mapping that the host kernel removes in `detach` (shmdt). Other threads cannot map anything else there
+    /// in between.
+    pub(crate) fn forget(&self, range: GuestRange, detach: impl FnOnce() -> Outcome) -> Outcome {
         let mut state = self.lock();
         let changed = executable(&state.regions, range);
+        let result = detach();
         state.regions.remove(range);
         drop(state);
         self.tell(&changed);
+        result
     }
 
     /// Runs `call` with the record locked, so that no other thread is inside a change (fork).
@@ -234,6 +262,12 @@ impl AddressSpace {
 }
 
 impl State {
+    /// What the watcher must be told of memory that becomes executable. A thread that has unmapped other code there may
+    /// not have come to telling so yet.
+    fn new_code(&self, at: GuestRange, prot: Prot) -> Vec<GuestRange> {
+        if prot.contains(Prot::EXEC) { executable(&self.regions, at) } else { Vec::new() }
+    }
+
     fn map(&mut self, request: MapRequest) -> Result<(GuestAddr, Vec<GuestRange>), Errno> {
         let MapRequest { addr, bytes, prot, fd, offset, .. } = request;
         if bytes == 0 {
@@ -259,8 +293,9 @@ impl State {
             Ok(start) => {
                 let at = GuestRange::new(GuestAddr(start), length);
                 let changed = executable(&self.regions, at);
-                let shared = flags & libc::MAP_SHARED != 0;
-                self.regions.insert(at, Kind::Guest { prot: guest_prot(prot), shared });
+                // MAP_SHARED_VALIDATE has the bit too.
+                let backing = if flags & libc::MAP_SHARED != 0 { self.backing(flags, fd, offset, at) } else { None };
+                self.regions.insert(at, Kind::Guest { prot: guest_prot(prot), backing });
                 Ok((at.start, changed))
             }
             Err(error) => {
@@ -268,6 +303,17 @@ impl State {
                 Err(if fixed && error.0 == libc::EEXIST { Errno(libc::ENOMEM) } else { error })
             }
         }
+    }
+
+    /// What a new shared mapping shows.
+    fn backing(&mut self, flags: i32, fd: i32, offset: i64, at: GuestRange) -> Option<Backing> {
+        if flags & libc::MAP_ANONYMOUS != 0 {
+            self.anonymous += 1;
+            return Some(Backing { object: (ANONYMOUS, self.anonymous), bias: at.start.0.wrapping_neg() });
+        }
+        // The file just mapped is open: this fails only if another thread has closed it since.
+        let (device, inode) = host::identity_of(fd).ok()?;
+        Some(Backing { object: (device, inode), bias: (offset as u64).wrapping_sub(at.start.0) })
     }
 
     fn unmap(&mut self, range: GuestRange) -> Result<(), Errno> {
@@ -283,12 +329,12 @@ impl State {
     fn protect(&mut self, range: GuestRange, prot: Prot) -> Result<(), Errno> {
         let mut at = range.start;
         for (piece, kind) in self.regions.pieces(range) {
-            let Kind::Guest { shared, .. } = kind else { break };
+            let Kind::Guest { backing, .. } = kind else { break };
             if piece.start != at {
                 break;
             }
             host::call3(libc::SYS_mprotect, piece.start.0, piece.bytes(), host_prot(prot) as u64)?;
-            self.regions.insert(piece, Kind::Guest { prot: guest_prot(prot), shared });
+            self.regions.insert(piece, Kind::Guest { prot: guest_prot(prot), backing });
             at = piece.end;
         }
         if at == range.end { Ok(()) } else { Err(Errno(libc::ENOMEM)) }
@@ -331,6 +377,12 @@ impl State {
         if flags & libc::MREMAP_DONTUNMAP == 0 {
             self.regions.remove(old);
         }
+        let kind = match kind {
+            Kind::Guest { prot, backing } => {
+                Kind::Guest { prot, backing: backing.map(|backing| backing.moved(old.start, new.start)) }
+            }
+            Kind::Reserved => kind,
+        };
         self.regions.insert(new, kind);
         Ok((start, changed))
     }
@@ -353,7 +405,7 @@ impl State {
                 release(&taken);
                 return Vec::new();
             }
-            self.regions.insert(grow, Kind::Guest { prot: Prot(prot), shared: false });
+            self.regions.insert(grow, Kind::Guest { prot: Prot(prot), backing: None });
         }
         self.brk = to;
         if new_end >= old_end {

@@ -1,27 +1,61 @@
-//! Beginning and ending processes: clone(2) as fork, exit, and what the kernel keeps of a thread's identity. Threads,
-//! and children that share memory for real, are not here yet. It must not know execve.
+//! Beginning and ending processes: clone(2), clone3(2) and exit_group(2). Threads are made in `thread.rs`. A child that
+//! asks to share memory until execve (vfork, posix_spawn) gets a copy. It must not know execve.
 
 use crate::host::{self, Args, Outcome};
-use crate::process::{After, Context};
-use crate::user;
-use ir::{CpuState, Errno};
+use crate::process::{After, Context, lock};
+use crate::{thread, user};
+use ir::{CpuState, Errno, PAGE_BYTES};
 
-const CLONE_VM: u64 = 0x100;
-const CLONE_SIGHAND: u64 = 0x800;
-const CLONE_PIDFD: u64 = 0x1000;
-const CLONE_VFORK: u64 = 0x4000;
-const CLONE_THREAD: u64 = 0x1_0000;
+const CSIGNAL: u64 = 0xff;
+pub(crate) const CLONE_VM: u64 = 0x100;
+pub(crate) const CLONE_FS: u64 = 0x200;
+pub(crate) const CLONE_FILES: u64 = 0x400;
+pub(crate) const CLONE_SIGHAND: u64 = 0x800;
+pub(crate) const CLONE_PIDFD: u64 = 0x1000;
+pub(crate) const CLONE_VFORK: u64 = 0x4000;
+const CLONE_PARENT: u64 = 0x8000;
+pub(crate) const CLONE_THREAD: u64 = 0x1_0000;
+pub(crate) const CLONE_SYSVSEM: u64 = 0x4_0000;
 const CLONE_SETTLS: u64 = 0x8_0000;
-const CLONE_PARENT_SETTID: u64 = 0x10_0000;
-const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
-const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+pub(crate) const CLONE_PARENT_SETTID: u64 = 0x10_0000;
+pub(crate) const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
+const CLONE_DETACHED: u64 = 0x40_0000;
+pub(crate) const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+pub(crate) const NAMESPACES: u64 = 0x2_0000 | 0x7e00_0000;
 
 /// Flags whose work is done here, in whichever process it belongs to.
-const OURS: u64 = CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID;
+const OURS: u64 = CLONE_VM
+    | CLONE_SIGHAND
+    | CLONE_PIDFD
+    | CLONE_VFORK
+    | CLONE_SETTLS
+    | CLONE_PARENT_SETTID
+    | CLONE_CHILD_CLEARTID
+    | CLONE_CHILD_SETTID
+    | CLONE_CLEAR_SIGHAND;
 
-/// exit implements Linux syscall exit(2). With one thread the process ends.
-pub(crate) fn exit(context: &mut Context<'_>, args: Args) -> Outcome {
-    exit_group(context, args)
+/// Where descriptors go that the guest should not come across.
+const OUT_OF_THE_WAY: u64 = 768;
+
+/// What clone(2) and clone3(2) ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CloneRequest {
+    /// CLONE_* without the signal.
+    pub flags: u64,
+    /// What the parent gets when the child ends.
+    pub exit_signal: u64,
+    /// The child's stack pointer; 0 for the parent's.
+    pub stack: u64,
+    /// TPIDR_EL0, with CLONE_SETTLS.
+    pub tls: u64,
+    /// Where CLONE_PARENT_SETTID stores.
+    pub parent_tid: u64,
+    /// Where CLONE_CHILD_SETTID stores, and CLONE_CHILD_CLEARTID clears.
+    pub child_tid: u64,
+    /// Where CLONE_PIDFD stores.
+    pub pidfd: u64,
 }
 
 /// exit_group implements Linux syscall exit_group(2).
@@ -30,41 +64,111 @@ pub(crate) fn exit_group(context: &mut Context<'_>, args: Args) -> Outcome {
     Ok(0)
 }
 
-/// set_tid_address implements Linux syscall set_tid_address(2).
-pub(crate) fn set_tid_address(context: &mut Context<'_>, args: Args) -> Outcome {
-    context.thread.clear_tid_at = args[0];
-    host::call3(libc::SYS_gettid, 0, 0, 0)
-}
-
 /// A call that libraries do without when an older kernel does not have it.
 pub(crate) fn unavailable(_: &mut Context<'_>, _: Args) -> Outcome {
     Err(Errno(libc::ENOSYS))
 }
 
-/// clone implements Linux syscall clone(2) for processes. AArch64's order of arguments is flags, stack, parent's
-/// tid, TLS, child's tid. A child that asks to share memory until execve (vfork, posix_spawn) gets a copy, and the
-/// parent waits for it as it should.
+/// clone implements Linux syscall clone(2). AArch64's order of arguments is flags, stack, parent's tid, TLS, child's
+/// tid; only the low half of the flags counts.
 pub(crate) fn clone(context: &mut Context<'_>, args: Args) -> Outcome {
     let [flags, stack, parent_tid, tls, child_tid, _] = args;
-    let vfork = flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM | CLONE_VFORK;
-    if flags & CLONE_VM != 0 && !vfork || flags & CLONE_THREAD != 0 {
-        let what = if flags & CLONE_THREAD != 0 { "threads are" } else { "sharing memory with a child is" };
-        context.process.report_once(220, &format!("system call 220 (clone): {what} not implemented"));
-        return Err(Errno(libc::ENOSYS));
-    }
-    if flags & CLONE_PIDFD != 0 && flags & CLONE_PARENT_SETTID != 0 {
+    let flags = flags & 0xffff_ffff;
+    if flags & CLONE_PIDFD != 0 && flags & (CLONE_PARENT_SETTID | CLONE_DETACHED) != 0 {
         return Err(Errno(libc::EINVAL));
     }
-    // A child with a copy of memory cannot share the table of handlers.
-    let host_flags = flags & !(OURS | CLONE_VM | CLONE_SIGHAND);
-    let pid = fork(context, host_flags, parent_tid)?;
+    let request = CloneRequest {
+        flags: flags & !(CSIGNAL | CLONE_DETACHED),
+        exit_signal: flags & CSIGNAL,
+        stack,
+        tls,
+        parent_tid,
+        child_tid,
+        pidfd: parent_tid,
+    };
+    make(context, &request)
+}
+
+/// clone3 implements Linux syscall clone3(2) without set_tid, cgroups and time namespaces, which give EINVAL.
+pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
+    const SIGNALS: u64 = 64;
+    let request = read_request(args[0], args[1])?;
+    let CloneRequest { flags, exit_signal, .. } = request;
+    let unknown = !(0xffff_ffff | CLONE_CLEAR_SIGHAND) | CLONE_DETACHED | CSIGNAL;
+    let both = |these: u64| flags & these == these;
+    if flags & unknown != 0
+        || both(CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)
+        || exit_signal > SIGNALS
+        || exit_signal != 0 && flags & (CLONE_THREAD | CLONE_PARENT) != 0
+    {
+        return Err(Errno(libc::EINVAL));
+    }
+    make(context, &request)
+}
+
+/// Reads `struct clone_args`, of which there are versions of 64, 80 and 88 bytes.
+fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
+    const FIRST_BYTES: u64 = 64;
+    const KNOWN_BYTES: usize = 88;
+    if bytes > PAGE_BYTES {
+        return Err(Errno(libc::E2BIG));
+    }
+    if bytes < FIRST_BYTES {
+        return Err(Errno(libc::EINVAL));
+    }
+    let mut raw = vec![0; KNOWN_BYTES.max(bytes as usize)];
+    user::read_bytes(at, &mut raw[..bytes as usize])?;
+    let (known, later) = raw.split_at(KNOWN_BYTES);
+    if later.iter().any(|&byte| byte != 0) {
+        return Err(Errno(libc::E2BIG));
+    }
+    let mut words =
+        known.chunks_exact(8).map(|word| word.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)));
+    let mut next = || words.next().unwrap_or(0);
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls] = std::array::from_fn(|_| next());
+    let [set_tid, set_tid_count, _cgroup] = std::array::from_fn(|_| next());
+    if set_tid != 0 || set_tid_count != 0 || (stack == 0) != (stack_bytes == 0) {
+        return Err(Errno(libc::EINVAL));
+    }
+    let stack = stack.checked_add(stack_bytes).ok_or(Errno(libc::EINVAL))?;
+    Ok(CloneRequest { flags, exit_signal, stack, tls, parent_tid, child_tid, pidfd })
+}
+
+/// Makes a thread or a process.
+fn make(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
+    let flags = request.flags;
+    let needs = |these: u64, those: u64| flags & these == 0 || flags & those != 0;
+    if !needs(CLONE_THREAD, CLONE_SIGHAND) || !needs(CLONE_SIGHAND, CLONE_VM) {
+        return Err(Errno(libc::EINVAL));
+    }
+    if flags & CLONE_THREAD != 0 {
+        return thread::start(context, request);
+    }
+    if flags & CLONE_VM != 0 && flags & CLONE_VFORK == 0 {
+        let line = "system call 220 (clone): sharing memory with a child is not implemented";
+        context.process.report_once(220, line);
+        return Err(Errno(libc::ENOSYS));
+    }
+    make_process(context, request)
+}
+
+fn make_process(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
+    let CloneRequest { flags, parent_tid, child_tid, .. } = *request;
+    let pid = fork(context, request)?;
     if pid != 0 {
         if flags & CLONE_PARENT_SETTID != 0 {
             let _ = user::write(parent_tid, &(pid as u32));
         }
         return Ok(pid);
     }
-    start_child(context.cpu, flags, stack, tls);
+    context.process.threads.only_one();
+    if flags & CLONE_CLEAR_SIGHAND != 0 {
+        context.process.actions.clear_handlers();
+    }
+    thread::register_robust_list(0);
+    context.thread.robust_list = 0;
+    context.cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
+    start_child(context.cpu, request);
     let tid = host::call3(libc::SYS_gettid, 0, 0, 0)? as u32;
     if flags & CLONE_CHILD_SETTID != 0 {
         let _ = user::write(child_tid, &tid);
@@ -76,32 +180,93 @@ pub(crate) fn clone(context: &mut Context<'_>, args: Args) -> Outcome {
     Ok(0)
 }
 
-fn start_child(cpu: &mut CpuState, flags: u64, stack: u64, tls: u64) {
-    if stack != 0 {
-        cpu.x[CpuState::SP] = stack;
+/// Gives a child, thread or process, the registers that were asked for.
+pub(crate) fn start_child(cpu: &mut CpuState, request: &CloneRequest) {
+    if request.stack != 0 {
+        cpu.x[CpuState::SP] = request.stack;
     }
-    if flags & CLONE_SETTLS != 0 {
-        cpu.tpidr_el0 = tls;
+    if request.flags & CLONE_SETTLS != 0 {
+        cpu.tpidr_el0 = request.tls;
     }
-    cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
 }
 
-/// Forks with every lock of emu's in order. Plain forks go through libc, which puts its own in order too.
-fn fork(context: &Context<'_>, host_flags: u64, pidfd_at: u64) -> Outcome {
+/// Forks with every lock of emu's in order, and waits for what vfork(2) waits for with none held.
+fn fork(context: &Context<'_>, request: &CloneRequest) -> Outcome {
     let process = context.process;
-    if let Some(hooks) = &process.config.fork_hooks {
-        hooks.before();
-    }
-    let result = process.quiet(|| {
-        if host_flags == libc::SIGCHLD as u64 {
-            host::fork()
-        } else {
-            let pidfd_at = if host_flags & CLONE_PIDFD != 0 { pidfd_at } else { 0 };
-            host::call(libc::SYS_clone, [host_flags, 0, pidfd_at, 0, 0, 0])
+    let forking = lock(&process.threads.forking);
+    let release = if request.flags & CLONE_VFORK != 0 { Release::new() } else { None };
+    let host_flags = request.flags & !OURS | request.exit_signal;
+    let mut result = Err(Errno(libc::EAGAIN));
+    let mut call = || {
+        result = process.quiet(|| {
+            // Through libc where that can be said to it: it brings its own locks in order in the child.
+            if host_flags == libc::SIGCHLD as u64 {
+                host::fork()
+            } else {
+                host::call3(libc::SYS_clone, host_flags, 0, 0)
+            }
+        });
+        result == Ok(0)
+    };
+    match &process.config.fork_hooks {
+        Some(hooks) => hooks.around(&mut call),
+        None => {
+            call();
         }
-    });
-    if let Some(hooks) = &process.config.fork_hooks {
-        hooks.after(result == Ok(0));
     }
-    result
+    let pid = result;
+    if let (Ok(pid), true) = (pid, request.flags & CLONE_PIDFD != 0)
+        && pid != 0
+        && let Ok(fd) = host::call3(libc::SYS_pidfd_open, pid, 0, 0)
+    {
+        let _ = user::write(request.pidfd, &(fd as u32));
+    }
+    if let Some(release) = release {
+        release.keep_one_end(pid == Ok(0));
+        drop(forking);
+        if pid.is_ok_and(|pid| pid != 0) {
+            release.wait();
+        }
+    }
+    pid
+}
+
+/// By what a parent learns that its vfork child has begun another program or ended: a pipe whose writing end only the
+/// child holds, until either closes it.
+struct Release {
+    read: u64,
+    write: u64,
+}
+
+impl Release {
+    /// None without descriptors: then the parent does not wait, which it can do, having its memory for itself.
+    fn new() -> Option<Self> {
+        let mut ends = [0u32; 2];
+        host::call3(libc::SYS_pipe2, ends.as_mut_ptr() as u64, libc::O_CLOEXEC as u64, 0).ok()?;
+        let [read, write] = ends.map(|fd| {
+            let fd = u64::from(fd);
+            match host::call3(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC as u64, OUT_OF_THE_WAY) {
+                Ok(moved) => {
+                    close(fd);
+                    moved
+                }
+                Err(_) => fd,
+            }
+        });
+        Some(Self { read, write })
+    }
+
+    fn keep_one_end(&self, child: bool) {
+        close(if child { self.read } else { self.write });
+    }
+
+    fn wait(&self) {
+        let mut byte = 0u8;
+        while host::call3(libc::SYS_read, self.read, &raw mut byte as u64, 1) == Err(Errno(libc::EINTR)) {}
+        close(self.read);
+    }
+}
+
+fn close(fd: u64) {
+    let _ = host::call3(libc::SYS_close, fd, 0, 0);
 }

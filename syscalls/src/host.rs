@@ -61,6 +61,14 @@ pub(crate) struct HostAction {
     pub mask: u64,
 }
 
+/// Device and inode of an open file.
+pub(crate) fn identity_of(fd: i32) -> Result<(u64, u64), Errno> {
+    // struct stat of x86-64 has 144 bytes and begins with st_dev and st_ino.
+    let mut stat = [0u64; 18];
+    call3(libc::SYS_fstat, fd as u64, stat.as_mut_ptr() as u64, 0)?;
+    Ok((stat[0], stat[1]))
+}
+
 /// rt_sigaction(2) on the host, past libc, which hides signals 32 and 33.
 pub(crate) fn sigaction(signal: i32, new: Option<HostAction>) -> Result<HostAction, Errno> {
     let mut old = HostAction::default();

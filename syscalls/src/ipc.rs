@@ -6,7 +6,7 @@ use crate::process::{Context, lock};
 use crate::user;
 use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, Prot};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 const IPC_SET: i32 = 1;
 const IPC_STAT: i32 = 2;
@@ -61,6 +61,13 @@ pub(crate) fn semctl(_: &mut Context<'_>, mut args: Args) -> Outcome {
 #[derive(Default)]
 pub(crate) struct Attachments(Mutex<BTreeMap<u64, u64>>);
 
+impl Attachments {
+    /// Keeps other threads out.
+    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
+        lock(&self.0)
+    }
+}
+
 /// shmat implements Linux syscall shmat(2).
 pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
     let [id, at, flags, ..] = args;
@@ -74,7 +81,7 @@ pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
     let start = host::call3(libc::SYS_shmat, id, at, flags & !SHM_EXEC)?;
     let write = if flags & SHM_RDONLY == 0 { Prot::WRITE } else { Prot::NONE };
     let exec = if flags & SHM_EXEC != 0 { Prot::EXEC } else { Prot::NONE };
-    context.process.memory().adopt(GuestRange::new(GuestAddr(start), bytes), Prot::READ.union(write).union(exec));
+    context.process.memory().adopt(GuestRange::new(GuestAddr(start), bytes), Prot::READ.union(write).union(exec), id);
     lock(&context.process.attachments.0).insert(start, bytes);
     Ok(start)
 }
@@ -82,7 +89,6 @@ pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
 /// shmdt implements Linux syscall shmdt(2).
 pub(crate) fn shmdt(context: &mut Context<'_>, args: Args) -> Outcome {
     let bytes = lock(&context.process.attachments.0).remove(&args[0]).ok_or(Errno(libc::EINVAL))?;
-    let result = host::call(libc::SYS_shmdt, args);
-    context.process.memory().forget(GuestRange::new(GuestAddr(args[0]), bytes));
-    result
+    let range = GuestRange::new(GuestAddr(args[0]), bytes);
+    context.process.memory().forget(range, || host::call(libc::SYS_shmdt, args))
 }

@@ -32,8 +32,10 @@ mod strace;
 mod table;
 #[cfg(test)]
 mod testing;
+mod thread;
 mod user;
 
 pub use address_space::AddressSpace;
 pub use process::{After, Config, ForkHooks, Process, Reexec, Thread};
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
+pub use thread::{NewThread, ThreadHost};

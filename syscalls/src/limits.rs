@@ -6,7 +6,7 @@ use crate::process::{Context, Process, lock};
 use crate::user;
 use ir::Errno;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 /// `struct rlimit`: soft, hard.
 type Limit = [u64; 2];
@@ -14,6 +14,13 @@ type Limit = [u64; 2];
 /// Limits that the guest has set and the host has not.
 #[derive(Default)]
 pub(crate) struct Limits(Mutex<BTreeMap<u32, Limit>>);
+
+impl Limits {
+    /// Keeps other threads out.
+    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
+        lock(&self.0)
+    }
+}
 
 fn is_recorded(resource: u64) -> bool {
     matches!(resource as u32, libc::RLIMIT_AS | libc::RLIMIT_DATA | libc::RLIMIT_STACK)

@@ -66,10 +66,8 @@ fn on_guest_parts(context: &Context<'_>, number: i64, args: Args) -> Outcome {
     if bytes == 0 {
         return host::call(number, args);
     }
-    let (parts, whole) = context.process.memory().guest_parts(GuestRange::new(start, bytes));
-    for part in parts {
-        host::call3(number, part.start.0, part.bytes(), args[2])?;
-    }
+    let act = |part: GuestRange| host::call3(number, part.start.0, part.bytes(), args[2]);
+    let whole = context.process.memory().on_guest_parts(GuestRange::new(start, bytes), act)?;
     if whole { Ok(0) } else { Err(Errno(libc::ENOMEM)) }
 }
 

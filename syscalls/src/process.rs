@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::signals::{AltStack, SignalActions};
 use crate::strace::Strace;
 use crate::table::{self, Action};
+use crate::thread::{self, ThreadHost, Threads};
 use ir::{CodeWatcher, CpuState, Errno};
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
@@ -26,10 +27,10 @@ pub struct Reexec {
 
 /// What must happen around a fork so that emu's other threads leave a usable child.
 pub trait ForkHooks: Send + Sync {
-    /// In the parent, before: bring background threads to rest and hold emu's locks.
-    fn before(&self);
-    /// After, in the parent (`child` false) and in the child (true), where background threads no longer exist.
-    fn after(&self, child: bool);
+    /// Calls `fork` once, with background threads at rest and with those of emu's locks held that other threads might
+    /// hold, but for this crate's. It returns twice, and says whether it has returned in the child, where only the
+    /// calling thread exists.
+    fn around(&self, fork: &mut dyn FnMut() -> bool);
 }
 
 /// What the process is started with.
@@ -49,6 +50,8 @@ pub struct Config {
     pub private_fds: Vec<i32>,
     /// Called around fork(2).
     pub fork_hooks: Option<Box<dyn ForkHooks>>,
+    /// Makes the guest's threads. Without it there are none: clone(2) gives ENOSYS for them.
+    pub threads: Option<Box<dyn ThreadHost>>,
 }
 
 /// What the caller does after a system call.
@@ -58,6 +61,9 @@ pub enum After {
     Continue,
     /// The process has ended with this status: flush what is to be flushed and call [`Process::exit`].
     Exit(i32),
+    /// The thread has ended and others go on: let its host thread end, or if that is the process's first
+    /// ([`Process::on_first_thread`]) call [`Process::rest`].
+    ThreadEnded,
 }
 
 /// The guest's process. Threads share it.
@@ -67,6 +73,7 @@ pub struct Process {
     pub(crate) actions: SignalActions,
     pub(crate) limits: Limits,
     pub(crate) attachments: Attachments,
+    pub(crate) threads: Threads,
     memory: AddressSpace,
     reported: Mutex<BTreeSet<u64>>,
 }
@@ -85,6 +92,7 @@ impl Process {
             actions,
             limits: Limits::default(),
             attachments: Attachments::default(),
+            threads: Threads::default(),
             memory,
             reported: Mutex::default(),
         })
@@ -110,6 +118,12 @@ impl Process {
     /// Runs `call` while no other thread is changing anything here: a fork must not copy a lock that is held.
     pub(crate) fn quiet<T>(&self, call: impl FnOnce() -> T) -> T {
         let _reported = lock(&self.reported);
+        let _actions = self.actions.quiet();
+        let _limits = self.limits.quiet();
+        let _attachments = self.attachments.quiet();
+        // Whoever writes to standard error may hold the lock of -strace, and not the other way round.
+        let _strace = self.strace.as_ref().map(Strace::quiet);
+        let _stderr = std::io::stderr().lock();
         self.memory.quiet(call)
     }
 
@@ -130,9 +144,11 @@ fn name_process(exe: &Path) {
 
 /// A thread of the guest.
 pub struct Thread {
-    process: Arc<Process>,
-    /// Where set_tid_address(2) said to clear the thread's id when it ends.
+    pub(crate) process: Arc<Process>,
+    /// Where the thread's id is cleared when it ends; 0 for nowhere.
     pub(crate) clear_tid_at: u64,
+    /// The guest's `struct robust_list_head`; 0 for none.
+    pub(crate) robust_list: u64,
     /// sigaltstack(2).
     pub(crate) alt_stack: AltStack,
     /// The signal mask as the guest set it; None until it has.
@@ -155,10 +171,11 @@ pub(crate) struct Context<'a> {
 pub(crate) type Handler = fn(&mut Context<'_>, Args) -> Outcome;
 
 impl Thread {
-    /// The first thread of `process`.
+    /// The first thread of `process`, to run on the calling host thread.
     #[must_use]
     pub fn new(process: Arc<Process>) -> Self {
-        Self { process, clear_tid_at: 0, alt_stack: AltStack::default(), signal_mask: None }
+        thread::register_robust_list(0);
+        Self { process, clear_tid_at: 0, robust_list: 0, alt_stack: AltStack::default(), signal_mask: None }
     }
 
     /// The thread's process.

@@ -4,6 +4,22 @@
 use ir::{GuestAddr, GuestRange, Prot};
 use std::collections::BTreeMap;
 
+/// Memory that may be mapped at several places: writes at one of them reach the code at another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Backing {
+    /// What is mapped: a number for the kind of object, and the object's own.
+    pub object: (u64, u64),
+    /// Offset into the object less the guest address, modulo 2^64: the same all along a mapping.
+    pub bias: u64,
+}
+
+impl Backing {
+    /// The same memory after its mapping has moved.
+    pub(crate) fn moved(self, from: GuestAddr, to: GuestAddr) -> Self {
+        Self { bias: self.bias.wrapping_add(from.0).wrapping_sub(to.0), ..self }
+    }
+}
+
 /// What a recorded range is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -11,9 +27,8 @@ pub(crate) enum Kind {
     Guest {
         /// Protection as the guest asked for it.
         prot: Prot,
-        /// MAP_SHARED. Where executable pages are shared, writes reach them under other addresses: the place from
-        /// which invalidation by backing page will start.
-        shared: bool,
+        /// What is mapped, for MAP_SHARED.
+        backing: Option<Backing>,
     },
     /// Kept free for brk(2): taken on the host, absent for the guest.
     Reserved,
@@ -87,6 +102,31 @@ impl Regions {
         self.gaps(within).is_empty() && self.pieces(within).iter().all(|(_, kind)| kind.is_guest())
     }
 
+    /// Where else the guest may run what is mapped in `within`.
+    pub(crate) fn aliases(&self, within: GuestRange) -> Vec<GuestRange> {
+        let mut found = Vec::new();
+        for (piece, kind) in self.pieces(within) {
+            let Kind::Guest { backing: Some(backing), .. } = kind else { continue };
+            for (&start, region) in &self.by_start {
+                let Kind::Guest { backing: Some(other), .. } = region.kind else { continue };
+                if other.object != backing.object || !region.kind.is_executable() {
+                    continue;
+                }
+                let there = |addr: u64| addr.wrapping_add(backing.bias).wrapping_sub(other.bias);
+                // A part of the object that lies before the other mapping has an address below its start, or wraps.
+                let first = there(piece.start.0);
+                let last = first.wrapping_add(piece.bytes());
+                if first < last {
+                    let cut = range(first.max(start), last.min(region.end));
+                    if cut.start < cut.end && !(within.start <= cut.start && cut.end <= within.end) {
+                        found.push(cut);
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// Forgets `within`.
     pub(crate) fn remove(&mut self, within: GuestRange) {
         for (piece, _) in self.pieces(within) {
@@ -128,8 +168,8 @@ impl Regions {
 mod tests {
     use super::*;
 
-    const RW: Kind = Kind::Guest { prot: Prot(3), shared: false };
-    const RX: Kind = Kind::Guest { prot: Prot(5), shared: false };
+    const RW: Kind = Kind::Guest { prot: Prot(3), backing: None };
+    const RX: Kind = Kind::Guest { prot: Prot(5), backing: None };
 
     fn pages(start: u64, end: u64) -> GuestRange {
         range(start << 12, end << 12)
@@ -159,6 +199,29 @@ mod tests {
         assert!(regions.find(GuestAddr(0x9000)).is_none());
         regions.insert(pages(5, 6), Kind::Reserved);
         assert!(!regions.covers(pages(4, 6)));
+    }
+
+    #[test]
+    fn code_is_found_under_its_other_addresses() {
+        let mapped = |prot, object, offset: u64, start: u64| {
+            let backing = Backing { object: (0, object), bias: (offset << 12).wrapping_sub(start << 12) };
+            Kind::Guest { prot: Prot(prot), backing: Some(backing) }
+        };
+        let mut regions = Regions::default();
+        regions.insert(pages(10, 14), mapped(3, 1, 0, 10));
+        regions.insert(pages(20, 22), mapped(5, 1, 2, 20));
+        regions.insert(pages(30, 34), mapped(5, 1, 1, 30));
+        regions.insert(pages(40, 44), mapped(5, 2, 0, 40));
+        regions.insert(pages(50, 54), mapped(3, 1, 0, 50));
+        // Page 12 shows page 2 of the object.
+        assert_eq!(regions.aliases(pages(12, 13)), [pages(20, 21), pages(31, 32)]);
+        assert_eq!(regions.aliases(pages(10, 11)), []);
+        assert_eq!(regions.aliases(pages(20, 21)), [pages(31, 32)]);
+        // Half a line in the middle of a page.
+        let line = range((13 << 12) + 64, (13 << 12) + 128);
+        assert_eq!(regions.aliases(line)[0], range((21 << 12) + 64, (21 << 12) + 128));
+        let Kind::Guest { backing: Some(backing), .. } = mapped(5, 1, 2, 20) else { unreachable!() };
+        assert_eq!(backing.moved(GuestAddr(20 << 12), GuestAddr(7 << 12)).bias, (2u64 << 12).wrapping_sub(7 << 12));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::flags::*;
 use crate::table::Arg::*;
 use crate::table::{Row, host, none, own};
-use crate::{descriptors, exec, files, fork, identity, ipc, limits, memory, poll, signals, stat};
+use crate::{descriptors, exec, files, fork, identity, ipc, limits, memory, poll, signals, stat, thread};
 
 /// The rows.
 #[rustfmt::skip]
@@ -104,13 +104,13 @@ pub(crate) const ROWS: &[Row] = &[
     host( 90, "capget",                  &[Ptr, Ptr], libc::SYS_capget),
     host( 91, "capset",                  &[Ptr, Ptr], libc::SYS_capset),
     host( 92, "personality",             &[Hex], libc::SYS_personality),
-    own ( 93, "exit",                    &[Int], fork::exit),
+    own ( 93, "exit",                    &[Int], thread::exit),
     own ( 94, "exit_group",              &[Int], fork::exit_group),
     host( 95, "waitid",                  &[Int, Int, Ptr, Hex, Ptr], libc::SYS_waitid),
-    own ( 96, "set_tid_address",         &[Ptr], fork::set_tid_address),
+    own ( 96, "set_tid_address",         &[Ptr], thread::set_tid_address),
     host( 97, "unshare",                 &[Hex], libc::SYS_unshare),
     host( 98, "futex",                   &[Ptr, Enum(FUTEX), Int, TimeSpec, Ptr, Hex], libc::SYS_futex),
-    host( 99, "set_robust_list",         &[Ptr, Long], libc::SYS_set_robust_list),
+    own ( 99, "set_robust_list",         &[Ptr, Long], thread::set_robust_list),
     host(100, "get_robust_list",         &[Int, Ptr, Ptr], libc::SYS_get_robust_list),
     host(101, "nanosleep",               &[TimeSpec, Ptr], libc::SYS_nanosleep),
     host(102, "getitimer",               &[Int, Ptr], libc::SYS_getitimer),
@@ -236,7 +236,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(218, "request_key",             &[Str, Str, Str, Int], libc::SYS_request_key),
     host(219, "keyctl",                  &[Int, Hex, Hex, Hex, Hex], libc::SYS_keyctl),
     own (220, "clone",                   &[Flags(CLONE), Ptr, Ptr, Ptr, Ptr], fork::clone)
-        .but("no threads; memory is shared with no child"),
+        .but("memory is shared with threads only; vfork copies it"),
     own (221, "execve",                  &[Path, Argv, Ptr], exec::execve),
     own (222, "mmap",                    &[Ptr, Long, Flags(PROT), Flags(MAP), Fd, Hex], memory::mmap),
     host(223, "fadvise64",               &[Fd, Long, Long, Int], libc::SYS_fadvise64),
@@ -312,8 +312,8 @@ pub(crate) const ROWS: &[Row] = &[
     host(432, "fsmount",                 &[Fd, Hex, Hex], 432),
     host(433, "fspick",                  &[DirFd, Path, Hex], 433),
     host(434, "pidfd_open",              &[Int, Hex], 434),
-    own (435, "clone3",                  &[Ptr, Long], fork::unavailable)
-        .but("ENOSYS, which libraries take for an older kernel"),
+    own (435, "clone3",                  &[Ptr, Long], fork::clone3)
+        .but("as clone; set_tid, cgroups and CLONE_NEWTIME give EINVAL"),
     own (436, "close_range",             &[Fd, Fd, Hex], descriptors::close_range),
     own (437, "openat2",                 &[DirFd, Path, Ptr, Long], files::openat2),
     host(438, "pidfd_getfd",             &[Fd, Fd, Hex], 438),

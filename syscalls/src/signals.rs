@@ -6,7 +6,7 @@ use crate::host::{self, Args, HostAction, Outcome};
 use crate::process::{Context, lock};
 use crate::user;
 use ir::Errno;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
@@ -29,6 +29,9 @@ const fn bit(signal: i32) -> u64 {
 const OWNED: u64 = bit(libc::SIGSEGV) | bit(libc::SIGBUS);
 /// Signals that nobody catches or blocks.
 const UNSTOPPABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
+
+/// What a host thread blocks that must not be interrupted.
+pub(crate) const BLOCKABLE: u64 = !OWNED;
 
 /// `struct sigaction` of AArch64's kernel.
 #[repr(C)]
@@ -85,14 +88,30 @@ impl SignalActions {
     }
 
     fn set(&self, signal: i32, action: GuestAction) -> Result<(), Errno> {
+        // Held over the host's call, so that two threads leave the same action in both places.
+        let mut actions = lock(&self.0);
         if OWNED & bit(signal) == 0 {
             let handler = if action.handler == SIG_IGN { SIG_IGN } else { SIG_DFL };
             // SA_NOCLDSTOP and SA_NOCLDWAIT count without a handler too.
             let flags = action.flags & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT) as u64;
             host::sigaction(signal, Some(HostAction { handler, flags, ..HostAction::default() }))?;
         }
-        lock(&self.0)[signal as usize - 1] = Some(action);
+        actions[signal as usize - 1] = Some(action);
         Ok(())
+    }
+
+    /// Sets what has a handler to its default, as for a new program.
+    pub(crate) fn clear_handlers(&self) {
+        for action in lock(&self.0).iter_mut() {
+            if action.is_some_and(|action| action.handler != SIG_IGN) {
+                *action = None;
+            }
+        }
+    }
+
+    /// Keeps other threads out.
+    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
+        lock(&self.0)
     }
 
     /// The signals among those with emu's handlers that the guest ignores: a new program inherits that.

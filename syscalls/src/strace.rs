@@ -10,7 +10,7 @@ use crate::user;
 use ir::Errno;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 /// Most bytes of a string or buffer that are shown.
 const SHOWN_BYTES: usize = 32;
@@ -34,6 +34,11 @@ impl Strace {
     /// Lines go to `sink`.
     pub(crate) fn new(sink: Box<dyn Write + Send + Sync>) -> Self {
         Self { sink: Mutex::new(sink) }
+    }
+
+    /// Keeps other threads out.
+    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
+        lock(&self.sink)
     }
 
     fn write(&self, line: &str) {

@@ -1,6 +1,6 @@
 //! For this crate's tests: a guest thread without a guest, whose system calls are made by name.
 
-use crate::{After, Config, Process, Thread, by_name};
+use crate::{AddressSpace, After, Config, Process, Thread, by_name};
 use ir::{CodeWatcher, CpuState, GuestRange};
 use std::sync::{Arc, Mutex};
 
@@ -41,6 +41,17 @@ impl Guest {
         let after = self.thread.syscall(&mut self.cpu);
         (self.cpu.x[0] as i64, after)
     }
+}
+
+/// The parts of `range` that are the guest's, and whether that is all of it.
+pub(crate) fn guest_parts(space: &AddressSpace, range: GuestRange) -> (Vec<GuestRange>, bool) {
+    let mut parts = Vec::new();
+    let note = |part| {
+        parts.push(part);
+        Ok(0)
+    };
+    let whole = space.on_guest_parts(range, note).unwrap();
+    (parts, whole)
 }
 
 /// -errno, as system calls give it.

@@ -1,4 +1,5 @@
 // Ends in the way that its argument names.
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,15 @@ static int overflow(int depth)
     return overflow(depth + 1) + frame[0];
 }
 
+static pthread_barrier_t together;
+
+static void *read_null_together(void *argument)
+{
+    pthread_barrier_wait(&together);
+    sink = *nowhere;
+    return argument;
+}
+
 int main(int argc, char **argv)
 {
     static int (*volatile recurse)(int) = overflow;
@@ -38,7 +48,13 @@ int main(int argc, char **argv)
         sink = *nowhere;
     else if (strcmp(how, "write-null") == 0)
         *nowhere = 1;
-    else if (strcmp(how, "read-kernel-half") == 0)
+    else if (strcmp(how, "read-null-in-threads") == 0) {
+        pthread_t thread;
+        pthread_barrier_init(&together, NULL, 4);
+        for (int i = 0; i < 4; i++)
+            pthread_create(&thread, NULL, read_null_together, NULL);
+        pthread_join(thread, NULL);
+    } else if (strcmp(how, "read-kernel-half") == 0)
         sink = *(volatile int *)0xffff000000000000;
     else if (strcmp(how, "read-noncanonical") == 0)
         sink = *(volatile int *)0x00f0000000000000;

@@ -17,9 +17,11 @@ pub enum Link {
     Dynamic,
 }
 
-/// A guest program: a file of `tests/guest` and the flags that it needs beside the usual ones.
+/// A guest program: a file of `directory`, which is `tests/guest` or the like, and the flags that it needs beside the
+/// usual ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
+    pub directory: &'static str,
     pub file: &'static str,
     pub both: &'static [&'static str],
     pub arm64: &'static [&'static str],
@@ -28,7 +30,12 @@ pub struct Source {
 
 impl Source {
     pub const fn new(file: &'static str) -> Source {
-        Source { file, both: &[], arm64: &[], host: &[] }
+        Source { directory: "tests/guest", file, both: &[], arm64: &[], host: &[] }
+    }
+
+    /// A kernel of the bench.
+    pub const fn kernel(file: &'static str) -> Source {
+        Source { directory: "bench/kernels", ..Source::new(file) }
     }
 
     pub const fn both(self, flags: &'static [&'static str]) -> Source {
@@ -44,7 +51,7 @@ impl Source {
     }
 
     pub fn path(&self) -> PathBuf {
-        super::root().join("tests/guest").join(self.file)
+        super::root().join(self.directory).join(self.file)
     }
 
     pub fn for_arm64(&self, link: Link) -> PathBuf {
@@ -97,12 +104,26 @@ fn compile(source: &Source, prefix: &str, flags: &[&str], link: Link) -> PathBuf
 /// Names the program after everything that decides its content.
 fn name(path: &Path, compiler: &str, arguments: &[&str]) -> String {
     let mut hasher = DefaultHasher::new();
-    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).hash(&mut hasher);
+    for part in [path.to_owned()].into_iter().chain(headers(path)) {
+        std::fs::read(&part).unwrap_or_else(|error| panic!("{}: {error}", part.display())).hash(&mut hasher);
+    }
     arguments.hash(&mut hasher);
     version(compiler).hash(&mut hasher);
     let stem = path.file_stem().expect("a source has a name").to_string_lossy();
     let machine = if compiler.starts_with("aarch64") { "arm64" } else { "host" };
     format!("{stem}-{machine}-{:016x}", hasher.finish())
+}
+
+/// The headers beside a source, whether it includes them or not.
+fn headers(source: &Path) -> Vec<PathBuf> {
+    let directory = source.parent().expect("a source is in a directory");
+    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "h"))
+        .collect();
+    found.sort();
+    found
 }
 
 fn version(compiler: &str) -> String {

@@ -4,7 +4,10 @@
 
 pub mod build;
 pub mod child;
+pub mod control_flow;
 pub mod known;
+pub mod random;
+pub mod registers;
 
 pub use build::Link;
 #[allow(unused_imports, reason = "vectors and layout start no child")]
@@ -44,14 +47,33 @@ pub fn stand_in() -> Option<String> {
 
 /// The emulator with its tier chosen; the guest program and its arguments are the caller's to add.
 pub fn emu(tier: Tier) -> Command {
+    emu_with(&[&format!("--tier={}", tier.name())])
+}
+
+/// The ways in which whole programs are run that are too slow to interpret: a name, and emu's options.
+pub const WAYS: &[(&str, &[&str])] = &[("jit", &["--tier=jit"]), ("auto", &["--tier=auto"])];
+
+/// The emulator with these options of its own; the guest program and its arguments are the caller's to add.
+pub fn emu_with(options: &[&str]) -> Command {
     match stand_in() {
         Some(program) => Command::new(program),
         None => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_emu"));
-            command.arg(format!("--tier={}", tier.name()));
+            command.args(options);
             command
         }
     }
+}
+
+/// Runs a program in each of `WAYS` and settles the test `name::way`, or panics with what differs from `expected`.
+pub fn settle_ways(name: &str, expected: &Outcome, start: impl Fn(Command) -> Outcome) {
+    let reports: Vec<String> = WAYS
+        .iter()
+        .filter_map(|(way, options)| {
+            known::judge(&format!("{name}::{way}"), same(expected, &start(emu_with(options)))).err()
+        })
+        .collect();
+    assert!(reports.is_empty(), "{}", reports.join("\n"));
 }
 
 /// emu about to run `program`, with the sysroot when the program is dynamic.

@@ -18,17 +18,20 @@ mod vector_int;
 
 use crate::cache::{CodeMemory, Slot};
 use crate::checkpoint::Unneeded;
+use crate::counts;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
 use crate::region::{Plan, Region};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
-use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, MemFlagsData, SigRef, Signature, SourceLoc, Type, Value};
+use cranelift_codegen::ir::{
+    AbiParam, Block, InstBuilder, InstructionData, MemFlagsData, Opcode, SigRef, Signature, SourceLoc, Type, Value,
+};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use flags::Flags;
-use ir::{CpuState, FpSize, Frontend, GuestAddr, RegSet, Stop};
+use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 
@@ -50,8 +53,7 @@ pub(crate) struct Builder<'f, 'r> {
     memory: &'r CodeMemory,
     /// Link slots and their targets; None once there were no more slots.
     exits: Option<Vec<(Slot, GuestAddr)>>,
-    /// FPCR.FZ is set while this code runs.
-    flushing: bool,
+    mode: Mode,
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
@@ -72,6 +74,15 @@ pub(crate) struct Builder<'f, 'r> {
     is_covered: bool,
     pc: GuestAddr,
     ended: bool,
+}
+
+/// What code is built for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mode {
+    /// FPCR.FZ is set while it runs.
+    pub flushing: bool,
+    /// It counts what it does (`counts`).
+    pub count: bool,
 }
 
 /// What building gives beside the CLIF.
@@ -109,7 +120,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         mut fb: FunctionBuilder<'f>,
         region: &Region<F::Insn>,
         plan: &'r Plan,
-        flushing: bool,
+        mode: Mode,
         memory: &'r CodeMemory,
         target: TargetFrontendConfig,
     ) -> Option<Built> {
@@ -138,7 +149,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             cold: HashSet::new(),
             memory,
             exits: Some(Vec::new()),
-            flushing,
+            mode,
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
@@ -158,6 +169,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         let mut pcs = Vec::with_capacity(region.insn_count());
         for (index, block) in region.blocks.iter().enumerate() {
             builder.begin_block(index);
+            builder.count(counts::REGION_INSNS, block.insns.len() as u64);
             for (i, insn) in block.insns.iter().enumerate() {
                 builder.pc = block.start.offset(4 * i as i64);
                 builder.fb.set_srcloc(SourceLoc::new(pcs.len() as u32));
@@ -170,7 +182,12 @@ impl<'f, 'r> Builder<'f, 'r> {
                 let Ok(()) = F::lift(insn, &mut builder);
             }
             if !builder.ended {
-                builder.leave_to(block.next());
+                match block.flow {
+                    Flow::Next => builder.leave_to(block.next()),
+                    // It might have stopped but goes on. The plan has no edge there, even if the next block is in the
+                    // region by another way.
+                    _ => builder.exit_to(block.next()),
+                }
             }
         }
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
@@ -312,6 +329,15 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.fb.ins().iconst(I64, value as i64)
     }
 
+    /// The value, if it is an `iconst`.
+    fn constant(&self, value: Value) -> Option<u64> {
+        let inst = self.fb.func.dfg.value_def(value).inst()?;
+        match self.fb.func.dfg.insts[inst] {
+            InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits() as u64),
+            _ => None,
+        }
+    }
+
     fn vconst(&mut self, value: u128) -> Value {
         let constant = V128Imm(value.to_le_bytes());
         let handle = self.fb.func.dfg.constants.insert(constant.into());
@@ -327,6 +353,16 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.fb.ins().bitcast(ty, flags, value)
     }
 
+    /// Adds to a counter of the thread's, if counting.
+    fn count(&mut self, counter: usize, n: u64) {
+        if self.mode.count {
+            let counters = self.load_state(I64, layout::backend_word(layout::COUNTS));
+            let before = self.fb.ins().load(I64, trusted(), counters, 8 * counter as i32);
+            let after = self.fb.ins().iadd_imm_s(before, n as i64);
+            self.fb.ins().store(trusted(), after, counters, 8 * counter as i32);
+        }
+    }
+
     // --- helpers ----------------------------------------------------------------------------------------------
 
     /// Calls a helper; parameters after the `CpuState` as its signature says, numbers for their bits. Gives the result
@@ -334,6 +370,8 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn call_helper_as(&mut self, ty: Type, helper: Helper, args: &[Value]) -> Value {
         let signature = &SIGNATURES[helper as usize];
         debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
+        let op = args.first().and_then(|&op| self.constant(op)).map_or(0, |op| op as usize % counts::OPS);
+        self.count(counts::FIRST_HELPER + counts::OPS * helper as usize + op, 1);
         if self.is_cold {
             return self.call_helper_cold(ty, helper, args);
         }
@@ -554,7 +592,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn leave_if_mode_changed(&mut self) {
         let fpcr = self.load_state(I32, offset_of!(CpuState, fpcr) as i32);
         let flushing = self.fb.ins().band_imm_s(fpcr, i64::from(CpuState::FPCR_FZ));
-        let wrong = if self.flushing { IntCC::Equal } else { IntCC::NotEqual };
+        let wrong = if self.mode.flushing { IntCC::Equal } else { IntCC::NotEqual };
         let changed = self.fb.ins().icmp_imm_s(wrong, flushing, 0);
         self.side_exit(changed, |b| {
             b.store_dirty();

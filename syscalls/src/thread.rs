@@ -1,0 +1,246 @@
+//! The guest's threads: how they begin, what identifies them, and how they end. Each is a thread of the host's, which
+//! [`ThreadHost`] provides, so that the kernel schedules them, counts them and names them as it would natively. It must
+//! not know how guest code is run, nor processes.
+
+use crate::fork::{
+    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SYSVSEM,
+    CLONE_VFORK, CloneRequest, NAMESPACES, start_child,
+};
+use crate::host::{self, Args, Outcome};
+use crate::process::{After, Context, Process, Thread};
+use crate::signals::{AltStack, BLOCKABLE};
+use crate::user;
+use ir::{CpuState, Errno, GuestAddr, memory};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+
+/// Makes host threads for the guest's.
+pub trait ThreadHost: Send + Sync {
+    /// Starts a host thread that runs `thread`: it calls [`NewThread::begin`] once nothing can fail any more, and then
+    /// goes on as the guest thread that it gets. If it drops `thread` instead, clone(2) gives EAGAIN.
+    fn start(&self, thread: NewThread) -> std::io::Result<()>;
+}
+
+/// A guest thread before its first instruction, on its way to its host thread.
+pub struct NewThread {
+    cpu: Box<CpuState>,
+    thread: Thread,
+    /// The host's signal mask to begin with.
+    host_mask: u64,
+    /// What it shares with no other thread, though host threads do.
+    unshared: u64,
+    /// Where its id is stored before clone(2) returns.
+    tid_at: [Option<u64>; 2],
+    started: Sender<u64>,
+}
+
+impl NewThread {
+    /// Makes the calling host thread the guest's thread. None if the kernel refuses; the host thread then ends.
+    #[must_use]
+    pub fn begin(self) -> Option<(Box<CpuState>, Thread)> {
+        if self.unshared != 0 {
+            host::call3(libc::SYS_unshare, self.unshared, 0, 0).ok()?;
+        }
+        register_robust_list(0);
+        let tid = host::call3(libc::SYS_gettid, 0, 0, 0).ok()?;
+        for at in self.tid_at.into_iter().flatten() {
+            // As in the kernel, a wild pointer does not stop the thread.
+            let _ = user::write(at, &(tid as u32));
+        }
+        self.started.send(tid).ok()?;
+        host::sigmask(libc::SIG_SETMASK, Some(self.host_mask)).ok()?;
+        Some((self.cpu, self.thread))
+    }
+}
+
+/// What the process knows of its threads.
+pub(crate) struct Threads {
+    /// Those that have not called exit(2), or are being made.
+    live: AtomicUsize,
+    /// Held while a process is made: one at a time.
+    pub(crate) forking: Mutex<()>,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self { live: AtomicUsize::new(1), forking: Mutex::default() }
+    }
+}
+
+impl Threads {
+    /// Only the calling thread has come through a fork.
+    pub(crate) fn only_one(&self) {
+        self.live.store(1, Ordering::Release);
+    }
+}
+
+impl Process {
+    /// Whether the calling host thread is the process's first. The process would look dead if that ended, so it must
+    /// [`Process::rest`] when its guest thread has ended.
+    #[must_use]
+    pub fn on_first_thread(&self) -> bool {
+        host::call3(libc::SYS_gettid, 0, 0, 0) == host::call3(libc::SYS_getpid, 0, 0, 0)
+    }
+
+    /// Waits, deaf to signals, until another thread ends the process.
+    pub fn rest(&self) -> ! {
+        let _ = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
+        loop {
+            let _ = host::call3(libc::SYS_pause, 0, 0, 0);
+        }
+    }
+}
+
+/// Makes a thread, for clone(2) and clone3(2).
+pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
+    let flags = request.flags;
+    if flags & (CLONE_VFORK | CLONE_PIDFD | NAMESPACES) != 0 {
+        return Err(Errno(libc::EINVAL));
+    }
+    let process = context.process;
+    let Some(threads) = &process.config.threads else { return Err(Errno(libc::ENOSYS)) };
+    let mut cpu = Box::new(context.cpu.for_new_thread());
+    cpu.x[0] = 0;
+    start_child(&mut cpu, request);
+    let wanted = |flag: u64, at: u64| (flags & flag != 0).then_some(at);
+    let thread = Thread {
+        clear_tid_at: wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0),
+        robust_list: 0,
+        alt_stack: AltStack::default(),
+        signal_mask: context.thread.signal_mask,
+        process: Arc::clone(context.thread.process()),
+    };
+    // The new thread begins with everything blocked: it can take a signal only once it is the guest's.
+    let host_mask = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE))?;
+    let (started, tid) = channel();
+    let new = NewThread {
+        cpu,
+        thread,
+        host_mask,
+        unshared: (CLONE_FS | CLONE_FILES | CLONE_SYSVSEM) & !flags,
+        tid_at: [wanted(CLONE_PARENT_SETTID, request.parent_tid), wanted(CLONE_CHILD_SETTID, request.child_tid)],
+        started,
+    };
+    process.threads.live.fetch_add(1, Ordering::AcqRel);
+    // An error of either kind: there is no host thread, or it could not become the guest's.
+    let result = threads.start(new).ok().and_then(|()| tid.recv().ok());
+    if result.is_none() {
+        process.threads.live.fetch_sub(1, Ordering::AcqRel);
+    }
+    host::sigmask(libc::SIG_SETMASK, Some(host_mask))?;
+    result.ok_or(Errno(libc::EAGAIN))
+}
+
+/// exit implements Linux syscall exit(2). The last thread to end gives the process its status.
+pub(crate) fn exit(context: &mut Context<'_>, args: Args) -> Outcome {
+    context.after = if context.process.threads.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+        After::Exit(args[0] as i32 & 0xff)
+    } else {
+        leave(context.thread);
+        After::ThreadEnded
+    };
+    Ok(0)
+}
+
+/// What the kernel does when a thread ends, done while its host thread still runs: whoever waits for the word at
+/// `clear_tid_at` may free the memory that the robust list is in.
+fn leave(thread: &mut Thread) {
+    // A signal for the process is another thread's from here on.
+    let _ = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
+    if thread.robust_list != 0 {
+        let tid = host::call3(libc::SYS_gettid, 0, 0, 0).unwrap_or(0);
+        let _ = release_robust_list(thread.robust_list, tid as u32);
+        register_robust_list(0);
+    }
+    if thread.clear_tid_at != 0 && user::write(thread.clear_tid_at, &0u32).is_ok() {
+        wake_one(thread.clear_tid_at);
+    }
+}
+
+/// set_tid_address implements Linux syscall set_tid_address(2).
+pub(crate) fn set_tid_address(context: &mut Context<'_>, args: Args) -> Outcome {
+    context.thread.clear_tid_at = args[0];
+    host::call3(libc::SYS_gettid, 0, 0, 0)
+}
+
+/// `sizeof(struct robust_list_head)`.
+const ROBUST_LIST_BYTES: u64 = 24;
+/// Most entries that are looked at (ROBUST_LIST_LIMIT): the list may be a circle.
+const ROBUST_LIST_LIMIT: usize = 2048;
+/// Set in a pointer to an entry: its futex is a priority-inheriting one.
+const ROBUST_PI: u64 = 1;
+const FUTEX_WAITERS: u32 = 0x8000_0000;
+const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
+const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
+
+/// set_robust_list implements Linux syscall set_robust_list(2). The kernel gets it too, in place of the host library's,
+/// which emu does not use: it follows the list when the process is killed.
+pub(crate) fn set_robust_list(context: &mut Context<'_>, args: Args) -> Outcome {
+    let result = host::call(libc::SYS_set_robust_list, args)?;
+    context.thread.robust_list = args[0];
+    Ok(result)
+}
+
+/// Gives the kernel the calling thread's list; 0 for none.
+pub(crate) fn register_robust_list(head: u64) {
+    let _ = host::call3(libc::SYS_set_robust_list, head, ROBUST_LIST_BYTES, 0);
+}
+
+/// Marks the locks that thread `tid` holds as the kernel does (`exit_robust_list`). Ends early where the list cannot be
+/// read.
+fn release_robust_list(head: u64, tid: u32) -> Result<(), Errno> {
+    let [first, offset, pending]: [u64; 3] = user::read(head)?;
+    let mut entry = first;
+    for _ in 0..ROBUST_LIST_LIMIT {
+        let at = entry & !ROBUST_PI;
+        if at == head {
+            break;
+        }
+        let next = user::read(at);
+        if at != pending & !ROBUST_PI {
+            release_robust(at.wrapping_add(offset), tid, entry & ROBUST_PI != 0, false)?;
+        }
+        entry = next?;
+    }
+    match pending & !ROBUST_PI {
+        0 => Ok(()),
+        at => release_robust(at.wrapping_add(offset), tid, pending & ROBUST_PI != 0, true),
+    }
+}
+
+/// The same for one lock (`handle_futex_death`).
+fn release_robust(futex: u64, tid: u32, inherits: bool, pending: bool) -> Result<(), Errno> {
+    let at = GuestAddr(futex);
+    if !at.is_aligned(4) {
+        return Err(Errno(libc::EINVAL));
+    }
+    let mut seen = memory::load_u32(at).map_err(|_| user::EFAULT)?;
+    loop {
+        if pending && !inherits && seen == 0 {
+            wake_one(futex);
+            return Ok(());
+        }
+        if seen & FUTEX_TID_MASK != tid {
+            return Ok(());
+        }
+        let dead = seen & FUTEX_WAITERS | FUTEX_OWNER_DIED;
+        let found = memory::cas_u32(at, seen, dead).map_err(|_| user::EFAULT)?;
+        if found == seen {
+            break;
+        }
+        seen = found;
+    }
+    if !inherits && seen & FUTEX_WAITERS != 0 {
+        wake_one(futex);
+    }
+    Ok(())
+}
+
+fn wake_one(futex: u64) {
+    let _ = host::call3(libc::SYS_futex, futex, libc::FUTEX_WAKE as u64, 1);
+}
+
+#[cfg(test)]
+#[path = "thread_tests.rs"]
+mod tests;

@@ -1,0 +1,493 @@
+//! Random programs: basic blocks of random instructions joined by every kind of branch. Every program ends, because
+//! whatever can go backwards takes from X27 first and leaves when that is used up. Knows encodings of its own branches,
+//! and otherwise only the instruction table; must not know how programs are run.
+
+use super::random::Random;
+use super::registers::reads_counter;
+use frontend::A64;
+use frontend::table::{Class, FlowKind, Row, rows};
+use ir::{Footprint, Frontend, GuestAddr};
+
+/// X26: the middle of the data.
+pub const DATA: u32 = 26;
+/// X27: how many more steps may go backwards.
+pub const FUEL: u32 = 27;
+/// X30 is written by calls and by what takes it from the stack; it always holds the address of a block.
+pub const LINK: u32 = 30;
+/// Not written by random instructions.
+const RESERVED: u32 = 1 << DATA | 1 << FUEL | 1 << LINK | 1 << 31;
+/// The most that X27 may start with.
+pub const MAX_FUEL: u64 = 100;
+/// Blocks of a program at most.
+const MAX_BLOCKS: u64 = 20;
+/// Bytes below and above the start of SP that a program can reach: one entry for each block it runs.
+pub const STACK_BYTES: u64 = 16 * MAX_BLOCKS * (MAX_FUEL + 2);
+/// Bytes below and above X26 that may be used, of which the outermost page on each side may fault.
+pub const DATA_REACH: u64 = 12 << 10;
+/// BRK's immediate at the end.
+pub const END: i32 = 0xe0d;
+/// Where a program writes its own code: so much above where it runs.
+pub const ALIAS: u64 = 16 << 20;
+
+const NOP: u32 = 0xd503_201f;
+/// Registers for addresses of branches and tables.
+const TARGET: u32 = 24;
+const OTHER: u32 = 25;
+
+/// A program.
+#[derive(Clone)]
+pub struct Program {
+    pub words: Vec<u32>,
+    /// Index of each block's first word. The last is the end.
+    pub blocks: Vec<usize>,
+    /// Words that may become NOP: all but branches and what keeps the program finite.
+    pub removable: Vec<bool>,
+    /// Whether it writes its own code.
+    pub rewrites: bool,
+}
+
+impl Program {
+    /// The program without the word at `index`.
+    pub fn without(&self, index: usize) -> Self {
+        let mut shorter = self.clone();
+        shorter.words[index] = NOP;
+        shorter.removable[index] = false;
+        shorter
+    }
+}
+
+/// A place that needs a block's address.
+enum Fix {
+    Branch26,
+    Branch19,
+    Branch14,
+    Adr,
+    /// The address itself, in two words.
+    Absolute,
+    /// The distance from a word.
+    Relative(usize),
+}
+
+struct Maker<'r> {
+    random: &'r mut Random,
+    code: u64,
+    words: Vec<u32>,
+    removable: Vec<bool>,
+    fixes: Vec<(usize, usize, Fix)>,
+    /// Tables come after the code: where their address is wanted, and what is in them.
+    tables: Vec<(usize, Vec<usize>, bool)>,
+    /// ADRs that want the address of a word to change.
+    patches: Vec<usize>,
+    rewrites: bool,
+    end: usize,
+}
+
+/// A program that runs at `code`.
+pub fn program(random: &mut Random, code: u64) -> Program {
+    let count = 2 + random.below(MAX_BLOCKS - 1) as usize;
+    let rewrites = random.below(5) == 0;
+    let longest = 2 + random.below(16);
+    let (words, removable, fixes, tables, patches) = Default::default();
+    let mut maker = Maker { random, code, words, removable, fixes, tables, patches, rewrites, end: count };
+    let mut blocks = Vec::new();
+    for index in 0..count {
+        blocks.push(maker.words.len());
+        for _ in 0..maker.random.below(longest) {
+            maker.item();
+        }
+        maker.leave(index);
+    }
+    blocks.push(maker.words.len());
+    maker.fixed(0xd420_0000 | (END as u32) << 5);
+    maker.place_tables();
+    maker.fix(&blocks);
+    Program { words: maker.words, blocks, removable: maker.removable, rewrites }
+}
+
+fn add_imm(rd: u32, rn: u32, imm: u32) -> u32 {
+    0x9100_0000 | imm << 10 | rn << 5 | rd
+}
+
+fn sub_imm(rd: u32, rn: u32, imm: u32) -> u32 {
+    0xd100_0000 | imm << 10 | rn << 5 | rd
+}
+
+/// Rows of a class.
+fn class(which: Class) -> Vec<&'static Row> {
+    rows().filter(|row| row.class == which && row.flow == FlowKind::Next).collect()
+}
+
+fn random_row(random: &mut Random, which: Class) -> &'static Row {
+    use std::sync::OnceLock;
+    static BY_CLASS: OnceLock<Vec<(Class, Vec<&'static Row>)>> = OnceLock::new();
+    let all = BY_CLASS.get_or_init(|| {
+        let classes = rows().map(|row| row.class);
+        let mut seen: Vec<(Class, Vec<&'static Row>)> = Vec::new();
+        for one in classes {
+            if seen.iter().all(|(known, _)| *known != one) {
+                seen.push((one, class(one)));
+            }
+        }
+        seen
+    });
+    let (_, rows) = all.iter().find(|(known, _)| *known == which).expect("every class has rows");
+    rows[random.below(rows.len() as u64) as usize]
+}
+
+/// MRS of FPSR: compiled code may raise an exception that the program does not get to (ARCHITECTURE.md).
+fn reads_exceptions(word: u32) -> bool {
+    word & 0xffff_ffe0 == 0xd53b_4420
+}
+
+/// Whether random code may contain the word: it leaves the reserved registers alone and always does the same.
+fn is_allowed(word: u32, row: &Row) -> bool {
+    let insn = A64::decode(word, GuestAddr(0));
+    let mut footprint = Footprint::default();
+    let Ok(()) = A64::lift(&insn, &mut footprint);
+    let always_same = !reads_counter(word) && !reads_exceptions(word);
+    insn.row().name == row.name && footprint.writes.x & RESERVED == 0 && always_same
+}
+
+impl Maker<'_> {
+    fn fixed(&mut self, word: u32) {
+        self.words.push(word);
+        self.removable.push(false);
+    }
+
+    fn word(&mut self, word: u32) {
+        self.words.push(word);
+        self.removable.push(true);
+    }
+
+    /// A general register that random code may write.
+    fn register(&mut self) -> u32 {
+        self.random.below(24) as u32
+    }
+
+    fn item(&mut self) {
+        match self.random.below(100) {
+            0..60 => self.data_processing(),
+            60..88 => self.access(),
+            88..90 => self.wild_access(),
+            90..93 => self.fixed(0xf81f_0ffe), // str x30, [sp, #-16]!
+            93..96 => self.fixed(0xf841_07fe), // ldr x30, [sp], #16
+            96 => self.stop(),
+            97 => self.fp_mode(),
+            98 => self.invalidate(),
+            _ => self.rewrite(),
+        }
+    }
+
+    fn data_processing(&mut self) {
+        let which = match self.random.below(64) {
+            0..18 => Class::DataImm,
+            18..38 => Class::DataReg,
+            38..45 => Class::Fp,
+            45..50 => Class::SimdThree,
+            50..52 => Class::SimdLong,
+            52..55 => Class::SimdMisc,
+            55..58 => Class::SimdShift,
+            58..61 => Class::SimdPermute,
+            61 => Class::SimdCrypto,
+            _ => Class::System,
+        };
+        loop {
+            let row = random_row(self.random, which);
+            let word = row.random_word(self.random.next() as u32);
+            // Operations on addresses in registers of their own are made elsewhere.
+            if !row.name.starts_with("DC_") && is_allowed(word, row) {
+                return self.word(word);
+            }
+        }
+    }
+
+    /// A load or store whose base is `base`, with a small offset.
+    fn access_word(&mut self, base: u32) -> (u32, Option<u32>) {
+        loop {
+            let which = match self.random.below(10) {
+                0..6 => Class::LoadStore,
+                6..8 => Class::Atomics,
+                _ => Class::SimdLoadStore,
+            };
+            let row = random_row(self.random, which);
+            let mut word = row.random_word(self.random.next() as u32);
+            let mut index = None;
+            if row.name.contains("_lit") {
+                word &= !(0x7ffc0 << 5) | row.pattern.mask;
+            } else {
+                word = word & !(31 << 5) | base << 5;
+                if row.name.contains("_imm") && which == Class::LoadStore {
+                    word &= !(0x3f << 16);
+                }
+                if row.name.contains("_reg") {
+                    let register = (base + 1) % 24;
+                    word = word & !(31 << 16) | register << 16;
+                    index = Some(register);
+                }
+            }
+            if row.pattern.matches(word) && is_allowed(word, row) {
+                return (word, index);
+            }
+        }
+    }
+
+    fn access(&mut self) {
+        let base = self.register();
+        let distance = 16 * self.random.below(256) as u32;
+        let address = if self.random.below(2) == 0 { add_imm } else { sub_imm };
+        self.word(address(base, DATA, distance));
+        // Several through the same base, as compilers make them.
+        for _ in 0..1 + self.random.below(3) {
+            let (word, index) = self.access_word(base);
+            if let Some(index) = index {
+                self.word(0x9240_0000 | 60 << 16 | 4 << 10 | index << 5 | index); // and index, index, #0x1f0
+            }
+            self.word(word);
+        }
+    }
+
+    /// A load or store that is likely to fault.
+    fn wild_access(&mut self) {
+        let base = self.register();
+        let near = self.random.below(40) as u32;
+        match self.random.below(6) {
+            // Below the lowest address that can be mapped.
+            0 => {
+                let address = self.random.below(4096) as u32;
+                self.word(0xd280_0000 | address << 5 | base);
+            }
+            // About the start of the page that cannot be read, and of the one that cannot be written.
+            1 => {
+                self.word(add_imm(base, DATA, 2) | 1 << 22);
+                self.word(sub_imm(base, base, near));
+            }
+            2 => {
+                self.word(sub_imm(base, DATA, 2) | 1 << 22);
+                self.word(sub_imm(base, base, near));
+            }
+            // Not an address at all.
+            3 => {
+                self.word(add_imm(base, DATA, near));
+                self.word(0xf2e0_0000 | 0xdead << 5 | base);
+            }
+            4 => self.word(add_imm(base, DATA, 1 + near)),
+            _ => {}
+        }
+        let (word, _) = self.access_word(base);
+        self.word(word);
+    }
+
+    fn stop(&mut self) {
+        let imm = (self.random.below(100) as u32) << 5;
+        let word = [0xd400_0001 | imm, 0xd420_0000 | imm, imm >> 5][self.random.below(3) as usize];
+        self.word(word);
+    }
+
+    /// Sets the rounding mode, default NaN, and seldom flush-to-zero; or clears the exception flags.
+    fn fp_mode(&mut self) {
+        let register = self.register();
+        let mode = match self.random.below(8) {
+            0 => 4,
+            1 | 2 => 0,
+            _ => self.random.below(16) as u32 & 0b1011,
+        };
+        if self.random.below(3) == 0 {
+            self.word(0xd51b_4420 | 31);
+        } else {
+            self.word(0xd2a0_0000 | mode << (6 + 5) | register);
+            self.word(0xd51b_4400 | register);
+        }
+    }
+
+    fn adr(&mut self, register: u32, block: usize) {
+        self.fixes.push((self.words.len(), block, Fix::Adr));
+        self.fixed(0x1000_0000 | register);
+    }
+
+    /// IC IVAU of some block.
+    fn invalidate(&mut self) {
+        let block = self.any_block();
+        self.adr(TARGET, block);
+        self.word(0xd50b_7520 | TARGET);
+    }
+
+    /// Changes the immediate of an addition, and says so.
+    fn rewrite(&mut self) {
+        if !self.rewrites {
+            return self.data_processing();
+        }
+        let register = self.register();
+        // One to change, in case there is no other.
+        self.word(add_imm(register, register, 7));
+        self.patches.push(self.words.len());
+        self.fixed(0x1000_0000 | TARGET);
+        for word in [
+            0xd2a0_0000 | ((ALIAS >> 16) as u32) << 5 | OTHER, // movz x25, #ALIAS
+            0x8b00_0000 | OTHER << 16 | TARGET << 5 | OTHER,   // add x25, x24, x25
+            0xb940_0000 | OTHER << 5 | register,               // ldr w, [x25]
+            0x5216_0000 | register << 5 | register,            // eor w, w, #0x400
+            0xb900_0000 | OTHER << 5 | register,               // str w, [x25]
+        ] {
+            self.fixed(word);
+        }
+        self.fixed(0xd50b_7520 | TARGET); // ic ivau, x24
+    }
+
+    fn any_block(&mut self) -> usize {
+        self.random.below(self.end as u64 + 1) as usize
+    }
+
+    fn branch(&mut self, word: u32, block: usize, fix: Fix) {
+        self.fixes.push((self.words.len(), block, fix));
+        self.fixed(word);
+    }
+
+    /// Leaves for the end if X27 is used up.
+    fn burn(&mut self) {
+        let end = self.end;
+        match self.random.below(4) {
+            0 => {
+                self.fixed(sub_imm(FUEL, FUEL, 1) | 1 << 29);
+                self.branch(0x5400_000d, end, Fix::Branch19); // b.le
+            }
+            1 => {
+                self.fixed(sub_imm(FUEL, FUEL, 1));
+                self.branch(0xb7f8_0000 | FUEL, end, Fix::Branch14); // tbnz x27, #63
+            }
+            _ => {
+                self.fixed(sub_imm(FUEL, FUEL, 1));
+                // TBNZ in another place may have let it become zero and go on.
+                self.branch(0xb7f8_0000 | FUEL, end, Fix::Branch14);
+                self.branch(0xb400_0000 | FUEL, end, Fix::Branch19); // cbz
+            }
+        }
+    }
+
+    /// Ends the block at `index`.
+    fn leave(&mut self, index: usize) {
+        let target = self.any_block();
+        let kind = self.random.below(40);
+        if kind >= 22 || target <= index {
+            self.burn();
+        }
+        let register = self.random.below(31) as u32;
+        match kind {
+            0..3 if target == index + 1 || self.random.below(2) == 0 => {}
+            0..5 => self.branch(0x1400_0000, target, Fix::Branch26),
+            5..11 => {
+                let condition = self.random.below(16) as u32;
+                self.branch(0x5400_0000 | condition, target, Fix::Branch19);
+            }
+            11..16 => {
+                let form = self.random.below(4) as u32;
+                self.branch(0x3400_0000 | (form & 1) << 24 | (form >> 1) << 31 | register, target, Fix::Branch19);
+            }
+            16..20 => {
+                let (bit, set) = (self.random.below(64) as u32, self.random.below(2) as u32);
+                let word = 0x3600_0000 | set << 24 | bit >> 5 << 31 | (bit & 31) << 19 | register;
+                self.branch(word, target, Fix::Branch14);
+            }
+            20..22 => {
+                // Both ways to the same place, or a comparison right before its branch.
+                let (a, b) = (self.register(), self.register());
+                self.fixed(0xeb00_001f | a << 16 | b << 5); // cmp
+                let condition = self.random.below(14) as u32;
+                self.branch(0x5400_0000 | condition, target, Fix::Branch19);
+                let second = self.random.below(14) as u32;
+                self.branch(0x5400_0000 | second, self.end.min(index + 1), Fix::Branch19);
+            }
+            22..28 => self.branch(0x9400_0000, target, Fix::Branch26), // bl
+            28..30 => {
+                let via = if self.random.below(3) == 0 { LINK } else { TARGET };
+                self.adr(via, target);
+                self.fixed(0xd63f_0000 | via << 5); // blr
+            }
+            30..32 => {
+                self.adr(TARGET, target);
+                self.fixed(0xd61f_0000 | TARGET << 5); // br
+            }
+            32..34 => self.jump_by_table(),
+            34 => {
+                self.adr(TARGET, target);
+                self.fixed(0xd65f_0000 | TARGET << 5); // ret x24
+            }
+            35 => {
+                // BL to the next instruction.
+                self.fixed(0x9400_0001);
+                self.branch(0x1400_0000, target, Fix::Branch26);
+            }
+            36 => {
+                // Return past the call.
+                self.fixed(0xd61f_0000 | LINK << 5); // br x30
+            }
+            _ => self.fixed(0xd65f_03c0), // ret
+        }
+    }
+
+    fn jump_by_table(&mut self) {
+        let relative = self.random.below(2) == 0;
+        let entries = (0..8).map(|_| self.any_block()).collect();
+        let selector = self.random.below(31) as u32;
+        self.fixed(0x9240_0800 | selector << 5 | OTHER); // and x25, x, #7
+        self.tables.push((self.words.len(), entries, relative));
+        self.fixed(0x1000_0000 | TARGET);
+        if relative {
+            self.fixed(0xb8a0_7800 | OTHER << 16 | TARGET << 5 | OTHER); // ldrsw x25, [x24, x25, lsl 2]
+            self.fixed(0x8b00_0000 | OTHER << 16 | TARGET << 5 | TARGET); // add x24, x24, x25
+        } else {
+            self.fixed(0xf860_7800 | OTHER << 16 | TARGET << 5 | TARGET); // ldr x24, [x24, x25, lsl 3]
+        }
+        self.fixed(0xd61f_0000 | TARGET << 5);
+    }
+
+    fn place_tables(&mut self) {
+        for (user, entries, relative) in std::mem::take(&mut self.tables) {
+            if !self.words.len().is_multiple_of(2) {
+                self.fixed(0);
+            }
+            let start = self.words.len();
+            self.words[user] |= adr_offset(user, start);
+            for block in entries {
+                let fix = if relative { Fix::Relative(start) } else { Fix::Absolute };
+                self.fixes.push((self.words.len(), block, fix));
+                self.fixed(0);
+                if !relative {
+                    self.fixed(0);
+                }
+            }
+        }
+    }
+
+    fn fix(&mut self, blocks: &[usize]) {
+        for (place, block, fix) in std::mem::take(&mut self.fixes) {
+            let (target, distance) = (blocks[block], blocks[block].wrapping_sub(place) as u32);
+            match fix {
+                Fix::Branch26 => self.words[place] |= distance & 0x3ff_ffff,
+                Fix::Branch19 => self.words[place] |= (distance & 0x7_ffff) << 5,
+                Fix::Branch14 => self.words[place] |= (distance & 0x3fff) << 5,
+                Fix::Adr => self.words[place] |= adr_offset(place, target),
+                Fix::Relative(from) => self.words[place] = (4 * target).wrapping_sub(4 * from) as u32,
+                Fix::Absolute => {
+                    let address = self.code + 4 * target as u64;
+                    (self.words[place], self.words[place + 1]) = (address as u32, (address >> 32) as u32);
+                }
+            }
+        }
+        // Additions with an immediate are what a program may change of itself.
+        let is_addition = |word: u32| word & 0xffc0_0000 == 0x9100_0000;
+        let additions: Vec<usize> = (0..blocks[self.end])
+            .filter(|&i| self.removable[i] && is_addition(self.words[i]) && self.words[i] & 31 < 24)
+            .collect();
+        for place in std::mem::take(&mut self.patches) {
+            let target = additions[self.random.below(additions.len() as u64) as usize];
+            self.words[place] |= adr_offset(place, target);
+            self.removable[target] = false;
+        }
+    }
+}
+
+/// The offset field of an ADR at one word that names another.
+fn adr_offset(from: usize, to: usize) -> u32 {
+    let bytes = (4 * to).wrapping_sub(4 * from) as u32;
+    (bytes & 3) << 29 | (bytes >> 2 & 0x7_ffff) << 5
+}
