@@ -116,8 +116,7 @@ impl Plan {
     pub fn new<F: Frontend>(region: &Region<F::Insn>) -> Self {
         let index: HashMap<_, _> = region.blocks.iter().enumerate().map(|(i, b)| (b.start, i)).collect();
         let count = region.blocks.len();
-        let (steps, effects): (Vec<_>, Vec<_>) =
-            region.blocks.iter().map(|block| checkpoint::plan::<F>(block)).unzip();
+        let (steps, effects): (Vec<_>, Vec<_>) = region.blocks.iter().map(|block| checkpoint::plan::<F>(block)).unzip();
         let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let successors: Vec<Vec<usize>> = region
             .blocks
