@@ -199,8 +199,27 @@ impl<F: Frontend> Code<F> {
                 }
             }
         }
+        // The record comes first: threads may be in the code, and fault there, as soon as anything leads to it.
+        let before = first.code.load(Ordering::SeqCst);
+        let mut records = generation.records();
+        let mut grown = 0;
+        if let Some(record) = records.get_mut(&before) {
+            record.alive = false;
+            grown = record.grown + 1;
+        }
+        let record = Record {
+            entry,
+            bytes: compiled.bytes,
+            insns,
+            ranges,
+            locations: compiled.locations.into(),
+            alive: true,
+            grown,
+        };
+        records.insert(compiled.code.0, record);
+        drop(records);
         let memory = &generation.memory;
-        let before = first.code.swap(compiled.code.0, Ordering::SeqCst);
+        first.code.store(compiled.code.0, Ordering::SeqCst);
         for &(slot, target) in &compiled.exits {
             let target = entry.at(target);
             self.incoming.entry(target).or_default().push(Incoming { slot, owner: compiled.code });
@@ -212,25 +231,6 @@ impl<F: Frontend> Code<F> {
         for incoming in self.incoming.get(&entry).into_iter().flatten() {
             memory.link(incoming.slot, compiled.code);
         }
-        let mut records = generation.records();
-        let mut grown = 0;
-        if let Some(record) = records.get_mut(&before) {
-            record.alive = false;
-            grown = record.grown + 1;
-        }
-        records.insert(
-            compiled.code.0,
-            Record {
-                entry,
-                bytes: compiled.bytes,
-                insns,
-                ranges,
-                locations: compiled.locations.into(),
-                alive: true,
-                grown,
-            },
-        );
-        drop(records);
         if before != 0 {
             self.each_seat(|seat| seat.forget(entry));
         }

@@ -11,6 +11,7 @@ use crate::tier0::{self, FetchFault, HotBlock};
 use crate::trampoline::{self, CodePtr};
 use crate::worker::Worker;
 use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange};
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -163,15 +164,18 @@ impl<F: Frontend> Engine<F> {
     /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.
     fn region_at(&self, entry: Place) -> Option<Region<F::Insn>> {
         let on_sight = self.config.tier == Tier::Jit;
-        let mut code = self.code();
-        Region::discover(entry.pc(), self.config.region_insns, |pc| {
+        let code = RefCell::new(self.code());
+        let known = |pc| {
             let place = entry.at(pc);
             if on_sight || place == entry {
-                return self.block(&mut code, pc, place).ok().map(|b| Arc::clone(&b.block));
+                return self.block(&mut code.borrow_mut(), pc, place).ok().map(|b| Arc::clone(&b.block));
             }
+            let code = code.borrow();
             let seen = code.block(place).filter(|b| b.count.load(Ordering::Relaxed) > 0);
             seen.map(|b| Arc::clone(&b.block))
-        })
+        };
+        let computed = |pc| code.borrow().block(entry.at(pc)).map(|block| block.seen_targets()).unwrap_or_default();
+        Region::discover(entry.pc(), self.config.region_insns, known, computed)
     }
 
     /// Compiles now, emptying the cache if it must.

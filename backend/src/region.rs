@@ -43,41 +43,49 @@ impl<I> Block<I> {
 /// What tier 1 compiles: `blocks[0]` is the entry.
 #[derive(Debug)]
 pub struct Region<I> {
-    /// The blocks, each reached from the entry through direct branches.
+    /// The blocks, each reached from the entry through direct branches, returns of calls and computed branches.
     pub blocks: Vec<Arc<Block<I>>>,
+    /// Blocks of the region, by index, that a block's computed branch (BR) has been seen to go to.
+    pub computed: Vec<Vec<usize>>,
 }
 
 impl<I> Region<I> {
-    /// The region from `entry`, breadth first over direct branches and the returns of calls, of the blocks that
-    /// `known` gives, at most `max_insns` instructions
-    /// (the first block always). None if the entry itself is not known.
+    /// The region from `entry`, breadth first over direct branches, the returns of calls, and the targets that
+    /// `computed` knows of the branch that ends a block; of the blocks that `known` gives, at most `max_insns`
+    /// instructions (the first block always). None if the entry itself is not known.
     pub fn discover(
         entry: GuestAddr,
         max_insns: usize,
         mut known: impl FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
+        mut computed: impl FnMut(GuestAddr) -> Vec<GuestAddr>,
     ) -> Option<Self> {
         let first = known(entry)?;
         let mut insns = first.insns.len();
         let mut blocks = vec![first];
-        let mut seen = vec![entry];
+        let mut index = HashMap::from([(entry, 0)]);
+        let mut branches = Vec::new();
         let mut next = 0;
         while next < blocks.len() {
-            let targets = blocks[next].successors().into_iter().chain([blocks[next].resumes()]);
-            for target in targets.flatten().collect::<Vec<_>>() {
-                if seen.contains(&target) {
+            let block = Arc::clone(&blocks[next]);
+            let seen = if block.flow == Flow::Indirect { computed(block.start) } else { Vec::new() };
+            for &target in block.successors().iter().chain([&block.resumes()]).flatten().chain(&seen) {
+                if index.contains_key(&target) {
                     continue;
                 }
                 if let Some(block) = known(target)
                     && insns + block.insns.len() <= max_insns
                 {
                     insns += block.insns.len();
-                    seen.push(target);
+                    index.insert(target, blocks.len());
                     blocks.push(block);
                 }
             }
+            branches.push(seen);
             next += 1;
         }
-        Some(Self { blocks })
+        let inside =
+            |targets: &Vec<GuestAddr>| targets.iter().filter_map(|target| index.get(target).copied()).collect();
+        Some(Self { computed: branches.iter().map(inside).collect(), blocks })
     }
 
     /// The entry's address.
@@ -109,6 +117,8 @@ pub struct Plan {
     pub live_in: Vec<RegSet>,
     /// Predecessors inside the region; the entry has one more, from outside.
     pub predecessors: Vec<usize>,
+    /// Targets inside the region of a block's computed branch, by index.
+    pub computed: Vec<Vec<usize>>,
 }
 
 impl Plan {
@@ -121,10 +131,12 @@ impl Plan {
         let successors: Vec<Vec<usize>> = region
             .blocks
             .iter()
-            .map(|b| {
+            .zip(&region.computed)
+            .map(|(b, computed)| {
                 let mut inside: Vec<usize> =
                     b.successors().into_iter().flatten().filter_map(|t| index.get(&t).copied()).collect();
                 inside.dedup();
+                inside.extend(computed);
                 inside
             })
             .collect();
@@ -158,15 +170,15 @@ impl Plan {
                     changed |= merged != dirty_in[to];
                     dirty_in[to] = merged;
                 }
-                // An exit stores what it knows; flags that came in through memory are there already.
-                let wants =
-                    e.wants_flags || !e.kills_flags && (leaves[i] || successors[i].iter().any(|&to| flags_in[to]));
+                // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there already.
+                let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| flags_in[to] || is_back_edge(i, to));
+                let wants = e.wants_flags || !e.kills_flags && leaves_with_them;
                 changed |= wants != flags_in[i];
                 flags_in[i] = wants;
             }
         }
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
-        Self { index, dirty_in, steps, replayed, flags_in, live_in, predecessors }
+        Self { index, dirty_in, steps, replayed, flags_in, live_in, predecessors, computed: region.computed.clone() }
     }
 }
 
@@ -205,6 +217,11 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
         turn.iter().fold(RegSet::default(), |sum, &block| sum.union(effects[block].stores_incoming))
     };
     loops.iter().enumerate().map(body).collect()
+}
+
+/// Whether an edge between blocks, by index, leads back: then there is a safepoint on it.
+pub fn is_back_edge(from: usize, to: usize) -> bool {
+    to <= from
 }
 
 /// Backward dataflow of register values. A write-back uses what may be dirty; so does every way out.

@@ -3,8 +3,8 @@
 use crate::code::Place;
 use crate::region::Block;
 use ir::{CpuState, Eval, Frontend, GuestAddr, LiftFn, PAGE_BYTES, Stop, memory};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Longest block, in instructions. A longer run of straight code is several blocks.
 const MAX_INSNS: usize = 64;
@@ -16,6 +16,8 @@ pub struct HotBlock<F: Frontend> {
     /// The decoded instructions, which tier 1 takes too.
     pub block: Arc<Block<F::Insn>>,
     steps: Box<[(LiftFn<F>, F::Args)]>,
+    /// Where its computed branch (BR) went, if it ends with one.
+    targets: Option<Mutex<Vec<GuestAddr>>>,
     /// How often it has run in tier 0.
     pub count: AtomicU32,
     /// It was hot once, but only as part of a loop that has been compiled from another entry.
@@ -25,6 +27,9 @@ pub struct HotBlock<F: Frontend> {
     /// The guest has changed its instructions, or the cache was emptied: look again what is at this place.
     pub dead: AtomicBool,
 }
+
+/// As many targets of a computed branch as are remembered.
+const MOST_TARGETS: usize = 64;
 
 /// A fetch that the guest may not make, as the stop to report.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +94,7 @@ impl<F: Frontend> HotBlock<F> {
         Self {
             place,
             steps: block.insns.iter().map(F::lifter).collect(),
+            targets: (block.flow == ir::Flow::Indirect).then(Mutex::default),
             block,
             count: AtomicU32::new(0),
             cooled: AtomicBool::new(false),
@@ -113,7 +119,25 @@ impl<F: Frontend> HotBlock<F> {
         let (lifter, args) = last;
         lifter(&mut eval, args).inspect_err(|_| {
             cpu.pc = start.offset(4 * (self.steps.len() as i64 - 1));
-        })
+        })?;
+        self.saw_target(cpu.pc);
+        Ok(())
+    }
+
+    /// Where its computed branch has gone so far.
+    pub fn seen_targets(&self) -> Vec<GuestAddr> {
+        let targets = self.targets.as_ref();
+        targets.map(|seen| seen.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
+    }
+
+    /// Remembers where its computed branch has gone.
+    fn saw_target(&self, target: GuestAddr) {
+        if let Some(targets) = &self.targets {
+            let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
+            if targets.len() < MOST_TARGETS && !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
     }
 
     /// Number of instructions.

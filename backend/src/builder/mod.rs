@@ -21,12 +21,13 @@ use crate::checkpoint::Unneeded;
 use crate::counts;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
-use crate::region::{Plan, Region};
+use crate::region::{Plan, Region, is_back_edge};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
-    AbiParam, Block, InstBuilder, InstructionData, MemFlagsData, Opcode, SigRef, Signature, SourceLoc, Type, Value,
+    AbiParam, Block, BlockCall, InstBuilder, InstructionData, JumpTableData, MemFlagsData, Opcode, SigRef, Signature,
+    SourceLoc, Type, Value,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
@@ -43,6 +44,8 @@ pub(crate) struct Builder<'f, 'r> {
     fb: FunctionBuilder<'f>,
     plan: &'r Plan,
     blocks: Vec<Block>,
+    /// Guest addresses of `blocks`.
+    starts: Vec<GuestAddr>,
     unsealed: Vec<usize>,
     entry: GuestAddr,
     entry_pc: Value,
@@ -83,6 +86,35 @@ pub(crate) struct Mode {
     pub flushing: bool,
     /// It counts what it does (`counts`).
     pub count: bool,
+}
+
+/// Tells the targets of a computed branch apart: by some bits of their distance from the region's entry, as few as
+/// make all different, or as many as there may be.
+#[derive(Clone, Copy, Debug)]
+struct TargetHash {
+    entry: GuestAddr,
+    shift: u32,
+    bits: u32,
+}
+
+impl TargetHash {
+    fn new(entry: GuestAddr, targets: impl Iterator<Item = GuestAddr> + Clone) -> Self {
+        const MOST_BITS: u32 = 8;
+        let count = targets.clone().count();
+        let distinct = |hash: Self| targets.clone().map(|t| hash.index(t)).collect::<HashSet<_>>().len();
+        let all = (1..=MOST_BITS).flat_map(|bits| (2..12).map(move |shift| Self { entry, shift, bits }));
+        let fits = all.clone().find(|&hash| distinct(hash) == count);
+        // What shares an entry with another is found through the lookup table.
+        fits.unwrap_or(Self { entry, shift: 2, bits: MOST_BITS })
+    }
+
+    fn entries(self) -> usize {
+        1 << self.bits
+    }
+
+    fn index(self, target: GuestAddr) -> usize {
+        (target.0.wrapping_sub(self.entry.0) >> self.shift) as usize & (self.entries() - 1)
+    }
 }
 
 /// What building gives beside the CLIF.
@@ -140,6 +172,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             fb,
             plan,
             blocks,
+            starts: region.blocks.iter().map(|block| block.start).collect(),
             unsealed,
             entry: region.entry(),
             entry_pc,
@@ -447,7 +480,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags();
         }
-        if index <= self.current {
+        if is_back_edge(self.current, index) {
             self.safepoint(target);
         }
         let block = self.blocks[index];
@@ -460,6 +493,54 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.store_dirty();
         let (code, pc) = self.linked(target);
         self.fb.ins().return_call_indirect(self.exit_sig, code, &[pc]);
+    }
+
+    /// Goes to a computed address: to the blocks of the region that it has been seen to be by a jump table, elsewhere
+    /// by the lookup table. Ends the block.
+    fn jump_computed(&mut self, target: Value) {
+        let plan = self.plan;
+        let cases: Vec<(usize, GuestAddr)> =
+            plan.computed[self.current].iter().map(|&index| (index, self.starts[index])).collect();
+        if cases.is_empty() {
+            return self.exit_indirect(target);
+        }
+        if cases.iter().any(|&(index, _)| plan.flags_in[index]) {
+            self.store_flags();
+            self.flags.set_clean();
+        }
+        let elsewhere = self.fb.create_block();
+        let hash = TargetHash::new(self.entry, cases.iter().map(|&(_, start)| start));
+        let mut table = vec![elsewhere; hash.entries()];
+        let tests: Vec<Block> = cases.iter().map(|_| self.fb.create_block()).collect();
+        for (&(_, start), &test) in cases.iter().zip(&tests) {
+            table[hash.index(start)] = test;
+        }
+        let delta = self.fb.ins().isub(target, self.entry_pc);
+        let shifted = self.fb.ins().ushr_imm_s(delta, i64::from(hash.shift));
+        let masked = self.fb.ins().band_imm_s(shifted, hash.entries() as i64 - 1);
+        let index = self.fb.ins().ireduce(I32, masked);
+        let pool = &mut self.fb.func.dfg.value_lists;
+        let default = BlockCall::new(elsewhere, [], pool);
+        let calls: Vec<BlockCall> = table.iter().map(|&block| BlockCall::new(block, [], pool)).collect();
+        let jump_table = self.fb.create_jump_table(JumpTableData::new(default, &calls));
+        self.fb.ins().br_table(index, jump_table);
+        let (dirty, flags) = (self.dirty, self.flags);
+        for (&(_, start), &test) in cases.iter().zip(&tests) {
+            let go = self.fb.create_block();
+            self.fb.seal_block(test);
+            self.switch_to(test);
+            let expected = self.pc_value(start);
+            let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
+            self.fb.ins().brif(same, go, &[], elsewhere, &[]);
+            self.fb.seal_block(go);
+            self.switch_to(go);
+            (self.dirty, self.flags) = (dirty, flags);
+            self.leave_to(start);
+        }
+        self.fb.seal_block(elsewhere);
+        self.switch_to(elsewhere);
+        (self.dirty, self.flags) = (dirty, flags);
+        self.exit_indirect(target);
     }
 
     /// Leaves the region for a computed address, through the lookup table. Ends the block.

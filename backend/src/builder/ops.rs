@@ -241,7 +241,7 @@ impl Ops for Builder<'_, '_> {
         self.call_to(target, back);
     }
     fn jump_indirect(&mut self, target: Value) {
-        self.exit_indirect(target);
+        self.jump_computed(target);
     }
     fn call_indirect(&mut self, target: Value, back: GuestAddr) {
         self.call_indirect_to(target, back);
