@@ -117,7 +117,6 @@ impl<F: Frontend> Thread<F> {
     fn is_due(&self, block: &HotBlock<F>) -> bool {
         let config = &self.engine.config;
         match config.tier {
-            _ if block.place.flushing() => false,
             Tier::Eval => false,
             Tier::Jit => true,
             Tier::Auto => block.tick() == config.threshold,
