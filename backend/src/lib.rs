@@ -4,6 +4,7 @@
 
 mod builder;
 mod cache;
+mod checkpoint;
 mod code;
 mod compile;
 mod config;

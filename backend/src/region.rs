@@ -2,8 +2,9 @@
 //! that dataflow over it gives: which registers may be newer than memory at each block's start, and where the flags
 //! must be in memory.
 
-use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
-use std::collections::HashMap;
+use crate::checkpoint::{self, Effect, Step};
+use ir::{Flow, Frontend, GuestAddr, RegSet};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// A decoded basic block.
@@ -98,32 +99,17 @@ impl<I> Region<I> {
     }
 }
 
-/// What one block does to registers and flags, in sum.
-#[derive(Clone, Copy, Default)]
-struct Effect {
-    /// Registers written after the last instruction that needs exact state.
-    dirty_after: RegSet,
-    /// Some instruction needs exact state, which cleans what came in.
-    cleans: bool,
-    /// Registers read before they are written.
-    reads: RegSet,
-    /// Registers written, whatever comes after.
-    writes: RegSet,
-    /// Registers written before the first write-back.
-    writes_before_store: RegSet,
-    /// The flags that come in must be in memory: read, or exact state needed, before all are overwritten.
-    wants_flags: bool,
-    /// The flags that come in are overwritten before anything wants them.
-    kills_flags: bool,
-}
-
 /// The result of the dataflow, by block index.
 #[derive(Debug)]
 pub struct Plan {
     /// Index of a block by its address.
     pub index: HashMap<GuestAddr, usize>,
-    /// Registers that may be newer than memory when the block starts.
+    /// Registers that may be newer than memory when the block starts. What else is, is stored on the way to it.
     pub dirty_in: Vec<RegSet>,
+    /// What to do about each instruction of each block.
+    pub steps: Vec<Vec<Step>>,
+    /// Whether a block is a loop of its own that is performed again as a whole: memory stays as it is while it runs.
+    pub replayed: Vec<bool>,
     /// Whether the flags must be in memory when the block starts.
     pub flags_in: Vec<bool>,
     /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
@@ -140,7 +126,8 @@ impl Plan {
     pub fn new<F: Frontend>(region: &Region<F::Insn>) -> Self {
         let index: HashMap<_, _> = region.blocks.iter().enumerate().map(|(i, b)| (b.start, i)).collect();
         let count = region.blocks.len();
-        let effects: Vec<Effect> = region.blocks.iter().map(|block| effect::<F>(block)).collect();
+        let (steps, effects): (Vec<_>, Vec<_>) = region.blocks.iter().map(|block| checkpoint::plan::<F>(block)).unzip();
+        let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let successors: Vec<Vec<usize>> = region
             .blocks
             .iter()
@@ -167,16 +154,19 @@ impl Plan {
             predecessors[to] += 1;
         }
 
+        let loops = shortest_loops(&successors);
+        let stored = stored_on_entry(&effects, &loops);
         let mut dirty_in = vec![RegSet::default(); count];
         let mut flags_in: Vec<bool> = effects.iter().map(|e| e.wants_flags).collect();
         let mut changed = true;
         while changed {
             changed = false;
             for i in 0..count {
-                let e = effects[i];
-                let out = if e.cleans { e.dirty_after } else { e.dirty_after.union(dirty_in[i]) };
+                let e: &Effect = &effects[i];
+                let out = e.dirty_after.union(dirty_in[i].intersection(e.stays_dirty));
                 for &to in &successors[i] {
-                    let merged = dirty_in[to].union(out);
+                    let handed_on = if loops[to].contains(&i) { out } else { out.without(stored[to]) };
+                    let merged = dirty_in[to].union(handed_on);
                     changed |= merged != dirty_in[to];
                     dirty_in[to] = merged;
                 }
@@ -188,8 +178,45 @@ impl Plan {
             }
         }
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
-        Self { index, dirty_in, flags_in, live_in, predecessors, computed: region.computed.clone() }
+        Self { index, dirty_in, steps, replayed, flags_in, live_in, predecessors, computed: region.computed.clone() }
     }
+}
+
+/// By block, the shortest loop through it: the blocks of one turn. Empty if there is none.
+fn shortest_loops(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let shortest = |start: usize| {
+        let mut came_from = vec![usize::MAX; successors.len()];
+        let mut queue = VecDeque::from([start]);
+        while let Some(at) = queue.pop_front() {
+            for &to in &successors[at] {
+                if to == start {
+                    let mut turn = vec![at];
+                    while let Some(&last) = turn.last().filter(|&&last| last != start) {
+                        turn.push(came_from[last]);
+                    }
+                    return turn;
+                }
+                if came_from[to] == usize::MAX {
+                    came_from[to] = at;
+                    queue.push_back(to);
+                }
+            }
+        }
+        Vec::new()
+    };
+    (0..successors.len()).map(shortest).collect()
+}
+
+/// By block, the registers that are stored on the way to it from outside its loop if they are dirty: each turn would
+/// write them back again, since they may be dirty. In a replayed block nothing else stores.
+fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
+    let body = |(start, turn): (usize, &Vec<usize>)| {
+        if effects[start].is_replayed && !turn.is_empty() {
+            return checkpoint::ALL;
+        }
+        turn.iter().fold(RegSet::default(), |sum, &block| sum.union(effects[block].stores_incoming))
+    };
+    loops.iter().enumerate().map(body).collect()
 }
 
 /// Whether an edge between blocks, by index, leads back: then there is a safepoint on it.
@@ -208,39 +235,15 @@ fn live_at_start(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool],
             let mut at_end = successors[i].iter().fold(RegSet::default(), |sum, &to| sum.union(live[to]));
             // Safepoints at back-edges store what is dirty too, so being dirty at a successor's start is a use.
             at_end = successors[i].iter().fold(at_end, |sum, &to| sum.union(dirty_in[to]));
-            if leaves[i] && !e.cleans {
-                at_end = at_end.union(dirty_in[i]);
+            // What a successor does not take dirty is stored on the way.
+            if leaves[i] || !successors[i].is_empty() {
+                at_end = at_end.union(dirty_in[i].intersection(e.passes));
             }
-            let mut at_start = e.reads.union(at_end.without(e.writes));
-            if e.cleans {
-                at_start = at_start.union(dirty_in[i].without(e.writes_before_store));
-            }
+            let stored = dirty_in[i].intersection(e.stores_incoming);
+            let at_start = e.reads.union(at_end.without(e.writes)).union(stored);
             changed |= at_start != live[i];
             live[i] = at_start;
         }
     }
     live
-}
-
-fn effect<F: Frontend>(block: &Block<F::Insn>) -> Effect {
-    let mut e = Effect::default();
-    for insn in &block.insns {
-        let mut f = Footprint::default();
-        let Ok(()) = F::lift(insn, &mut f);
-        e.reads = e.reads.union(f.reads.without(e.writes));
-        if f.needs_state && !e.cleans {
-            e.cleans = true;
-            e.writes_before_store = e.writes;
-        }
-        e.writes = e.writes.union(f.writes);
-        if f.needs_state {
-            e.dirty_after = RegSet::default();
-        }
-        e.dirty_after = e.dirty_after.union(f.writes);
-        if !e.kills_flags && !e.wants_flags {
-            e.wants_flags = f.needs_state || f.reads_flags;
-            e.kills_flags = f.writes_flags && !e.wants_flags;
-        }
-    }
-    e
 }

@@ -10,7 +10,7 @@ use crate::layout;
 use crate::seat::Seat;
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
-use ir::{CpuState, Frontend, Stop, eval, memory};
+use ir::{CpuState, Frontend, Stop, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -124,15 +124,14 @@ impl<F: Frontend> Thread<F> {
     /// Counts a run in tier 0; gives the tier that should take the block now.
     fn due(&self, block: &HotBlock<F>) -> Option<Tier> {
         let config = &self.engine.config;
-        if block.place.flushing() {
-            return None;
-        }
         let runs = block.tick();
         match config.tier {
             Tier::Eval => None,
             Tier::Jit => Some(Tier::Jit),
-            Tier::Emit => (runs == 1).then_some(Tier::Emit),
             Tier::Auto if runs == config.threshold => Some(Tier::Jit),
+            // The emitter knows FPCR.FZ clear only.
+            Tier::Emit | Tier::Auto if block.place.flushing() => None,
+            Tier::Emit => (runs == 1).then_some(Tier::Emit),
             Tier::Auto => (runs == config.emit_threshold).then_some(Tier::Emit),
         }
     }
@@ -215,13 +214,24 @@ impl<F: Frontend> Thread<F> {
                 cpu.pc = generation
                     .guest_pc(host_pc)
                     .expect("only guest accesses fault in generated code, and each has a source location");
-                if cpu.stop.code == memory::SI_KERNEL {
-                    // The host did not say which address it was. Registers are exact, so do it again and see.
-                    return self.find(cpu)?.1.run_one(cpu);
-                }
-                Err(Stop::Fault)
+                self.run_to_fault(cpu)
             }
             code => Err(stop_of(code)),
+        }
+    }
+
+    /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since
+    /// again in tier 0, up to the same fault. Another thread may have mapped the page meanwhile; then this ends at the
+    /// next stop.
+    fn run_to_fault(&mut self, cpu: &mut CpuState) -> Result<(), Stop> {
+        loop {
+            let (index, block) = self.find(cpu)?;
+            let result = block.run(cpu);
+            self.near[index] = Some(block);
+            result?;
+            if cpu.safepoint.load(Ordering::SeqCst) != 0 {
+                return Ok(());
+            }
         }
     }
 }

@@ -145,13 +145,6 @@ impl<F: Frontend> HotBlock<F> {
         self.steps.len() as u64
     }
 
-    /// Performs the first instruction only.
-    pub fn run_one(&self, cpu: &mut CpuState) -> Result<(), Stop> {
-        let (lifter, args) = &self.steps[0];
-        cpu.pc = self.block.start.offset(4);
-        lifter(&mut Eval { cpu }, args).inspect_err(|_| cpu.pc = self.block.start)
-    }
-
     /// The pages that hold the block's instructions.
     pub fn pages(&self) -> impl Iterator<Item = u64> + use<F> {
         pages_of(self.block.start, self.block.next())

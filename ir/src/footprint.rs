@@ -26,6 +26,11 @@ impl RegSet {
     pub const fn without(self, other: Self) -> Self {
         Self { x: self.x & !other.x, v: self.v & !other.v }
     }
+    /// The registers in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self { x: self.x & other.x, v: self.v & other.v }
+    }
     /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -46,6 +51,14 @@ pub struct Footprint {
     pub writes_flags: bool,
     /// The registers must be exact in memory: it may fault, stop, or call something that looks at them.
     pub needs_state: bool,
+    /// Guest memory is read, in a way that may be repeated.
+    pub loads: bool,
+    /// An access of it stops if its address is not aligned.
+    pub may_misalign: bool,
+    /// Number of plain stores.
+    pub stores: u8,
+    /// It has another effect that must not be repeated, or looks at the state in another way than by plain accesses.
+    pub unique: bool,
 }
 
 type Nothing = Result<(), std::convert::Infallible>;
@@ -59,6 +72,19 @@ impl Footprint {
     }
     fn exact(&mut self) -> Nothing {
         self.needs_state = true;
+        self.unique = true;
+        Ok(())
+    }
+    fn plain_load(&mut self, access: Access) -> Nothing {
+        self.may_misalign |= access.aligned;
+        self.needs_state = true;
+        self.loads = true;
+        Ok(())
+    }
+    fn plain_store(&mut self, access: Access) -> Nothing {
+        self.may_misalign |= access.aligned;
+        self.needs_state = true;
+        self.stores += 1;
         Ok(())
     }
 }
@@ -119,17 +145,17 @@ impl Ops for Footprint {
         self.flags_read();
     }
 
-    fn load(&mut self, _: Access, (): ()) -> Nothing {
-        self.exact()
+    fn load(&mut self, access: Access, (): ()) -> Nothing {
+        self.plain_load(access)
     }
-    fn store(&mut self, _: Access, (): (), (): ()) -> Nothing {
-        self.exact()
+    fn store(&mut self, access: Access, (): (), (): ()) -> Nothing {
+        self.plain_store(access)
     }
-    fn load_vec(&mut self, _: Access, (): ()) -> Nothing {
-        self.exact()
+    fn load_vec(&mut self, access: Access, (): ()) -> Nothing {
+        self.plain_load(access)
     }
-    fn store_vec(&mut self, _: Access, (): (), (): ()) -> Nothing {
-        self.exact()
+    fn store_vec(&mut self, access: Access, (): (), (): ()) -> Nothing {
+        self.plain_store(access)
     }
     fn zero_block(&mut self, (): ()) -> Nothing {
         self.exact()
@@ -157,22 +183,24 @@ impl Ops for Footprint {
     fn store_exclusive_pair(&mut self, _: u8, (): (), _: [(); 2]) -> Nothing {
         self.exact()
     }
-    fn clear_exclusive(&mut self) {}
+    fn clear_exclusive(&mut self) {
+        self.unique = true;
+    }
     fn barrier(&mut self, _: Barrier) {}
 
     fn read_sysreg(&mut self, reg: SysReg) {
         match reg {
             SysReg::Nzcv => self.flags_read(),
             // The floating-point results before this must have been computed: the write-back forces them.
-            SysReg::Fpsr => self.needs_state = true,
+            SysReg::Fpsr => (self.needs_state, self.unique) = (true, true),
             _ => {}
         }
     }
     fn write_sysreg(&mut self, reg: SysReg, (): ()) {
         match reg {
             SysReg::Nzcv => self.flags_written(),
-            SysReg::Fpsr | SysReg::Fpcr => self.needs_state = true,
-            _ => {}
+            SysReg::Fpsr | SysReg::Fpcr => (self.needs_state, self.unique) = (true, true),
+            _ => self.unique = true,
         }
     }
 

@@ -21,6 +21,7 @@ fn power_of_two(size: FpSize, n: i32) -> u64 {
 impl Builder<'_, '_> {
     pub(super) fn build_convert(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
         let result = match (from, to) {
+            _ if self.mode.flushing => return self.convert_helper(from, to, a),
             (FpSize::S, FpSize::D) => self.fb.ins().fpromote(F64, a),
             (FpSize::D, FpSize::S) => self.fb.ins().fdemote(F32, a),
             _ => return self.convert_helper(from, to, a),
@@ -44,7 +45,7 @@ impl Builder<'_, '_> {
     pub(super) fn build_fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
         let slow = |builder: &mut Self| builder.fp_to_int_helper(how, size, width, a);
         let rounds = matches!(how.rounding, Rounding::N | Rounding::P | Rounding::M | Rounding::Z);
-        if size == FpSize::H || how.fbits != 0 || !rounds {
+        if size == FpSize::H || how.fbits != 0 || !rounds || self.mode.flushing {
             return slow(self);
         }
         if how.rounding == Rounding::Z && how.signed {

@@ -1,5 +1,6 @@
 //! Scalar floating point in CLIF. The host's arithmetic gives Arm's results except for NaNs: when a result is one,
-//! the exact function that `Eval` uses computes it again, out of line. Numbers are F32 or F64; halves are I16.
+//! the exact function that `Eval` uses computes it again, out of line. It computes everything that flushing to zero may
+//! change while FPCR.FZ is set. Numbers are F32 or F64; halves are I16.
 
 use super::Builder;
 use crate::helpers::Helper;
@@ -142,7 +143,8 @@ impl Builder<'_, '_> {
 
     pub(super) fn build_fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
         let selectors = [op as u64, size as u64];
-        if size == FpSize::H {
+        let keeps_bits = matches!(op, Fp1::Fabs | Fp1::Fneg);
+        if size == FpSize::H || self.mode.flushing && !keeps_bits {
             return self.fp_helper(size, Helper::Fp1, &selectors, &[a]);
         }
         match op {
@@ -160,7 +162,7 @@ impl Builder<'_, '_> {
 
     pub(super) fn build_fp2(&mut self, op: Fp2, size: FpSize, a: Value, b: Value) -> Value {
         let selectors = [op as u64, size as u64];
-        if size == FpSize::H {
+        if size == FpSize::H || self.mode.flushing {
             return self.fp_helper(size, Helper::Fp2, &selectors, &[a, b]);
         }
         let ins = self.fb.ins();
@@ -198,7 +200,7 @@ impl Builder<'_, '_> {
 
     pub(super) fn build_mul_add(&mut self, size: FpSize, addend: Value, a: Value, b: Value) -> Value {
         let selectors = [size as u64];
-        if size == FpSize::H || !self.has_fma {
+        if size == FpSize::H || !self.has_fma || self.mode.flushing {
             return self.fp_helper(size, Helper::FpMulAdd, &selectors, &[addend, a, b]);
         }
         let result = self.fb.ins().fma(a, b, addend);
@@ -207,7 +209,7 @@ impl Builder<'_, '_> {
 
     /// Sets the flags.
     pub(super) fn build_fp_compare(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) {
-        if size == FpSize::H {
+        if size == FpSize::H || self.mode.flushing {
             let packed = self.compare_helper(size, signal_quiet, a, b);
             return self.set_packed_flags(packed);
         }

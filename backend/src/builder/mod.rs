@@ -2,8 +2,8 @@
 //! registers as SSA variables, which of them are newer than memory, what is known of the flags, and how control
 //! leaves. Its children say how each operation is compiled.
 //!
-//! Invariants: at every instruction that can stop or fault, `write_back` has stored what is dirty before; a dirty
-//! register at a block's start is in the plan's `dirty_in` of that block.
+//! Invariants: at every instruction that can stop or fault, `write_back` has stored what is dirty before, or a
+//! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block.
 
 mod convert;
 mod flags;
@@ -17,6 +17,7 @@ mod vector_fp;
 mod vector_int;
 
 use crate::cache::{CodeMemory, Slot};
+use crate::checkpoint::Unneeded;
 use crate::counts;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
@@ -72,6 +73,8 @@ pub(crate) struct Builder<'f, 'r> {
     flags: Flags,
     fp_cache: FpCache,
     // Per instruction.
+    /// The checkpoint before covers its accesses.
+    is_covered: bool,
     pc: GuestAddr,
     ended: bool,
 }
@@ -118,7 +121,7 @@ impl TargetHash {
 pub(crate) struct Built {
     /// Link slots and their targets.
     pub exits: Vec<(Slot, GuestAddr)>,
-    /// Guest address by source location number.
+    /// By source location number, where tier 0 takes over after a fault.
     pub pcs: Vec<GuestAddr>,
 }
 
@@ -191,6 +194,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             dirty: RegSet::default(),
             flags: Flags::InMemory,
             fp_cache: [None; 32],
+            is_covered: false,
             pc: region.entry(),
             ended: false,
         };
@@ -202,7 +206,12 @@ impl<'f, 'r> Builder<'f, 'r> {
             for (i, insn) in block.insns.iter().enumerate() {
                 builder.pc = block.start.offset(4 * i as i64);
                 builder.fb.set_srcloc(SourceLoc::new(pcs.len() as u32));
-                pcs.push(builder.pc);
+                let step = plan.steps[index][i];
+                pcs.push(block.start.offset(4 * step.covered_by.unwrap_or(i) as i64));
+                if let Some(unneeded) = step.checkpoint {
+                    builder.checkpoint(unneeded);
+                }
+                builder.is_covered = step.covered_by.is_some();
                 let Ok(()) = F::lift(insn, &mut builder);
             }
             if !builder.ended {
@@ -309,25 +318,38 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Stores everything that is newer than memory; what is known stays as it is.
     fn store_dirty(&mut self) {
-        let dirty = self.dirty;
+        self.store_registers(self.dirty);
+        self.store_flags();
+    }
+
+    fn store_registers(&mut self, registers: RegSet) {
         for n in 0..32 {
-            if dirty.x >> n & 1 != 0 {
+            if registers.x >> n & 1 != 0 {
                 let value = self.fb.use_var(self.x[n]);
                 self.store_state(value, layout::x(n));
             }
-            if dirty.v >> n & 1 != 0 {
+            if registers.v >> n & 1 != 0 {
                 let value = self.fb.use_var(self.v[n]);
                 self.store_state(value, layout::v(n));
             }
         }
-        self.store_flags();
     }
 
-    /// Makes memory exact: what follows may fault or look at it.
+    /// Makes memory exact but for what is not needed.
+    fn checkpoint(&mut self, unneeded: Unneeded) {
+        self.store_registers(self.dirty.without(unneeded.registers));
+        self.dirty = self.dirty.intersection(unneeded.registers);
+        if !unneeded.flags {
+            self.store_flags();
+            self.flags.set_clean();
+        }
+    }
+
+    /// Before what may fault or look at the state: makes memory exact, unless a checkpoint does instead.
     fn write_back(&mut self) {
-        self.store_dirty();
-        self.dirty = RegSet::default();
-        self.flags.set_clean();
+        if !self.is_covered {
+            self.checkpoint(Unneeded::default());
+        }
     }
 
     /// A guest address, computed from the entry's.
@@ -450,9 +472,12 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn leave_to(&mut self, target: GuestAddr) {
         self.ended = true;
         let Some(&index) = self.plan.index.get(&target) else { return self.exit_to(target) };
+        let taken = self.plan.dirty_in[index];
+        self.store_registers(self.dirty.without(taken));
+        self.dirty = self.dirty.intersection(taken);
         if index > self.current && self.plan.predecessors[index] == 1 {
             self.known_at[index] = Some((self.flags, self.fp_cache));
-        } else if self.plan.flags_in[index] {
+        } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags();
         }
         if is_back_edge(self.current, index) {

@@ -145,6 +145,9 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn build_vec2_fp(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Option<Value> {
+        if self.mode.flushing {
+            return None;
+        }
         let ty = float_type(arr.lane)?;
         if arr.count == 1
             && let Some(op) = scalar_fp2(op)
@@ -256,6 +259,7 @@ impl Builder<'_, '_> {
         let ty = float_type(arr.lane)?;
         let slow = |builder: &mut Self| builder.helper_vec1(op, arr, a);
         match op {
+            _ if self.mode.flushing && !matches!(op, Vec1::Fabs | Vec1::Fneg) => None,
             Vec1::Fabs | Vec1::Fneg => {
                 let sign = self.every_lane(arr.lane, sign_bit(arr.lane));
                 let lanes = self.cast(lanes_type(arr.lane), a);
@@ -318,7 +322,7 @@ impl Builder<'_, '_> {
 
     pub(super) fn build_vec_mul_add(&mut self, arr: Arr, addend: Value, a: Value, b: Value) -> Option<Value> {
         float_type(arr.lane)?;
-        if !self.has_fma {
+        if !self.has_fma || self.mode.flushing {
             return None;
         }
         let (z, x, y) = (self.floats(arr, addend)?, self.floats(arr, a)?, self.floats(arr, b)?);
@@ -338,7 +342,7 @@ impl Builder<'_, '_> {
             let (how, arr) = (builder.iconst(encode_fp_int(how)), builder.iconst(encode_arr(arr)));
             builder.call_helper(Helper::VecFpToInt, &[how, arr, a])
         };
-        if how.rounding != Rounding::Z || how.fbits != 0 {
+        if how.rounding != Rounding::Z || how.fbits != 0 || self.mode.flushing {
             return slow(self);
         }
         match arr.lane {

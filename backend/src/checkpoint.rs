@@ -1,0 +1,172 @@
+//! When a block's registers are written back. Memory need not be exact at every guest access: it is enough that it
+//! holds the state at a *checkpoint* before it, if what lies between can be performed again. A fault is then handed to
+//! tier 0, which performs the block from the checkpoint on and comes to the same fault with exact registers.
+//!
+//! So a block is cut into segments. A segment begins at the block's start or after an instruction whose effect must
+//! not be repeated (a store), and ends with the next such instruction. Loads may be repeated: until the segment's end
+//! nobody can tell that they have been performed. A store may be repeated if it has not been performed yet; one that
+//! is several accesses only if nothing before it in the segment can have read what it writes. Anything else wants
+//! exact state, as before checkpoints.
+//!
+//! A block that branches to itself and only loads has its checkpoint where it is entered from elsewhere: all its turns
+//! are performed again.
+//!
+//! Registers that the segment overwrites before its first access, unread, need not be in memory at the checkpoint.
+
+use crate::region::Block;
+use ir::{Footprint, Frontend, RegSet};
+
+/// What to do about one instruction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step {
+    /// A checkpoint before it: all dirty registers but these are stored, and the flags unless they are among them.
+    pub checkpoint: Option<Unneeded>,
+    /// Its accesses are covered by the checkpoint before this instruction of the block.
+    pub covered_by: Option<usize>,
+}
+
+/// What a checkpoint leaves out, because it is overwritten before the first access.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unneeded {
+    /// These registers.
+    pub registers: RegSet,
+    /// The flags.
+    pub flags: bool,
+}
+
+/// What a block does to registers and flags, in sum. "Incoming" is what is dirty when the block starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Effect {
+    /// Registers read before they are written.
+    pub reads: RegSet,
+    /// Registers written.
+    pub writes: RegSet,
+    /// Registers dirty at the end, whatever came in.
+    pub dirty_after: RegSet,
+    /// Registers dirty at the end if they came in dirty.
+    pub stays_dirty: RegSet,
+    /// Registers whose incoming value is stored if it is dirty.
+    pub stores_incoming: RegSet,
+    /// Registers still with their incoming value at the end, and dirty if that was.
+    pub passes: RegSet,
+    /// The flags that come in must be in memory: read, or in a checkpoint, before all are overwritten.
+    pub wants_flags: bool,
+    /// The flags that come in are overwritten before anything wants them.
+    pub kills_flags: bool,
+    /// The block is a loop of its own that is performed again as a whole.
+    pub is_replayed: bool,
+}
+
+/// Every register.
+pub const ALL: RegSet = RegSet { x: u32::MAX, v: u32::MAX };
+
+impl Effect {
+    fn new() -> Self {
+        let none = RegSet::default();
+        Self {
+            reads: none,
+            writes: none,
+            dirty_after: none,
+            stays_dirty: ALL,
+            stores_incoming: none,
+            passes: ALL,
+            wants_flags: false,
+            kills_flags: false,
+            is_replayed: false,
+        }
+    }
+
+    /// Everything dirty but `unneeded` is stored.
+    fn stored(&mut self, unneeded: RegSet) {
+        self.stores_incoming = self.stores_incoming.union(self.passes.without(unneeded));
+        self.passes = self.passes.intersection(unneeded);
+        self.stays_dirty = self.stays_dirty.intersection(unneeded);
+        self.dirty_after = self.dirty_after.intersection(unneeded);
+    }
+
+    fn performed(&mut self, f: &Footprint) {
+        self.reads = self.reads.union(f.reads.without(self.writes));
+        self.writes = self.writes.union(f.writes);
+        self.dirty_after = self.dirty_after.union(f.writes);
+        self.passes = self.passes.without(f.writes);
+        if !self.kills_flags && !self.wants_flags {
+            self.wants_flags = f.needs_state || f.reads_flags;
+            self.kills_flags = f.writes_flags && !self.wants_flags;
+        }
+    }
+}
+
+/// Plans a block.
+pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
+    let footprints: Vec<Footprint> = block
+        .insns
+        .iter()
+        .map(|insn| {
+            let mut f = Footprint::default();
+            let Ok(()) = F::lift(insn, &mut f);
+            f
+        })
+        .collect();
+    let mut steps = steps(&footprints);
+    let mut effect = Effect::new();
+    effect.is_replayed = block.successors().contains(&Some(block.start)) && can_be_replayed(&footprints);
+    if effect.is_replayed {
+        // The way in stores what is dirty.
+        steps[0].checkpoint = None;
+    }
+    for (step, f) in steps.iter().zip(&footprints) {
+        if let Some(unneeded) = step.checkpoint {
+            effect.stored(unneeded.registers);
+        }
+        if f.needs_state && step.covered_by.is_none() {
+            effect.stored(RegSet::default());
+        }
+        effect.performed(f);
+    }
+    (steps, effect)
+}
+
+fn steps(footprints: &[Footprint]) -> Vec<Step> {
+    let mut steps = vec![Step::default(); footprints.len()];
+    let mut start = 0;
+    while start < footprints.len() {
+        let ends = |f: &Footprint| f.unique || f.stores > 0;
+        let end = (start..footprints.len()).find(|&i| ends(&footprints[i])).unwrap_or(footprints.len() - 1);
+        let mut loaded = false;
+        let mut checkpoint = None;
+        for i in start..=end {
+            let f = &footprints[i];
+            let mixed = f.stores > 0 && f.loads || f.stores > 1 && loaded;
+            if f.needs_state && !f.unique && !mixed {
+                steps[i].covered_by = Some(start);
+                checkpoint = checkpoint.or_else(|| Some(unneeded(&footprints[start..i])));
+            }
+            loaded |= f.loads;
+        }
+        steps[start].checkpoint = checkpoint;
+        start = end + 1;
+    }
+    steps
+}
+
+/// Whether all turns of a loop can be performed again: it only loads. Flags must not be read before they are written in
+/// a turn, since memory holds those from before the loop.
+fn can_be_replayed(footprints: &[Footprint]) -> bool {
+    let sets_flags = footprints.iter().position(|f| f.writes_flags).unwrap_or(footprints.len() - 1);
+    footprints.iter().any(|f| f.loads)
+        && footprints.iter().all(|f| !f.unique && !f.may_misalign && f.stores == 0)
+        && (!footprints.iter().any(|f| f.writes_flags) || footprints[..=sets_flags].iter().all(|f| !f.reads_flags))
+}
+
+/// What instructions without accesses overwrite unread.
+fn unneeded(footprints: &[Footprint]) -> Unneeded {
+    let (mut read, mut written) = (RegSet::default(), RegSet::default());
+    let (mut flags_read, mut flags_written) = (false, false);
+    for f in footprints {
+        read = read.union(f.reads.without(written));
+        written = written.union(f.writes);
+        flags_read |= f.reads_flags && !flags_written;
+        flags_written |= f.writes_flags;
+    }
+    Unneeded { registers: written.without(read), flags: flags_written && !flags_read }
+}
