@@ -119,7 +119,7 @@ static FLAGS: &[Flag] = &[
     .or_variable("QEMU_RAND_SEED")
     .help("Make the guest's AT_RANDOM repeatable"),
     Flag::new("tier", |options, value| options.set_tier(text(value)?))
-        .takes("eval|jit|auto")
+        .takes("eval|jit|emit|auto")
         .help("Interpret, compile everything, or compile what is hot (the default)"),
     Flag::new("demo", |options, _| {
         options.demo = true;
