@@ -39,7 +39,7 @@ fn a_full_cache_is_flushed_and_refilled() {
 fn fill(tier: Tier, code: GuestRange, bytes: u64) {
     let config = Config { tier, region_insns: 2, code_bytes: 2 << 20, ..Config::default() };
     let engine = Engine::<A64>::new(config, Arc::new(move |pc| code.contains(pc)));
-    let mut thread = Thread::new(&engine).unwrap();
+    let mut thread = Thread::new(&engine).expect("memory for the lookup table");
     let mut cpu = CpuState::new();
     cpu.pc = code.start;
     cpu.x[1] = 2;
