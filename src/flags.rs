@@ -119,7 +119,7 @@ static FLAGS: &[Flag] = &[
     .or_variable("QEMU_RAND_SEED")
     .help("Make the guest's AT_RANDOM repeatable"),
     Flag::new("tier", |options, value| options.set_tier(text(value)?))
-        .takes("eval|jit|auto")
+        .takes("eval|jit|emit|auto")
         .help("Interpret, compile everything, or compile what is hot (the default)"),
     Flag::new("threshold", |options, value| {
         let runs = parse_number(text(value)?).and_then(|runs| u32::try_from(runs).ok()).filter(|&runs| runs > 0);

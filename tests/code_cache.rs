@@ -30,17 +30,24 @@ fn a_full_cache_is_flushed_and_refilled() {
     ir::memory::write_bytes(GuestAddr(place), &bytes).unwrap();
 
     let code = GuestRange::new(GuestAddr(place), bytes.len() as u64);
-    let config = Config { tier: Tier::Jit, region_insns: 2, code_bytes: 2 << 20, ..Config::default() };
+    for tier in [Tier::Jit, Tier::Emit] {
+        fill(tier, code, bytes.len() as u64);
+    }
+}
+
+/// Runs the code twice through.
+fn fill(tier: Tier, code: GuestRange, bytes: u64) {
+    let config = Config { tier, region_insns: 2, code_bytes: 2 << 20, ..Config::default() };
     let engine = Engine::<A64>::new(config, Arc::new(move |pc| code.contains(pc)));
-    let mut thread = Thread::new(&engine).unwrap();
+    let mut thread = Thread::new(&engine).expect("memory for the lookup table");
     let mut cpu = CpuState::new();
-    cpu.pc = GuestAddr(place);
+    cpu.pc = code.start;
     cpu.x[1] = 2;
     assert_eq!(thread.run(&mut cpu), Stop::Breakpoint);
 
     let once: u64 = (0..u64::from(BLOCKS)).map(|i| i % 4096).sum();
     assert_eq!(cpu.x[0], 2 * once);
-    assert_eq!(cpu.pc, GuestAddr(place + bytes.len() as u64 - 4));
+    assert_eq!(cpu.pc, code.start.offset(bytes as i64 - 4));
     let stats = engine.stats();
     assert!(stats.flushes > 1, "the cache must have been full: {stats:?}");
     assert!(stats.regions > u64::from(BLOCKS), "blocks must have been compiled again: {stats:?}");

@@ -8,6 +8,7 @@
 //! holds every guest register and the flags; values are never changed once made, so that code out of line may use them.
 
 mod asm;
+mod conditions;
 mod exits;
 mod flags;
 mod fp;
@@ -18,6 +19,7 @@ mod registers;
 mod value;
 mod vector;
 mod vector_fp;
+mod vector_moves;
 
 use crate::builder::Mode;
 use crate::cache::{CodeMemory, Slot};

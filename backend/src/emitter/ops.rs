@@ -1,7 +1,7 @@
 //! `Ops` for the emitter: hands each operation to the file that emits it.
 
 use super::Emitter;
-use super::asm::{Alu, R15, RAX};
+use super::asm::{Alu, Mem, R15, RAX};
 use super::exits::STOP_ADDR;
 use super::value::{Number, Truth, Val, Vector};
 use crate::helpers::{AtomicOp, Helper};
@@ -141,7 +141,7 @@ impl Ops for Emitter {
             SysReg::Nzcv => return self.emit_nzcv(),
             SysReg::TpidrEl0 => {
                 let to = self.new_gpr();
-                self.asm.mov(true, to, super::asm::Mem::Base(R15, TPIDR));
+                self.asm.mov(true, to, Mem::Base(R15, TPIDR));
                 return Val::Reg(to);
             }
             _ => {}
@@ -192,7 +192,7 @@ impl Ops for Emitter {
     fn code_changed(&mut self, addr: Val) -> Result<(), Infallible> {
         self.put(RAX, addr);
         self.asm.alu_imm(Alu::And, true, RAX, -64);
-        self.asm.store(8, super::asm::Mem::Base(R15, STOP_ADDR), RAX);
+        self.asm.store(8, Mem::Base(R15, STOP_ADDR), RAX);
         self.leave_stopped(Stop::CodeChanged);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! overwritten before anybody looks; so a host register can be given up at any time, the least recently used first.
 
 use super::Emitter;
-use super::asm::{Gpr, MAP_0F, Mem, Op, R15, Rm, Xmm};
+use super::asm::{Gpr, MAP_0F, Mem, Op, R8, R15, RAX, Rm, Xmm};
 use super::value::{Val, Vector};
 use crate::layout;
 use ir::RegSet;
@@ -153,7 +153,7 @@ impl Emitter {
         }
         let Some(r) = pick else {
             self.refused = true;
-            return super::asm::R8;
+            return R8;
         };
         for n in bits(self.regs.x.evict(r)) {
             if self.regs.unsaved.x >> n & 1 != 0 {
@@ -245,8 +245,8 @@ impl Emitter {
                 self.asm.store_imm(bytes, at, value as i32);
             }
             _ => {
-                self.put(super::asm::RAX, value);
-                self.asm.store(bytes, at, super::asm::RAX);
+                self.put(RAX, value);
+                self.asm.store(bytes, at, RAX);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::asm::{Label, MAP_0F, MAP_3A, MAP_38, Op, Xmm};
 use super::exits::Place;
 use super::fp::round_mode;
 use super::value::{Arg, Number, Val, Vector};
-use super::vector::every;
+use super::vector_moves::every;
 use crate::helpers::{Helper, encode_arr, encode_fp_int};
 use ir::{Arr, Fp1, Fp2, FpInt, FpSize, Lane, Rounding, Vec1, Vec2, Vec3, Width};
 
