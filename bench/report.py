@@ -29,6 +29,12 @@ def time_cell(result, variant):
     return f"{seconds * 1000:.1f}" if seconds < 0.1 else f"{seconds * 1000:.0f}"
 
 
+def speed_ups(before, after):
+    """How much faster each variant is in the second result, as text."""
+    factors = {name: before[variant] / after[variant] for variant, name in VARIANTS.items() if before.get(variant) and after.get(variant)}
+    return ", ".join(f"{name} {factor:.2f}" for name, factor in factors.items())
+
+
 def row(name, result):
     return [name, *(time_cell(result, variant) for variant in VARIANTS), *(ratio_cell([result], a, b) for a, b in PAIRS)]
 

@@ -384,7 +384,7 @@ mod tests {
             (&["-strace=1", "p"], "-strace takes no value"),
             (&["-s", "much", "p"], "-s: much is not a number of bytes"),
             (&["-E", "A", "p"], "-E: A is not VAR=VALUE"),
-            (&["--tier", "x", "p"], "--tier: no tier x (there are eval, jit, auto)"),
+            (&["--tier", "x", "p"], "--tier: no tier x (there are eval, emit, jit, auto)"),
             (&["--threshold", "0", "p"], "--threshold: 0 is not a number of runs"),
             (&["-g", "1234", "p"], "-g: emu has no gdb stub yet"),
         ];

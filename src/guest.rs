@@ -230,6 +230,7 @@ fn engine_tier(tier: Tier) -> backend::Tier {
     match tier {
         Tier::Eval => backend::Tier::Eval,
         Tier::Jit => backend::Tier::Jit,
+        Tier::Emit => backend::Tier::Emit,
         Tier::Auto => backend::Tier::Auto,
     }
 }

@@ -67,6 +67,8 @@ pub enum Tier {
     Eval,
     /// Compiled on first sight.
     Jit,
+    /// Emitted on first sight.
+    Emit,
     /// Interpreted, and compiled when hot.
     #[default]
     Auto,
@@ -77,6 +79,7 @@ impl Tier {
         match self {
             Self::Eval => "eval",
             Self::Jit => "jit",
+            Self::Emit => "emit",
             Self::Auto => "auto",
         }
     }
@@ -169,8 +172,9 @@ impl Options {
         self.tier = match name {
             "eval" => Tier::Eval,
             "jit" => Tier::Jit,
+            "emit" => Tier::Emit,
             "auto" => Tier::Auto,
-            _ => return Err(format!("no tier {name} (there are eval, jit, auto)")),
+            _ => return Err(format!("no tier {name} (there are eval, emit, jit, auto)")),
         };
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Every row of the instruction table, tier 0 against tier 1: random words of the row on random registers must leave
+//! Every row of the instruction table, tier 0 against compiled and emitted code: random words of the row on random registers must leave
 //! the same registers, memory and stop, bit for bit. What `Eval` itself computes is checked against outside oracles
 //! elsewhere; this checks that the compiler does the same.
 #![allow(unsafe_code)] // A scratch page for guest code and one for guest data, shared with the emulated program.
@@ -62,16 +62,17 @@ impl Pages {
 
 /// One tier with its engine.
 struct Machine {
+    name: &'static str,
     engine: Arc<Engine<A64>>,
     thread: Thread<A64>,
 }
 
 impl Machine {
-    fn new(tier: Tier, pages: &Pages) -> Self {
+    fn new(name: &'static str, tier: Tier, pages: &Pages) -> Self {
         let code = GuestRange::new(GuestAddr(pages.code), 4096);
         let engine = Engine::new(Config { tier, ..Config::default() }, Arc::new(move |pc| code.contains(pc)));
         let thread = Thread::new(&engine).expect("memory for the lookup table");
-        Self { engine, thread }
+        Self { name, engine, thread }
     }
 
     /// Runs the words on the page: every stop but the last word's BRK is recorded and stepped over.
@@ -116,7 +117,13 @@ impl Outcome {
     }
 }
 
-fn check_row(row: &Row, random: &mut Random, pages: &Pages, eval: &mut Machine, jit: &mut Machine) -> Option<String> {
+fn check_row(
+    row: &Row,
+    random: &mut Random,
+    pages: &Pages,
+    eval: &mut Machine,
+    compiled: &mut Machine,
+) -> Option<String> {
     let length = if row.flow == FlowKind::Next { SEQUENCE } else { 1 };
     for _ in 0..WORDS / length {
         let mut words: Vec<u32> = Vec::new();
@@ -135,7 +142,7 @@ fn check_row(row: &Row, random: &mut Random, pages: &Pages, eval: &mut Machine, 
             pages.set_data(&data);
             let expected = eval.run(pages, &start, words.len());
             pages.set_data(&data);
-            let got = jit.run(pages, &start, words.len());
+            let got = compiled.run(pages, &start, words.len());
             (expected, got)
         };
         let (expected, got) = run(&words);
@@ -155,8 +162,9 @@ fn check_row(row: &Row, random: &mut Random, pages: &Pages, eval: &mut Machine, 
             .map(|(i, &w)| format!("  {}", listed::<A64>(w, pages.code + 4 * i as u64)))
             .collect();
         return Some(format!(
-            "{}:\n{}\n  fpcr {:#x}\n  {}",
+            "{}, {}:\n{}\n  fpcr {:#x}\n  {}",
             row.name,
+            compiled.name,
             listing.join("\n"),
             start.fpcr,
             expected.differences(&got).join("\n  ")
@@ -169,7 +177,9 @@ fn check_row(row: &Row, random: &mut Random, pages: &Pages, eval: &mut Machine, 
 fn every_row_compiles_to_what_eval_does() {
     let only = std::env::var("EMU_TEST_ROW").ok();
     let pages = Pages::new();
-    let (mut eval, mut jit) = (Machine::new(Tier::Eval, &pages), Machine::new(Tier::Jit, &pages));
+    let mut eval = Machine::new("eval", Tier::Eval, &pages);
+    let mut others = [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages)];
+    let only_machine = std::env::var("EMU_TEST_TIER").ok();
     let mut failures = Vec::new();
     let mut count = 0;
     for row in rows() {
@@ -181,8 +191,12 @@ fn every_row_compiles_to_what_eval_does() {
         count += 1;
         // A seed of its own for each row, so that rows do not disturb each other.
         let seed = row.name.bytes().fold(0u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
-        failures.extend(check_row(row, &mut Random(seed), &pages, &mut eval, &mut jit));
+        for other in &mut others {
+            if only_machine.as_ref().is_none_or(|name| other.name == name) {
+                failures.extend(check_row(row, &mut Random(seed), &pages, &mut eval, other));
+            }
+        }
     }
     assert!(count > 0, "no row selected");
-    assert!(failures.is_empty(), "{} of {count} rows differ:\n{}", failures.len(), failures.join("\n\n"));
+    assert!(failures.is_empty(), "{} differ, of {count} rows:\n{}", failures.len(), failures.join("\n\n"));
 }

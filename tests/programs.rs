@@ -84,6 +84,11 @@ macro_rules! programs {
             }
 
             #[test]
+            fn emit() {
+                check(Tier::Emit);
+            }
+
+            #[test]
             fn auto() {
                 check(Tier::Auto);
             }

@@ -300,7 +300,8 @@ fn check(vector: &Vector, machine: &mut Machine, memory: &Memory) -> Result<(), 
 fn instructions_do_what_the_oracle_says() {
     let only = std::env::var("EMU_TEST_ROW").ok();
     let memory = Memory::new();
-    let mut machines = [Machine::new("eval", Tier::Eval), Machine::new("jit", Tier::Jit)];
+    let mut machines =
+        [Machine::new("eval", Tier::Eval), Machine::new("jit", Tier::Jit), Machine::new("emit", Tier::Emit)];
     let mut of_row: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for vector in vectors() {
         if only.as_ref().is_some_and(|name| !vector.row.contains(name.as_str())) {

@@ -100,6 +100,31 @@ impl CodeMemory {
         Some(slot)
     }
 
+    /// Takes a slot whose low 32 bits count down from `runs`.
+    pub fn take_counter(&self, runs: u32) -> Option<Slot> {
+        let slot = self.take_slot()?;
+        self.set_counter(slot, runs);
+        Some(slot)
+    }
+
+    /// Has a counter count down from `runs` again.
+    pub fn set_counter(&self, slot: Slot, runs: u32) {
+        self.slot(slot).store(u64::from(runs), Ordering::Relaxed);
+    }
+
+    /// What is left of a counter.
+    pub fn counter(&self, slot: Slot) -> u32 {
+        self.slot(slot).load(Ordering::Relaxed) as u32
+    }
+
+    /// Copies finished code into the cache, aligned to 16 bytes. None if it has no room.
+    pub fn append(&self, bytes: &[u8]) -> Option<CodePtr> {
+        let at = self.allocate(bytes.len(), 16)?;
+        // SAFETY: `allocate` has given this part of the mapping to nobody else.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), at as *mut u8, bytes.len()) };
+        Some(CodePtr(at))
+    }
+
     /// A copy of `bytes` bytes of code.
     pub fn copy(&self, code: CodePtr, bytes: u32) -> Vec<u8> {
         let offset = code.0.wrapping_sub(self.code) as usize;

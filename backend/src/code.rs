@@ -45,8 +45,19 @@ impl Place {
     }
 }
 
+/// What made a piece of code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The emitter, of one block.
+    Emitted,
+    /// The optimising tier.
+    Region,
+}
+
 /// A piece of compiled code.
 pub struct Record {
+    kind: Kind,
+    counter: Option<Slot>,
     entry: Place,
     bytes: u32,
     insns: u32,
@@ -180,6 +191,7 @@ impl<F: Frontend> Code<F> {
         entry: Place,
         blocks: &[Arc<Block<F::Insn>>],
         compiled: Compiled,
+        kind: Kind,
     ) -> bool {
         let current = self.generation.as_ref().is_some_and(|now| Arc::ptr_eq(now, generation));
         let unchanged = blocks
@@ -203,11 +215,18 @@ impl<F: Frontend> Code<F> {
         let before = first.code.load(Ordering::SeqCst);
         let mut records = generation.records();
         let mut grown = 0;
+        let mut is_looping = false;
         if let Some(record) = records.get_mut(&before) {
             record.alive = false;
-            grown = record.grown + 1;
+            match record.kind {
+                Kind::Region => grown = record.grown + 1,
+                // A block that is a loop of its own does not leave through a slot.
+                Kind::Emitted => is_looping = first.block.successors().contains(&Some(entry.pc())),
+            }
         }
         let record = Record {
+            kind,
+            counter: compiled.counter,
             entry,
             bytes: compiled.bytes,
             insns,
@@ -234,26 +253,44 @@ impl<F: Frontend> Code<F> {
         if before != 0 {
             self.each_seat(|seat| seat.forget(entry));
         }
+        if is_looping {
+            self.each_seat(Seat::call_back);
+        }
         true
     }
 
     /// Whether code compiled for another entry since `entry` was asked for runs that block too: the blocks of a loop
-    /// become hot together. Then the block starts counting again, once; if it is entered from elsewhere it comes back.
-    pub fn cool_down_if_covered(&mut self, entry: Place) -> bool {
+    /// become hot together. Then the block counts `runs` again, once; if it is entered from elsewhere it comes back.
+    pub fn cool_down_if_covered(&mut self, entry: Place, runs: u32) -> bool {
         let (Some(block), Some(generation)) = (self.blocks.get(&entry), &self.generation) else { return false };
         let records = generation.records();
         let here = self.code_by_page.get(&(entry.pc().0 / ir::PAGE_BYTES));
         let covered = here.into_iter().flatten().any(|code| {
             let record = &records[&code.0];
             record.alive
+                && record.kind == Kind::Region
                 && record.entry.flushing() == entry.flushing()
                 && record.ranges.iter().any(|range| range.start == entry.pc())
         });
         if !covered || block.cooled.swap(true, Ordering::Relaxed) {
             return false;
         }
-        block.count.store(0, Ordering::Relaxed);
+        // It has been seen to run, which regions want to know.
+        block.count.store(1, Ordering::Relaxed);
+        if let Some(counter) = records.get(&block.code.load(Ordering::Acquire)).and_then(|record| record.counter) {
+            // Lost if the block counts at this moment: then it is asked for again much later.
+            generation.memory.set_counter(counter, runs);
+        }
         true
+    }
+
+    /// How often the block at a place has run: in tier 0, and since its counter ran out.
+    pub fn heat(&self, place: Place) -> u32 {
+        let (Some(block), Some(generation)) = (self.blocks.get(&place), &self.generation) else { return 0 };
+        let records = generation.records();
+        let counter = records.get(&block.code.load(Ordering::Acquire)).and_then(|record| record.counter);
+        let since = counter.map_or(0, |counter| generation.memory.counter(counter).wrapping_neg());
+        block.count.load(Ordering::Relaxed).saturating_add(since)
     }
 
     /// A region that leaves to the hot place `to` and could take it in: its entry is to be compiled again, if `to`
@@ -265,6 +302,7 @@ impl<F: Frontend> Code<F> {
         let owners = self.incoming.get(&to)?.iter().filter_map(|incoming| records.get(&incoming.owner.0));
         let mut fit = owners.filter(|record| {
             record.alive
+                && record.kind == Kind::Region
                 && record.entry != to
                 && record.grown < MOST_GROWTHS
                 && (record.insns as usize) < region_insns * 3 / 4

@@ -25,6 +25,8 @@ pub struct Compiled {
     pub bytes: u32,
     /// Its link slots and their guest targets.
     pub exits: Vec<(Slot, GuestAddr)>,
+    /// What counts its runs, if something does.
+    pub counter: Option<Slot>,
     /// Host code offset at which the code of a guest instruction begins, ascending, and that instruction.
     pub locations: Vec<(u32, GuestAddr)>,
 }
@@ -125,7 +127,7 @@ impl Compiler {
             .collect();
         listing.host_asm = buffer.vcode.clone();
         let bytes = buffer.code_buffer().len() as u32;
-        Ok((Compiled { code, bytes, exits: built.exits, locations }, listing))
+        Ok((Compiled { code, bytes, exits: built.exits, counter: None, locations }, listing))
     }
 
     /// From now on code goes into `generation`.

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Tier {
     /// Tier 0 only: everything is interpreted.
     Eval,
+    /// The emitter only: every block is emitted on first sight.
+    Emit,
     /// The optimising tier only: everything is compiled on first sight.
     Jit,
     /// Each block in the cheapest tier for the number of its runs.
@@ -51,6 +53,8 @@ impl Log {
 pub struct Config {
     /// Which tiers run.
     pub tier: Tier,
+    /// Runs of a block in tier 0 before it is emitted.
+    pub emit_threshold: u32,
     /// Runs of a block before the optimising tier takes it.
     pub threshold: u32,
     /// Most instructions of a region.
@@ -69,7 +73,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             tier: Tier::Auto,
-            threshold: 500,
+            emit_threshold: 12,
+            threshold: 2000,
             region_insns: 200,
             code_bytes: 128 << 20,
             count: false,
@@ -95,6 +100,16 @@ pub struct Stats {
     pub blocks: u64,
     /// Instructions decoded.
     pub decoded_insns: u64,
+    /// Blocks emitted.
+    pub emitted: u64,
+    /// Guest instructions in them.
+    pub emitted_insns: u64,
+    /// Bytes of their host code.
+    pub emitted_bytes: u64,
+    /// Time spent emitting them, in nanoseconds; 0 without [`Config::count`].
+    pub emit_ns: u64,
+    /// Blocks that the emitter refused.
+    pub refused: u64,
     /// Regions compiled.
     pub regions: u64,
     /// Guest instructions in them.
@@ -129,6 +144,17 @@ impl Stats {
         let (code, waited) = (self.count(counts::CODE_NS), self.count(counts::TRANSLATE_NS));
         let mut lines: Vec<(String, String)> = [
             ("blocks decoded", format!("{} ({} instructions)", self.blocks, self.decoded_insns)),
+            (
+                "blocks emitted",
+                format!(
+                    "{} ({} instructions, {} bytes, {}; {} refused)",
+                    self.emitted,
+                    self.emitted_insns,
+                    self.emitted_bytes,
+                    milliseconds(self.emit_ns),
+                    self.refused
+                ),
+            ),
             (
                 "regions compiled",
                 format!(

@@ -2,9 +2,10 @@
 //! code, records of a generation, seat.
 
 use crate::builder::Mode;
-use crate::code::{Code, Generation, Place};
+use crate::code::{Code, Generation, Kind, Place};
 use crate::compile::{CompileError, Compiler};
 use crate::config::{Config, Stats, Tier};
+use crate::emitter::Emitter;
 use crate::profile::Profiler;
 use crate::region::Region;
 use crate::tier0::{self, FetchFault, HotBlock};
@@ -94,9 +95,44 @@ impl<F: Frontend> Engine<F> {
         self.config.log.write(format_args!("IN:\n{text}\n"));
     }
 
-    /// Has the block compiled: now, or later on the background thread.
-    pub(crate) fn translate(self: &Arc<Self>, block: &HotBlock<F>) -> Option<CodePtr> {
-        if self.config.tier == Tier::Jit { self.compile_now(block.place) } else { self.request(block.place) }
+    /// Has the region at a place compiled: now, or later on the background thread.
+    pub(crate) fn translate(self: &Arc<Self>, entry: Place) -> Option<CodePtr> {
+        if self.config.tier == Tier::Jit { self.compile_now(entry) } else { self.request(entry) }
+    }
+
+    /// Emits the block, emptying the cache if it must.
+    pub(crate) fn emit(&self, emitter: &mut Emitter, block: &HotBlock<F>) -> Option<CodePtr> {
+        let started = self.config.count.then(std::time::Instant::now);
+        let mut generation = self.generation()?;
+        if generation.memory.is_full() {
+            self.empty(&generation);
+            generation = self.generation()?;
+        }
+        let runs = if self.config.tier == Tier::Auto { self.config.threshold } else { u32::MAX };
+        let Ok(compiled) = emitter.emit::<F>(&block.block, &generation.memory, runs, self.mode(block.place)) else {
+            self.code().stats.refused += 1;
+            return None;
+        };
+        let (at, bytes) = (compiled.code, compiled.bytes);
+        if self.config.log.out_asm {
+            // As bytes: a disassembler of ours would be for this only.
+            let hex: String = emitter.code().iter().map(|byte| format!("{byte:02x}")).collect();
+            self.config.log.write(format_args!(
+                "OUT: block {}, {bytes} bytes at {:#x}\n{hex}\n",
+                block.place.pc(),
+                at.0
+            ));
+        }
+        self.announce("block", block.place, &generation, at, bytes);
+        let mut code = self.code();
+        if !code.publish(&generation, block.place, std::slice::from_ref(&block.block), compiled, Kind::Emitted) {
+            return None;
+        }
+        code.stats.emitted += 1;
+        code.stats.emitted_insns += block.insn_count();
+        code.stats.emitted_bytes += u64::from(bytes);
+        code.stats.emit_ns += started.map_or(0, |since| since.elapsed().as_nanos() as u64);
+        Some(at)
     }
 
     /// The generation that code goes into now.
@@ -140,7 +176,7 @@ impl<F: Frontend> Engine<F> {
         self.announce("region", entry, &generation, compiled.code, compiled.bytes);
         let mut code = self.code();
         code.stats.compile_ns += started.elapsed().as_nanos() as u64;
-        if !code.publish(&generation, entry, &region.blocks, compiled) {
+        if !code.publish(&generation, entry, &region.blocks, compiled, Kind::Region) {
             return Attempt::Impossible;
         }
         code.stats.regions += 1;
@@ -197,21 +233,21 @@ impl<F: Frontend> Engine<F> {
         if self.worker.submit(entry, body) { None } else { self.compile_now(entry) }
     }
 
-    /// How often the block at a place has run.
+    /// How often the block at a place has run, more or less.
     fn heat(&self, place: Place) -> u32 {
-        self.code().block(place).map_or(0, |block| block.count.load(Ordering::Relaxed))
+        self.code().heat(place)
     }
 
     /// What the background thread does with a request.
     fn compile_behind(&self, entry: Place) {
-        if self.code().cool_down_if_covered(entry) {
+        if self.code().cool_down_if_covered(entry, self.config.threshold) {
             return;
         }
         let wider = self.growing(entry);
         if let Some(wider) = wider {
             self.code().stats.grown += 1;
             self.compile_now(wider);
-            if self.code().cool_down_if_covered(entry) {
+            if self.code().cool_down_if_covered(entry, self.config.threshold) {
                 return;
             }
         }

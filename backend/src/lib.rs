@@ -9,6 +9,7 @@ mod code;
 mod compile;
 mod config;
 mod counts;
+mod emitter;
 mod engine;
 mod helpers;
 mod layout;

@@ -3,6 +3,7 @@
 use crate::code::{Generation, Place};
 use crate::config::Tier;
 use crate::counts;
+use crate::emitter::Emitter;
 use crate::engine::Engine;
 use crate::helpers;
 use crate::layout;
@@ -26,6 +27,7 @@ pub struct Thread<F: Frontend> {
     near: Vec<Option<Arc<HotBlock<F>>>>,
     /// Where the code lies that this thread runs.
     generation: Option<Arc<Generation>>,
+    emitter: Emitter,
 }
 
 impl<F: Frontend> Thread<F> {
@@ -35,7 +37,7 @@ impl<F: Frontend> Thread<F> {
         seat.lookup(false)?;
         engine.code().add_seat(&seat);
         let near = (0..NEAR_ENTRIES).map(|_| None).collect();
-        Ok(Self { engine: Arc::clone(engine), seat, near, generation: None })
+        Ok(Self { engine: Arc::clone(engine), seat, near, generation: None, emitter: Emitter::default() })
     }
 
     /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
@@ -93,12 +95,18 @@ impl<F: Frontend> Thread<F> {
 
     fn run_block(&mut self, cpu: &mut CpuState, block: &Arc<HotBlock<F>>) -> Result<(), Stop> {
         let mut code = block.code.load(Ordering::SeqCst);
-        if code == 0 && self.is_due(block) {
+        if code == 0
+            && let Some(tier) = self.due(block)
+        {
             // The compiler does arithmetic of its own, which must neither see the guest's rounding mode nor raise
             // exceptions in its FPSR.
             eval::fp::leave_guest_fp(cpu);
             let started = self.clock();
-            code = self.engine.translate(block).map_or(0, |code| code.0);
+            let translated = match tier {
+                Tier::Emit => self.engine.emit(&mut self.emitter, block),
+                _ => self.engine.translate(block.place),
+            };
+            code = translated.map_or(0, |code| code.0);
             self.spent(counts::TRANSLATE_NS, started);
             eval::fp::enter_guest_fp(cpu);
         }
@@ -113,13 +121,18 @@ impl<F: Frontend> Thread<F> {
         block.run(cpu)
     }
 
-    /// Counts a run in tier 0; says whether the block should be compiled.
-    fn is_due(&self, block: &HotBlock<F>) -> bool {
+    /// Counts a run in tier 0; gives the tier that should take the block now.
+    fn due(&self, block: &HotBlock<F>) -> Option<Tier> {
         let config = &self.engine.config;
+        let runs = block.tick();
+        // The emitter knows nothing of flush-to-zero.
+        let flushing = block.place.flushing();
         match config.tier {
-            Tier::Eval => false,
-            Tier::Jit => true,
-            Tier::Auto => block.tick() == config.threshold,
+            Tier::Eval => None,
+            Tier::Jit => Some(Tier::Jit),
+            Tier::Emit => (runs == 1 && !flushing).then_some(Tier::Emit),
+            Tier::Auto if runs == config.threshold => Some(Tier::Jit),
+            Tier::Auto => (runs == config.emit_threshold && !flushing).then_some(Tier::Emit),
         }
     }
 
@@ -185,6 +198,12 @@ impl<F: Frontend> Thread<F> {
         self.seat.counts.left(exit);
         match exit {
             layout::EXIT_UNLINKED | layout::EXIT_LOOKUP => Ok(()),
+            layout::EXIT_HOT => {
+                eval::fp::leave_guest_fp(cpu);
+                self.engine.translate(block.place.at(cpu.pc));
+                eval::fp::enter_guest_fp(cpu);
+                Ok(())
+            }
             layout::EXIT_SAFEPOINT => {
                 self.open_guard(cpu);
                 Ok(())

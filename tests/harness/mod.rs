@@ -24,16 +24,18 @@ pub const SYSROOT: &str = "/usr/aarch64-linux-gnu";
 pub enum Tier {
     Eval,
     Jit,
+    Emit,
     Auto,
 }
 
 impl Tier {
-    pub const ALL: [Tier; 3] = [Tier::Eval, Tier::Jit, Tier::Auto];
+    pub const ALL: [Tier; 4] = [Tier::Eval, Tier::Jit, Tier::Emit, Tier::Auto];
 
     pub fn name(self) -> &'static str {
         match self {
             Tier::Eval => "eval",
             Tier::Jit => "jit",
+            Tier::Emit => "emit",
             Tier::Auto => "auto",
         }
     }

@@ -80,7 +80,7 @@ pub(crate) struct Builder<'f, 'r> {
 }
 
 /// What code is built for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mode {
     /// FPCR.FZ is set while it runs.
     pub flushing: bool,

@@ -1,0 +1,217 @@
+//! The third implementation of `Ops`: one pass from a guest basic block to x86-64 code, for blocks too warm to interpret
+//! and too cold for Cranelift. This file owns the block under construction and the entry point; its children say how
+//! each operation is emitted. Code is independent of where it and the guest lie: guest addresses are computed from the
+//! block's own, helpers and link slots are found through `CpuState`.
+//!
+//! Registers: r15 is the `CpuState`, rdi the block's guest address, rax, rcx, rdx and xmm0 to xmm5 are scratch, the pool is
+//! that of `registers.rs`, and the rest are left alone. Invariants: when an instruction that can fault or stop runs, memory
+//! holds every guest register and the flags; values are never changed once made, so that code out of line may use them.
+
+mod asm;
+mod exits;
+mod flags;
+mod fp;
+mod int;
+mod memory;
+mod ops;
+mod registers;
+mod value;
+mod vector;
+mod vector_fp;
+
+use crate::builder::Mode;
+use crate::cache::{CodeMemory, Slot};
+use crate::compile::Compiled;
+use crate::counts;
+use crate::region::Block;
+use asm::{Asm, Label};
+use exits::Cold;
+use flags::Flags;
+use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
+use registers::{Places, Registers};
+
+/// The block stays in tier 0: the host registers did not suffice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refused;
+
+/// Extensions of the host that the code may use.
+#[derive(Clone, Copy, Debug)]
+struct Host {
+    avx: bool,
+    fma: bool,
+    bmi1: bool,
+    bmi2: bool,
+    lzcnt: bool,
+}
+
+/// What is known of an instruction from those behind it.
+#[derive(Clone, Copy, Default)]
+struct After {
+    /// Registers overwritten before anything needs them in memory.
+    dead: RegSet,
+    /// The flags are.
+    dead_flags: bool,
+}
+
+/// Emits blocks one after the other; what it allocates is used again.
+pub(crate) struct Emitter {
+    asm: Asm,
+    host: Host,
+    regs: Registers,
+    flags: Flags,
+    flags_saved: bool,
+    after: Vec<After>,
+    now: After,
+    cold: Vec<Cold>,
+    exits: Vec<(Slot, GuestAddr)>,
+    locations: Vec<(u32, GuestAddr)>,
+    /// For one-block loops: where they go back to, and what is in registers there.
+    head: Option<Label>,
+    places: Places,
+    slots: Vec<Slot>,
+    start: GuestAddr,
+    pc: GuestAddr,
+    mode: Mode,
+    ended: bool,
+    refused: bool,
+}
+
+impl Default for Emitter {
+    fn default() -> Self {
+        let host = Host {
+            avx: std::arch::is_x86_feature_detected!("avx"),
+            fma: std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx"),
+            bmi1: std::arch::is_x86_feature_detected!("bmi1"),
+            bmi2: std::arch::is_x86_feature_detected!("bmi2"),
+            lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
+        };
+        Self::new(host)
+    }
+}
+
+impl Emitter {
+    fn new(host: Host) -> Self {
+        Self {
+            asm: Asm::default(),
+            host,
+            regs: Registers::default(),
+            flags: Flags::InMemory,
+            flags_saved: true,
+            after: Vec::new(),
+            now: After::default(),
+            cold: Vec::new(),
+            exits: Vec::new(),
+            locations: Vec::new(),
+            head: None,
+            places: Places::default(),
+            slots: Vec::new(),
+            start: GuestAddr(0),
+            pc: GuestAddr(0),
+            mode: Mode::default(),
+            ended: false,
+            refused: false,
+        }
+    }
+
+    /// Emits `block` and places it in the code cache, which must not be full. Slots are taken one at a time: the first
+    /// counts the runs that are left until the code leaves with `EXIT_HOT`.
+    pub fn emit<F: Frontend>(
+        &mut self,
+        block: &Block<F::Insn>,
+        memory: &CodeMemory,
+        runs: u32,
+        mode: Mode,
+    ) -> Result<Compiled, Refused> {
+        self.mode = mode;
+        self.begin::<F>(block);
+        let counter = memory.take_counter(runs).ok_or(Refused)?;
+        // Both ways out of a conditional branch, or a call and the way back, at most.
+        self.slots.clear();
+        let ways = match block.flow {
+            Flow::Branch(_) | Flow::Call(_) => 2,
+            Flow::Indirect | Flow::Return => 0,
+            _ => 1,
+        };
+        for _ in 0..ways {
+            self.slots.push(memory.take_slot().ok_or(Refused)?);
+        }
+        self.entry(counter, block.successors().contains(&Some(block.start)));
+        if mode.count {
+            self.count(counts::EMITTED_INSNS, block.insns.len() as i32);
+        }
+        for (i, insn) in block.insns.iter().enumerate() {
+            self.pc = block.start.offset(4 * i as i64);
+            self.now = self.after[i];
+            let Ok(()) = F::lift(insn, self);
+            self.end_instruction();
+        }
+        if !self.ended {
+            self.leave_to(block.next());
+        }
+        self.emit_cold();
+        if self.refused {
+            return Err(Refused);
+        }
+        self.asm.finish();
+        let code = memory.append(&self.asm.code).ok_or(Refused)?;
+        Ok(Compiled {
+            code,
+            bytes: self.asm.offset(),
+            exits: std::mem::take(&mut self.exits),
+            counter: Some(counter),
+            locations: std::mem::take(&mut self.locations),
+        })
+    }
+
+    /// The code last emitted.
+    pub fn code(&self) -> &[u8] {
+        &self.asm.code
+    }
+
+    fn begin<F: Frontend>(&mut self, block: &Block<F::Insn>) {
+        self.asm.clear();
+        self.regs.clear();
+        self.flags = Flags::InMemory;
+        self.flags_saved = true;
+        self.cold.clear();
+        self.exits.clear();
+        self.locations.clear();
+        self.head = None;
+        self.start = block.start;
+        self.pc = block.start;
+        self.ended = false;
+        self.refused = false;
+        self.look_ahead::<F>(block);
+    }
+
+    /// Finds backwards which writes are overwritten before anything needs them, and what the block reads first.
+    fn look_ahead<F: Frontend>(&mut self, block: &Block<F::Insn>) {
+        self.after.clear();
+        self.after.resize(block.insns.len(), After::default());
+        let mut after = After::default();
+        let mut reads = RegSet::default();
+        for (i, insn) in block.insns.iter().enumerate().rev() {
+            self.after[i] = after;
+            let mut f = Footprint::default();
+            let Ok(()) = F::lift(insn, &mut f);
+            reads = f.reads.union(reads.without(f.writes));
+            after = if f.needs_state {
+                After::default()
+            } else {
+                After { dead: after.dead.union(f.writes), dead_flags: after.dead_flags || f.writes_flags }
+            };
+        }
+        self.regs.read_first = reads;
+    }
+
+    fn end_instruction(&mut self) {
+        self.regs.unlock();
+    }
+
+    /// From here on a fault is the current guest instruction's.
+    fn mark_location(&mut self) {
+        if self.locations.last().is_none_or(|&(_, pc)| pc != self.pc) {
+            self.locations.push((self.asm.offset(), self.pc));
+        }
+    }
+}
