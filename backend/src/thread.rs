@@ -125,14 +125,14 @@ impl<F: Frontend> Thread<F> {
     fn due(&self, block: &HotBlock<F>) -> Option<Tier> {
         let config = &self.engine.config;
         let runs = block.tick();
+        // The emitter knows nothing of flush-to-zero.
+        let flushing = block.place.flushing();
         match config.tier {
             Tier::Eval => None,
             Tier::Jit => Some(Tier::Jit),
+            Tier::Emit => (runs == 1 && !flushing).then_some(Tier::Emit),
             Tier::Auto if runs == config.threshold => Some(Tier::Jit),
-            // The emitter knows FPCR.FZ clear only.
-            Tier::Emit | Tier::Auto if block.place.flushing() => None,
-            Tier::Emit => (runs == 1).then_some(Tier::Emit),
-            Tier::Auto => (runs == config.emit_threshold).then_some(Tier::Emit),
+            Tier::Auto => (runs == config.emit_threshold && !flushing).then_some(Tier::Emit),
         }
     }
 
