@@ -52,6 +52,11 @@ fn text(value: &OsStr) -> Result<&str, String> {
     value.to_str().ok_or_else(|| format!("{} is not UTF-8", value.display()))
 }
 
+fn parse_runs(value: &OsStr) -> Result<u32, String> {
+    let runs = parse_number(text(value)?).and_then(|runs| u32::try_from(runs).ok()).filter(|&runs| runs > 0);
+    runs.ok_or_else(|| format!("{} is not a number of runs", value.display()))
+}
+
 fn ignored(_: &mut Options, _: &OsStr) -> Result<(), String> {
     Ok(())
 }
@@ -121,9 +126,14 @@ static FLAGS: &[Flag] = &[
     Flag::new("tier", |options, value| options.set_tier(text(value)?))
         .takes("eval|jit|emit|auto")
         .help("Interpret, compile everything, or compile what is hot (the default)"),
+    Flag::new("emit-threshold", |options, value| {
+        options.emit_threshold = Some(parse_runs(value)?);
+        Ok(())
+    })
+    .takes("RUNS")
+    .help("Runs of a block before it is translated at all"),
     Flag::new("threshold", |options, value| {
-        let runs = parse_number(text(value)?).and_then(|runs| u32::try_from(runs).ok()).filter(|&runs| runs > 0);
-        options.threshold = Some(runs.ok_or_else(|| format!("{} is not a number of runs", value.display()))?);
+        options.threshold = Some(parse_runs(value)?);
         Ok(())
     })
     .takes("RUNS")
@@ -227,7 +237,7 @@ pub fn help() -> String {
 
 fn spelling(flag: &Flag) -> String {
     // As QEMU and its users write them; emu's own are written with two dashes.
-    let dashes = if matches!(flag.name, "tier" | "threshold" | "stats" | "demo") { "--" } else { "-" };
+    let dashes = if matches!(flag.name, "tier" | "emit-threshold" | "threshold" | "stats" | "demo") { "--" } else { "-" };
     format!("{dashes}{}", flag.name)
 }
 
@@ -365,13 +375,13 @@ mod tests {
 
     #[test]
     fn inherited_options_mean_the_same() {
-        let words = "-L /sys -s 1M -r 6.1 -seed 7 -d exec,in_asm -D /tmp/log --tier=jit --threshold 9 --stats -strace -E A=1 -U B -0 x";
+        let words = "-L /sys -s 1M -r 6.1 -seed 7 -d exec,in_asm -D /tmp/log --tier=jit --threshold 9 --emit-threshold 3 --stats -strace -E A=1 -U B -0 x";
         let options = parse_words(&words.split(' ').chain(["prog"]).collect::<Vec<_>>(), &[]).unwrap();
         let again = parse(&options.inherited(), |_| None).unwrap();
         assert_eq!(again.inherited(), options.inherited());
         assert!(again.reexec && again.environment.is_empty() && again.argv0.is_none() && again.strace);
         assert_eq!((again.stack_bytes, again.seed, again.tier), (Some(1 << 20), Some(7), Tier::Jit));
-        assert_eq!((again.threshold, again.stats), (Some(9), true));
+        assert_eq!((again.threshold, again.emit_threshold, again.stats), (Some(9), Some(3), true));
         assert_eq!((again.log, again.uname_release), (options.log, Some("6.1".to_owned())));
         assert_eq!((again.sysroot, again.log_file), (Some("/sys".into()), Some("/tmp/log".into())));
     }

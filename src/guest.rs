@@ -104,6 +104,7 @@ impl World {
         let defaults = backend::Config::default();
         let config = backend::Config {
             tier: engine_tier(options.tier),
+            emit_threshold: options.emit_threshold.unwrap_or(defaults.emit_threshold),
             threshold: options.threshold.unwrap_or(defaults.threshold),
             count: options.stats,
             profile: Profile { map: options.perf_map, dump: options.jit_dump },

@@ -29,6 +29,8 @@ pub struct Options {
     pub tier: Tier,
     /// `--threshold`: runs of a block before it is compiled.
     pub threshold: Option<u32>,
+    /// `--emit-threshold`: runs of a block before it is emitted.
+    pub emit_threshold: Option<u32>,
     /// `--stats`.
     pub stats: bool,
     /// `-perfmap`.
@@ -117,6 +119,7 @@ impl Options {
         add("-d", self.log.any().then(|| self.log.names().into()));
         add("-D", self.log_file.as_ref().map(absolute));
         add("-tier", (self.tier != Tier::Auto).then(|| self.tier.name().into()));
+        add("--emit-threshold", self.emit_threshold.map(|runs| runs.to_string().into()));
         add("--threshold", self.threshold.map(|runs| runs.to_string().into()));
         let switches = [
             (self.strace, "-strace"),
