@@ -57,7 +57,6 @@ pub enum Kind {
 /// A piece of compiled code.
 pub struct Record {
     kind: Kind,
-    counter: Option<Slot>,
     entry: Place,
     bytes: u32,
     insns: u32,
@@ -115,6 +114,8 @@ pub struct Code<F: Frontend> {
     code_by_page: FxHashMap<u64, Vec<CodePtr>>,
     incoming: FxHashMap<Place, Vec<Incoming>>,
     seats: Vec<Weak<Seat>>,
+    /// Room for decoding.
+    pub scratch: Vec<F::Insn>,
     /// Counters, without those that running threads keep.
     pub stats: Stats,
 }
@@ -128,6 +129,7 @@ impl<F: Frontend> Default for Code<F> {
             code_by_page: FxHashMap::default(),
             incoming: FxHashMap::default(),
             seats: Vec::new(),
+            scratch: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -226,7 +228,6 @@ impl<F: Frontend> Code<F> {
         }
         let record = Record {
             kind,
-            counter: compiled.counter,
             entry,
             bytes: compiled.bytes,
             insns,
@@ -238,6 +239,7 @@ impl<F: Frontend> Code<F> {
         records.insert(compiled.code.0, record);
         drop(records);
         let memory = &generation.memory;
+        first.set_counter(compiled.counter);
         first.code.store(compiled.code.0, Ordering::SeqCst);
         for &(slot, target) in &compiled.exits {
             let target = entry.at(target);
@@ -277,7 +279,7 @@ impl<F: Frontend> Code<F> {
         }
         // It has been seen to run, which regions want to know.
         block.count.store(1, Ordering::Relaxed);
-        if let Some(counter) = records.get(&block.code.load(Ordering::Acquire)).and_then(|record| record.counter) {
+        if let Some(counter) = block.counter() {
             // Lost if the block counts at this moment: then it is asked for again much later.
             generation.memory.set_counter(counter, runs);
         }
@@ -287,9 +289,7 @@ impl<F: Frontend> Code<F> {
     /// How often the block at a place has run: in tier 0, and since its counter ran out.
     pub fn heat(&self, place: Place) -> u32 {
         let (Some(block), Some(generation)) = (self.blocks.get(&place), &self.generation) else { return 0 };
-        let records = generation.records();
-        let counter = records.get(&block.code.load(Ordering::Acquire)).and_then(|record| record.counter);
-        let since = counter.map_or(0, |counter| generation.memory.counter(counter).wrapping_neg());
+        let since = block.counter().map_or(0, |counter| generation.memory.counter(counter).wrapping_neg());
         block.count.load(Ordering::Relaxed).saturating_add(since)
     }
 

@@ -76,7 +76,7 @@ impl<F: Frontend> Engine<F> {
         {
             return Ok(Arc::clone(block));
         }
-        let decoded = tier0::decode::<F>(pc, &*self.may_fetch)?;
+        let decoded = tier0::decode::<F>(pc, &*self.may_fetch, &mut code.scratch)?;
         if self.config.log.in_asm {
             self.log_guest_code(&decoded);
         }
@@ -229,13 +229,14 @@ impl<F: Frontend> Engine<F> {
     /// Has the background thread compile, or compiles now if there can be none.
     fn request(self: &Arc<Self>, entry: Place) -> Option<CodePtr> {
         let engine = Arc::clone(self);
-        let body = move || engine.worker.serve(|place| engine.heat(place), |place| engine.compile_behind(place));
+        let body = move || engine.worker.serve(|places| engine.hottest(places), |place| engine.compile_behind(place));
         if self.worker.submit(entry, body) { None } else { self.compile_now(entry) }
     }
 
-    /// How often the block at a place has run, more or less.
-    fn heat(&self, place: Place) -> u32 {
-        self.code().heat(place)
+    /// Index of the place whose block has run most.
+    fn hottest(&self, places: &[Place]) -> usize {
+        let code = self.code();
+        places.iter().enumerate().max_by_key(|&(_, &place)| code.heat(place)).map_or(0, |(index, _)| index)
     }
 
     /// What the background thread does with a request.

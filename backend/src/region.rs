@@ -13,7 +13,7 @@ pub struct Block<I> {
     /// Address of the first instruction.
     pub start: GuestAddr,
     /// The instructions, in order.
-    pub insns: Vec<I>,
+    pub insns: Arc<[I]>,
     /// How the last one leaves.
     pub flow: Flow,
 }

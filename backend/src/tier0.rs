@@ -1,8 +1,9 @@
 //! Tier 0: basic blocks decoded once into lifters and arguments, and the loop that performs them with `ir::Eval`.
 
+use crate::cache::Slot;
 use crate::code::Place;
 use crate::region::Block;
-use ir::{CpuState, Eval, Frontend, GuestAddr, LiftFn, PAGE_BYTES, Stop, memory};
+use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,15 +16,18 @@ pub struct HotBlock<F: Frontend> {
     pub place: Place,
     /// The decoded instructions, which tier 1 takes too.
     pub block: Arc<Block<F::Insn>>,
-    steps: Box<[(LiftFn<F>, F::Args)]>,
+    /// The instructions of `block`, which are found faster here.
+    insns: Arc<[F::Insn]>,
     /// Where its computed branch (BR) went, if it ends with one.
-    targets: Option<Mutex<Vec<GuestAddr>>>,
+    targets: Option<Box<Mutex<Vec<GuestAddr>>>>,
     /// How often it has run in tier 0.
     pub count: AtomicU32,
     /// It was hot once, but only as part of a loop that has been compiled from another entry.
     pub cooled: AtomicBool,
     /// Code that begins here, or 0.
     pub code: AtomicU64,
+    /// The slot that counts down the runs of its emitted code, plus 1; 0 if there is none.
+    counter: AtomicU32,
     /// The guest has changed its instructions, or the cache was emptied: look again what is at this place.
     pub dead: AtomicBool,
 }
@@ -48,16 +52,17 @@ impl FetchFault {
 
 const SEGV_ACCERR: i32 = 2;
 
-/// Decodes the block at `start`.
+/// Decodes the block at `start`; `insns` is room to work in.
 pub fn decode<F: Frontend>(
     start: GuestAddr,
     may_fetch: &(dyn Fn(GuestAddr) -> bool + Send + Sync),
+    insns: &mut Vec<F::Insn>,
 ) -> Result<Arc<Block<F::Insn>>, FetchFault> {
     if !start.is_aligned(4) {
         let detail = ir::StopDetail { addr: start, ..Default::default() };
         return Err(FetchFault { stop: Stop::Misaligned, detail });
     }
-    let mut insns = Vec::with_capacity(8);
+    insns.clear();
     let mut flow = ir::Flow::Next;
     let mut checked_page = None;
     while insns.len() < MAX_INSNS {
@@ -79,13 +84,13 @@ pub fn decode<F: Frontend>(
             }
         };
         let insn = F::decode(word, pc);
-        flow = F::flow(&insn);
+        flow = F::flow(&insn, pc);
         insns.push(insn);
         if flow.ends_block() {
             break;
         }
     }
-    Ok(Arc::new(Block { start, insns, flow }))
+    Ok(Arc::new(Block { start, insns: insns.as_slice().into(), flow }))
 }
 
 impl<F: Frontend> HotBlock<F> {
@@ -93,12 +98,13 @@ impl<F: Frontend> HotBlock<F> {
     pub fn new(place: Place, block: Arc<Block<F::Insn>>) -> Self {
         Self {
             place,
-            steps: block.insns.iter().map(F::lifter).collect(),
-            targets: (block.flow == ir::Flow::Indirect).then(Mutex::default),
+            insns: Arc::clone(&block.insns),
+            targets: (block.flow == ir::Flow::Indirect).then(Box::default),
             block,
             count: AtomicU32::new(0),
             cooled: AtomicBool::new(false),
             code: AtomicU64::new(0),
+            counter: AtomicU32::new(0),
             dead: AtomicBool::new(false),
         }
     }
@@ -106,22 +112,33 @@ impl<F: Frontend> HotBlock<F> {
     /// Performs the block. `cpu.pc` ends at the next instruction to run, or at the one that stopped.
     pub fn run(&self, cpu: &mut CpuState) -> Result<(), Stop> {
         let start = self.place.pc();
-        let (last, body) = self.steps.split_last().expect("a block has an instruction");
+        let (last, body) = self.insns.split_last().expect("a block has an instruction");
         let mut eval = Eval { cpu };
-        for (index, (lifter, args)) in body.iter().enumerate() {
+        for (index, insn) in body.iter().enumerate() {
+            let (lifter, args) = F::lifter(insn);
             if let Err(stop) = lifter(&mut eval, args) {
                 cpu.pc = start.offset(4 * index as i64);
                 return Err(stop);
             }
         }
         // The last one overwrites this if it branches.
-        eval.cpu.pc = start.offset(4 * self.steps.len() as i64);
-        let (lifter, args) = last;
+        eval.cpu.pc = start.offset(4 * self.insns.len() as i64);
+        let (lifter, args) = F::lifter(last);
         lifter(&mut eval, args).inspect_err(|_| {
-            cpu.pc = start.offset(4 * (self.steps.len() as i64 - 1));
+            cpu.pc = start.offset(4 * (self.insns.len() as i64 - 1));
         })?;
         self.saw_target(cpu.pc);
         Ok(())
+    }
+
+    /// The slot that counts down the runs of its emitted code.
+    pub fn counter(&self) -> Option<Slot> {
+        self.counter.load(Ordering::Relaxed).checked_sub(1).map(Slot)
+    }
+
+    /// Its code has such a slot, or none any more.
+    pub fn set_counter(&self, slot: Option<Slot>) {
+        self.counter.store(slot.map_or(0, |slot| slot.0 + 1), Ordering::Relaxed);
     }
 
     /// Where its computed branch has gone so far.
@@ -142,7 +159,7 @@ impl<F: Frontend> HotBlock<F> {
 
     /// Number of instructions.
     pub fn insn_count(&self) -> u64 {
-        self.steps.len() as u64
+        self.insns.len() as u64
     }
 
     /// The pages that hold the block's instructions.

@@ -7,11 +7,12 @@
 #![allow(unsafe_code)]
 
 use crate::code::Place;
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
 struct Jobs {
-    queue: Vec<Place>,
+    queue: VecDeque<Place>,
     /// The thread exists.
     started: bool,
     /// It is compiling.
@@ -41,13 +42,15 @@ impl Worker {
             }
             jobs.started = true;
         }
-        jobs.queue.push(entry);
+        jobs.queue.push_back(entry);
         self.changed.notify_all();
         true
     }
 
-    /// What the thread runs: does jobs until the process ends, those first that are hottest by then.
-    pub fn serve(&self, heat: impl Fn(Place) -> u32, mut compile: impl FnMut(Place)) {
+    /// What the thread runs: does jobs until the process ends. Of those that have waited longest it takes the one whose
+    /// index `hottest` gives.
+    pub fn serve(&self, hottest: impl Fn(&[Place]) -> usize, mut compile: impl FnMut(Place)) {
+        const CANDIDATES: usize = 64;
         let mut jobs = self.jobs();
         loop {
             if jobs.queue.is_empty() {
@@ -55,11 +58,11 @@ impl Worker {
                 continue;
             }
             // What comes into the queue meanwhile goes to its end.
-            let waiting = jobs.queue.clone();
+            let waiting: Vec<Place> = jobs.queue.iter().take(CANDIDATES).copied().collect();
             jobs.busy = true;
             drop(jobs);
-            let hottest = waiting.iter().enumerate().max_by_key(|&(_, &place)| heat(place));
-            let entry = hottest.map(|(index, _)| self.jobs().queue.remove(index));
+            let index = hottest(&waiting);
+            let entry = self.jobs().queue.remove(index);
             if let Some(entry) = entry {
                 compile(entry);
             }
@@ -68,6 +71,7 @@ impl Worker {
             self.changed.notify_all();
         }
     }
+
     /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody holds
     /// the lock of the queue. In the child there is no thread any more: the next job starts one.
     pub fn around_fork(&self, fork: impl FnOnce() -> bool) {

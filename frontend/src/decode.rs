@@ -17,7 +17,6 @@ pub struct A64;
 pub struct Insn {
     row: &'static Row,
     args: Args,
-    next: GuestAddr,
 }
 
 impl Insn {
@@ -89,14 +88,14 @@ impl Frontend for A64 {
     fn decode(bits: u32, pc: GuestAddr) -> Insn {
         let word = Word { bits, pc };
         let (row, args) = find(word).unwrap_or_else(|| (table::system::undefined_row(), Args::undefined(word)));
-        Insn { row, args, next: word.next() }
+        Insn { row, args }
     }
 
-    fn flow(insn: &Insn) -> Flow {
+    fn flow(insn: &Insn, pc: GuestAddr) -> Flow {
         match insn.row.flow {
             FlowKind::Next => Flow::Next,
             FlowKind::Jump => Flow::Jump(insn.args.target()),
-            FlowKind::Branch if insn.args.target() == insn.next => Flow::Jump(insn.next),
+            FlowKind::Branch if insn.args.target() == pc.offset(4) => Flow::Jump(pc.offset(4)),
             FlowKind::Branch => Flow::Branch(insn.args.target()),
             FlowKind::Call => Flow::Call(insn.args.target()),
             FlowKind::Indirect => Flow::Indirect,
@@ -110,8 +109,8 @@ impl Frontend for A64 {
         table::lift(insn.row, ops, &insn.args)
     }
 
-    fn lifter(insn: &Insn) -> (LiftFn<Self>, Args) {
-        (insn.row.eval, insn.args)
+    fn lifter(insn: &Insn) -> (LiftFn<Self>, &Args) {
+        (insn.row.eval, &insn.args)
     }
 
     fn name(insn: &Insn) -> &'static str {

@@ -45,11 +45,11 @@ pub trait Frontend: Copy + Send + Sync + 'static {
     /// [`crate::Stop::Undefined`].
     fn decode(word: u32, pc: GuestAddr) -> Self::Insn;
     /// How control leaves it.
-    fn flow(insn: &Self::Insn) -> Flow;
+    fn flow(insn: &Self::Insn, pc: GuestAddr) -> Flow;
     /// Lifts it.
     fn lift<O: Ops>(insn: &Self::Insn, ops: &mut O) -> Lifted<O>;
     /// What tier 0 calls, with the arguments to call it with.
-    fn lifter(insn: &Self::Insn) -> (LiftFn<Self>, Self::Args);
+    fn lifter(insn: &Self::Insn) -> (LiftFn<Self>, &Self::Args);
     /// The instruction's name in the table, in Arm's spelling with the variant: `ADD_imm`.
     fn name(insn: &Self::Insn) -> &'static str;
     /// Assembly text.

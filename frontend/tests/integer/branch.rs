@@ -58,7 +58,7 @@ fn links() {
 
 #[test]
 fn flows() {
-    let flow = |word| A64::flow(&A64::decode(word, PC));
+    let flow = |word| A64::flow(&A64::decode(word, PC), PC);
     assert_eq!(flow(0x17ff_ffff), Flow::Jump(PC.offset(-4)));
     assert_eq!(flow(0x9400_0002), Flow::Call(PC.offset(8)));
     assert_eq!(flow(0x3400_0081), Flow::Branch(PC.offset(16)));
