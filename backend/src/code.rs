@@ -10,7 +10,7 @@ use crate::compile::Compiled;
 use crate::config::Stats;
 use crate::region::Block;
 use crate::seat::Seat;
-use crate::tier0::{HotBlock, pages_of};
+use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
 use crate::trampoline::{self, CodePtr};
 use ir::{Frontend, GuestAddr, GuestRange};
 use rustc_hash::FxHashMap;
@@ -110,8 +110,8 @@ pub struct Code<F: Frontend> {
     /// The current generation, once something has been compiled.
     pub generation: Option<Arc<Generation>>,
     blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
-    blocks_by_page: FxHashMap<u64, Vec<Place>>,
-    code_by_page: FxHashMap<u64, Vec<CodePtr>>,
+    /// Regions by the pages of their blocks. What was emitted is found by its block.
+    regions_by_page: FxHashMap<u64, Vec<CodePtr>>,
     incoming: FxHashMap<Place, Vec<Incoming>>,
     seats: Vec<Weak<Seat>>,
     /// Room for decoding.
@@ -125,8 +125,7 @@ impl<F: Frontend> Default for Code<F> {
         Self {
             generation: None,
             blocks: FxHashMap::default(),
-            blocks_by_page: FxHashMap::default(),
-            code_by_page: FxHashMap::default(),
+            regions_by_page: FxHashMap::default(),
             incoming: FxHashMap::default(),
             seats: Vec::new(),
             scratch: Vec::new(),
@@ -145,9 +144,6 @@ impl<F: Frontend> Code<F> {
     pub fn add_block(&mut self, block: Arc<HotBlock<F>>) {
         self.stats.blocks += 1;
         self.stats.decoded_insns += block.block.insns.len() as u64;
-        for page in block.pages() {
-            self.blocks_by_page.entry(page).or_default().push(block.place);
-        }
         self.blocks.insert(block.place, block);
     }
 
@@ -205,9 +201,9 @@ impl<F: Frontend> Code<F> {
         }
         let insns = blocks.iter().map(|b| b.insns.len() as u32).sum();
         let ranges: Box<[GuestRange]> = blocks.iter().map(|b| GuestRange { start: b.start, end: b.next() }).collect();
-        for range in &ranges {
-            for page in pages_of(range.start, range.end) {
-                let there = self.code_by_page.entry(page).or_default();
+        if kind == Kind::Region {
+            for page in ranges.iter().flat_map(|range| pages_of(range.start, range.end)) {
+                let there = self.regions_by_page.entry(page).or_default();
                 if there.last() != Some(&compiled.code) {
                     there.push(compiled.code);
                 }
@@ -266,11 +262,10 @@ impl<F: Frontend> Code<F> {
     pub fn cool_down_if_covered(&mut self, entry: Place, runs: u32) -> bool {
         let (Some(block), Some(generation)) = (self.blocks.get(&entry), &self.generation) else { return false };
         let records = generation.records();
-        let here = self.code_by_page.get(&(entry.pc().0 / ir::PAGE_BYTES));
+        let here = self.regions_by_page.get(&(entry.pc().0 / ir::PAGE_BYTES));
         let covered = here.into_iter().flatten().any(|code| {
             let record = &records[&code.0];
             record.alive
-                && record.kind == Kind::Region
                 && record.entry.flushing() == entry.flushing()
                 && record.ranges.iter().any(|range| range.start == entry.pc())
         });
@@ -315,41 +310,24 @@ impl<F: Frontend> Code<F> {
     /// threads that are in it, until the cache is emptied; those threads leave it at their next safepoint.
     pub fn invalidate(&mut self, range: GuestRange) -> bool {
         let mut changed = false;
-        let pages: Vec<u64> = if range.bytes() / ir::PAGE_BYTES > self.blocks_by_page.len() as u64 {
-            self.blocks_by_page.keys().chain(self.code_by_page.keys()).copied().collect()
+        for place in self.places_in(range) {
+            if let Some(block) = self.blocks.remove(&place) {
+                block.dead.store(true, Ordering::SeqCst);
+                changed = true;
+                let code = CodePtr(block.code.load(Ordering::SeqCst));
+                self.retire(code, range);
+            }
+        }
+        let pages: Vec<u64> = if range.bytes() / ir::PAGE_BYTES > self.regions_by_page.len() as u64 {
+            self.regions_by_page.keys().copied().collect()
         } else {
             pages_of(range.start, range.end).collect()
         };
         for page in pages {
-            let mut dead = Vec::new();
-            if let Some(places) = self.blocks_by_page.get_mut(&page) {
-                places.retain(|place| {
-                    let Some(block) = self.blocks.get(place) else { return false };
-                    let hit = range.overlaps(GuestRange { start: place.pc(), end: block.block.next() });
-                    if hit {
-                        dead.push(*place);
-                    }
-                    !hit
-                });
-            }
-            changed |= !dead.is_empty();
-            let code = self.code_by_page.get(&page).cloned().unwrap_or_default();
-            let mut gone = Vec::new();
-            for code in code {
-                if self.retire(code, range) {
-                    gone.push(code);
-                    changed = true;
-                }
-            }
-            if !gone.is_empty()
-                && let Some(left) = self.code_by_page.get_mut(&page)
-            {
-                left.retain(|code| !gone.contains(code));
-            }
-            for place in dead {
-                if let Some(block) = self.blocks.remove(&place) {
-                    block.dead.store(true, Ordering::SeqCst);
-                }
+            let regions = self.regions_by_page.remove(&page).unwrap_or_default();
+            let left: Vec<CodePtr> = regions.into_iter().filter(|&code| !self.retire(code, range)).collect();
+            if !left.is_empty() {
+                self.regions_by_page.insert(page, left);
             }
         }
         if changed {
@@ -359,7 +337,21 @@ impl<F: Frontend> Code<F> {
         changed
     }
 
-    /// Nobody enters this code from now on, if it was made from `range`.
+    /// Where blocks begin that have an instruction in `range`.
+    fn places_in(&self, range: GuestRange) -> Vec<Place> {
+        let hit = |place: &Place| {
+            let block = self.blocks.get(place);
+            block.is_some_and(|block| range.overlaps(GuestRange { start: place.pc(), end: block.block.next() }))
+        };
+        let first = (range.start.0 & !3).saturating_sub(MOST_BLOCK_BYTES);
+        if (range.end.0 - first) / 4 > self.blocks.len() as u64 {
+            return self.blocks.keys().copied().filter(hit).collect();
+        }
+        let starts = (first..range.end.0).step_by(4).map(GuestAddr);
+        starts.flat_map(|pc| [Place::new(pc, false), Place::new(pc, true)]).filter(hit).collect()
+    }
+
+    /// Nobody enters this code from now on, if it was made from `range`; says whether it was.
     fn retire(&mut self, code: CodePtr, range: GuestRange) -> bool {
         let Some(generation) = self.generation.clone() else { return false };
         let mut records = generation.records();
@@ -377,6 +369,8 @@ impl<F: Frontend> Code<F> {
         }
         if let Some(block) = self.blocks.get(&entry) {
             block.code.store(0, Ordering::SeqCst);
+            // It has been seen to run, and becomes hot anew.
+            block.count.store(1, Ordering::Relaxed);
         }
         self.each_seat(|seat| seat.forget(entry));
         true
@@ -390,8 +384,7 @@ impl<F: Frontend> Code<F> {
             block.dead.store(true, Ordering::SeqCst);
         }
         self.blocks.clear();
-        self.blocks_by_page.clear();
-        self.code_by_page.clear();
+        self.regions_by_page.clear();
         self.incoming.clear();
         self.generation = None;
         self.each_seat(Seat::call_back);

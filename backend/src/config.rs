@@ -73,8 +73,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             tier: Tier::Auto,
-            emit_threshold: 12,
-            threshold: 2000,
+            emit_threshold: 4,
+            threshold: 16_000,
             region_insns: 200,
             code_bytes: 128 << 20,
             count: false,

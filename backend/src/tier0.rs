@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Longest block, in instructions. A longer run of straight code is several blocks.
 const MAX_INSNS: usize = 64;
+/// The same in bytes.
+pub const MOST_BLOCK_BYTES: u64 = 4 * MAX_INSNS as u64;
 
 /// A block as tier 0 runs it.
 pub struct HotBlock<F: Frontend> {
@@ -160,11 +162,6 @@ impl<F: Frontend> HotBlock<F> {
     /// Number of instructions.
     pub fn insn_count(&self) -> u64 {
         self.insns.len() as u64
-    }
-
-    /// The pages that hold the block's instructions.
-    pub fn pages(&self) -> impl Iterator<Item = u64> + use<F> {
-        pages_of(self.block.start, self.block.next())
     }
 
     /// One more run; gives the number of runs so far.
