@@ -17,6 +17,9 @@ const REGION_BYTES: usize = 1 << 20;
 /// Slots that the largest region may need.
 const REGION_SLOTS: usize = 1 << 12;
 
+/// So much code is kept in small pages.
+const SMALL_CODE_BYTES: u64 = 1 << 20;
+
 /// Index of a link slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(pub u32);
@@ -37,6 +40,14 @@ fn reserve(bytes: usize, prot: i32) -> io::Result<u64> {
     // SAFETY: a fresh anonymous mapping.
     let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
     if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as u64) }
+}
+
+fn prefer_huge_pages(start: u64, end: u64) {
+    let start = start.next_multiple_of(4096);
+    if start < end {
+        // SAFETY: part of a mapping of ours; a hint that changes no content. Kernels without huge pages refuse it.
+        unsafe { libc::madvise(start as *mut libc::c_void, (end - start) as usize, libc::MADV_HUGEPAGE) };
+    }
 }
 
 fn release(at: u64, bytes: usize) {
@@ -60,6 +71,8 @@ impl CodeMemory {
             release(slots, slot_bytes);
             return Err(io::ErrorKind::OutOfMemory.into());
         }
+        // Small programs stay small; those with much code are spared most of the page faults.
+        prefer_huge_pages(code + SMALL_CODE_BYTES, code + code_bytes as u64);
         let (used, slot_count) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Ok(Self { code, code_bytes, used, slots, slot_bytes, slot_count })
     }
