@@ -47,6 +47,8 @@ pub struct Region<I> {
     pub blocks: Vec<Arc<Block<I>>>,
     /// Blocks of the region, by index, that a block's computed branch (BR) has been seen to go to.
     pub computed: Vec<Vec<usize>>,
+    /// Functions that a block's computed call (BLR) has been seen to call.
+    pub called: Vec<Vec<GuestAddr>>,
 }
 
 impl<I> Region<I> {
@@ -63,7 +65,7 @@ impl<I> Region<I> {
         let mut insns = first.insns.len();
         let mut blocks = vec![first];
         let mut index = HashMap::from([(entry, 0)]);
-        let mut branches = Vec::new();
+        let (mut branches, mut called) = (Vec::new(), Vec::new());
         let mut next = 0;
         while next < blocks.len() {
             let block = Arc::clone(&blocks[next]);
@@ -81,11 +83,12 @@ impl<I> Region<I> {
                 }
             }
             branches.push(seen);
+            called.push(if block.flow == Flow::IndirectCall { computed(block.start) } else { Vec::new() });
             next += 1;
         }
         let inside =
             |targets: &Vec<GuestAddr>| targets.iter().filter_map(|target| index.get(target).copied()).collect();
-        Some(Self { computed: branches.iter().map(inside).collect(), blocks })
+        Some(Self { computed: branches.iter().map(inside).collect(), called, blocks })
     }
 
     /// The entry's address.
@@ -119,6 +122,8 @@ pub struct Plan {
     pub predecessors: Vec<usize>,
     /// Targets inside the region of a block's computed branch, by index.
     pub computed: Vec<Vec<usize>>,
+    /// Functions that a block's computed call has been seen to call.
+    pub called: Vec<Vec<GuestAddr>>,
 }
 
 impl Plan {
@@ -178,7 +183,17 @@ impl Plan {
             }
         }
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
-        Self { index, dirty_in, steps, replayed, flags_in, live_in, predecessors, computed: region.computed.clone() }
+        Self {
+            index,
+            dirty_in,
+            steps,
+            replayed,
+            flags_in,
+            live_in,
+            predecessors,
+            computed: region.computed.clone(),
+            called: region.called.clone(),
+        }
     }
 }
 

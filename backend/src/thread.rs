@@ -132,8 +132,15 @@ impl<F: Frontend> Thread<F> {
             Tier::Jit => Some(Tier::Jit),
             Tier::Emit => (runs == 1 && !flushing).then_some(Tier::Emit),
             Tier::Auto if runs == config.threshold => Some(Tier::Jit),
-            Tier::Auto => (runs == config.emit_threshold && !flushing).then_some(Tier::Emit),
+            Tier::Auto => (runs == self.emit_threshold(block) && !flushing).then_some(Tier::Emit),
         }
+    }
+
+    /// Runs of a block in tier 0 before it is emitted. A computed branch stays longer, for only tier 0 sees where it
+    /// goes.
+    fn emit_threshold(&self, block: &HotBlock<F>) -> u32 {
+        let runs = self.engine.config.emit_threshold;
+        if block.is_computed() { runs.saturating_mul(8) } else { runs }
     }
 
     /// The block at `cpu.pc`, taken out of its place in `near`, and that place: the caller puts it back. (Sharing it

@@ -20,7 +20,7 @@ pub struct HotBlock<F: Frontend> {
     pub block: Arc<Block<F::Insn>>,
     /// The instructions of `block`, which are found faster here.
     insns: Arc<[F::Insn]>,
-    /// Where its computed branch (BR) went, if it ends with one.
+    /// Where its computed branch (BR, BLR) went, if it ends with one.
     targets: Option<Box<Mutex<Vec<GuestAddr>>>>,
     /// How often it has run in tier 0.
     pub count: AtomicU32,
@@ -101,7 +101,7 @@ impl<F: Frontend> HotBlock<F> {
         Self {
             place,
             insns: Arc::clone(&block.insns),
-            targets: (block.flow == ir::Flow::Indirect).then(Box::default),
+            targets: matches!(block.flow, ir::Flow::Indirect | ir::Flow::IndirectCall).then(Box::default),
             block,
             count: AtomicU32::new(0),
             cooled: AtomicBool::new(false),
@@ -141,6 +141,11 @@ impl<F: Frontend> HotBlock<F> {
     /// Its code has such a slot, or none any more.
     pub fn set_counter(&self, slot: Option<Slot>) {
         self.counter.store(slot.map_or(0, |slot| slot.0 + 1), Ordering::Relaxed);
+    }
+
+    /// Whether it ends with a computed branch, whose targets are worth knowing.
+    pub fn is_computed(&self) -> bool {
+        self.targets.is_some()
     }
 
     /// Where its computed branch has gone so far.

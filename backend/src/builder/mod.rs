@@ -563,8 +563,38 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn call_indirect_to(&mut self, target: Value, back: GuestAddr) {
         self.ended = true;
         self.store_dirty();
-        let code = self.looked_up(target);
+        let code = self.called_code(target);
         self.call_code(code, target, back);
+    }
+
+    /// The code for a computed function: compared with those that this call has been seen to call, if they are few,
+    /// then looked up.
+    fn called_code(&mut self, target: Value) -> Value {
+        const MOST_CACHED: usize = 2;
+        let plan = self.plan;
+        let seen = &plan.called[self.current];
+        if seen.is_empty() || seen.len() > MOST_CACHED {
+            return self.looked_up(target);
+        }
+        let done = self.fb.create_block();
+        let code = self.fb.append_block_param(done, I64);
+        for &function in seen {
+            let (hit, miss) = (self.fb.create_block(), self.fb.create_block());
+            let expected = self.pc_value(function);
+            let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
+            self.fb.ins().brif(same, hit, &[], miss, &[]);
+            self.fb.seal_block(hit);
+            self.fb.seal_block(miss);
+            self.switch_to(hit);
+            let (linked, _) = self.linked(function);
+            self.fb.ins().jump(done, &[linked.into()]);
+            self.switch_to(miss);
+        }
+        let found = self.looked_up(target);
+        self.fb.ins().jump(done, &[found.into()]);
+        self.fb.seal_block(done);
+        self.switch_to(done);
+        code
     }
 
     /// A guest return: to the host frame of the guest's caller, which looks whether it is meant. Ends the block.
