@@ -111,6 +111,7 @@ impl<F: Frontend> Engine<F> {
         let runs = if self.config.tier == Tier::Auto { self.config.threshold } else { u32::MAX };
         let Ok(compiled) = emitter.emit::<F>(&block.block, &generation.memory, runs, self.mode(block.place)) else {
             self.code().stats.refused += 1;
+            self.config.log.write(format_args!("emu: block at {} is not emitted\n", block.place.pc()));
             return None;
         };
         let (at, bytes) = (compiled.code, compiled.bytes);

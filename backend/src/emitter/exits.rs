@@ -3,6 +3,7 @@
 
 use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, Label, MAP_0F, Mem, Op, R15, RAX, RCX, RDI, RDX, RSP, Xmm};
+use super::registers::SAVED;
 use super::value::{Arg, Number, Truth, Val, Vector};
 use crate::cache::Slot;
 use crate::counts;
@@ -77,6 +78,11 @@ pub(super) enum Cold {
 impl Emitter {
     /// The entry, and of a loop the place it goes back to.
     pub(super) fn entry(&mut self, counter: Slot, is_loop: bool) {
+        if self.saves_more {
+            for r in SAVED {
+                self.asm.push(r);
+            }
+        }
         if is_loop {
             self.preload();
             self.places = self.places();
@@ -109,6 +115,7 @@ impl Emitter {
         let Some(slot) = self.link(target) else { return };
         self.asm.mov(true, RAX, Mem::Base(R15, layout::backend_word(layout::SLOTS)));
         self.put(RDI, Val::Pc(target));
+        self.restore();
         self.asm.jmp_mem(Mem::Base(RAX, 8 * slot.0 as i32));
     }
 
@@ -127,6 +134,7 @@ impl Emitter {
         self.ended = true;
         self.store_flags();
         let Some(slot) = self.link(target) else { return };
+        self.restore();
         self.asm.mov(true, RAX, Mem::Base(R15, layout::backend_word(layout::SLOTS)));
         self.asm.push(RDI);
         self.put(RDI, Val::Pc(target));
@@ -139,6 +147,7 @@ impl Emitter {
         self.ended = true;
         self.store_flags();
         let code = self.look_up(target);
+        self.restore();
         self.asm.push(RDI);
         self.asm.mov(true, RDI, RDX);
         self.asm.call_mem(code);
@@ -164,7 +173,17 @@ impl Emitter {
         self.ended = true;
         self.store_flags();
         self.put(RAX, target);
+        self.restore();
         self.asm.raw(&RET);
+    }
+
+    /// Takes back the registers that the block has saved: it goes on elsewhere. The host's flags stay.
+    fn restore(&mut self) {
+        if self.saves_more {
+            for r in SAVED.into_iter().rev() {
+                self.asm.pop(r);
+            }
+        }
     }
 
     pub(super) fn leave_if(&mut self, truth: Truth, target: GuestAddr) {
@@ -187,6 +206,7 @@ impl Emitter {
         self.store_flags();
         let code = self.look_up(target);
         self.asm.mov(true, RDI, RDX);
+        self.restore();
         self.asm.jmp_mem(code);
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Emitter {
     start: GuestAddr,
     pc: GuestAddr,
     mode: Mode,
+    /// The block needs more registers than are free, and saves some.
+    saves_more: bool,
     ended: bool,
     refused: bool,
 }
@@ -110,6 +112,7 @@ impl Emitter {
             start: GuestAddr(0),
             pc: GuestAddr(0),
             mode: Mode::default(),
+            saves_more: false,
             ended: false,
             refused: false,
         }
@@ -125,6 +128,20 @@ impl Emitter {
         mode: Mode,
     ) -> Result<Compiled, Refused> {
         self.mode = mode;
+        self.saves_more = false;
+        self.try_to_emit::<F>(block, memory, runs).or_else(|Refused| {
+            self.saves_more = true;
+            self.try_to_emit::<F>(block, memory, runs)
+        })
+    }
+
+    fn try_to_emit<F: Frontend>(
+        &mut self,
+        block: &Block<F::Insn>,
+        memory: &CodeMemory,
+        runs: u32,
+    ) -> Result<Compiled, Refused> {
+        let mode = self.mode;
         self.begin::<F>(block);
         let counter = memory.take_counter(runs).ok_or(Refused)?;
         // Both ways out of a conditional branch, or a call and the way back, at most.
