@@ -281,6 +281,19 @@ impl<F: Frontend> Code<F> {
         true
     }
 
+    /// The block at a place, if it has run so often (it may have run more). `threshold` is what counters count down from.
+    pub fn block_run(&self, place: Place, runs: u32, threshold: u32) -> Option<&Arc<HotBlock<F>>> {
+        let block = self.blocks.get(&place)?;
+        let in_tier0 = block.count.load(Ordering::Relaxed);
+        let emitted = match (block.counter(), &self.generation) {
+            (Some(counter), Some(generation)) => threshold.wrapping_sub(generation.memory.counter(counter)),
+            // Of a region's entry, runs are not counted any more.
+            _ if block.code.load(Ordering::Relaxed) != 0 => threshold,
+            _ => 0,
+        };
+        (in_tier0 > 0 && in_tier0.saturating_add(emitted) >= runs).then_some(block)
+    }
+
     /// How often the block at a place has run: in tier 0, and since its counter ran out.
     pub fn heat(&self, place: Place) -> u32 {
         let (Some(block), Some(generation)) = (self.blocks.get(&place), &self.generation) else { return 0 };

@@ -13,8 +13,10 @@ use crate::trampoline::{self, CodePtr};
 use crate::worker::Worker;
 use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange};
 use std::cell::RefCell;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A block that has run so many times less often than the entry is not taken into a region.
+const COLDER: u32 = 16;
 
 /// What a request for compilation came to.
 enum Attempt {
@@ -208,7 +210,7 @@ impl<F: Frontend> Engine<F> {
                 return self.block(&mut code.borrow_mut(), pc, place).ok().map(|b| Arc::clone(&b.block));
             }
             let code = code.borrow();
-            let seen = code.block(place).filter(|b| b.count.load(Ordering::Relaxed) > 0);
+            let seen = code.block_run(place, self.config.threshold / COLDER, self.config.threshold);
             seen.map(|b| Arc::clone(&b.block))
         };
         let computed = |pc| code.borrow().block(entry.at(pc)).map(|block| block.seen_targets()).unwrap_or_default();
