@@ -70,6 +70,8 @@ pub(crate) struct Builder<'f, 'r> {
     // Per guest block.
     current: usize,
     dirty: RegSet,
+    /// Registers that have a value in their variable; memory alone has the others.
+    loaded: RegSet,
     flags: Flags,
     fp_cache: FpCache,
     // Per instruction.
@@ -192,6 +194,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             is_cold: false,
             current: 0,
             dirty: RegSet::default(),
+            loaded: RegSet::default(),
             flags: Flags::InMemory,
             fp_cache: [None; 32],
             is_covered: false,
@@ -229,17 +232,23 @@ impl<'f, 'r> Builder<'f, 'r> {
         Some(Built { exits: builder.exits?, pcs })
     }
 
-    /// Loads what the region needs, and looks at the safepoint word.
+    /// Looks at the safepoint word, and loads what the first block does not load itself.
     fn prologue(&mut self) {
-        self.load_live(self.plan.live_in[0]);
         self.entry_check();
+        self.load_for(0);
         let first = self.blocks[0];
         self.fb.ins().jump(first, &[]);
         self.seal_one(0);
     }
 
+    /// Loads what a block expects to be loaded, before going to it.
+    fn load_for(&mut self, index: usize) {
+        let wanted = self.plan.loaded_in[index].intersection(self.plan.live_in[index]);
+        self.load_registers(wanted.without(self.loaded));
+    }
+
     /// Takes registers from memory.
-    fn load_live(&mut self, live: RegSet) {
+    fn load_registers(&mut self, live: RegSet) {
         for n in 0..32 {
             if live.x >> n & 1 != 0 {
                 let value = self.load_state(I64, layout::x(n));
@@ -256,6 +265,8 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.current = index;
         self.switch_to(self.blocks[index]);
         self.dirty = self.plan.dirty_in[index];
+        self.load_registers(self.plan.loads[index]);
+        self.loaded = self.plan.loaded_in[index].union(self.plan.loads[index]);
         (self.flags, self.fp_cache) = self.known_at[index].unwrap_or((Flags::InMemory, [None; 32]));
         self.ended = false;
     }
@@ -483,6 +494,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         if is_back_edge(self.current, index) {
             self.safepoint(target);
         }
+        self.load_for(index);
         let block = self.blocks[index];
         self.fb.ins().jump(block, &[]);
         self.seal_one(index);
@@ -614,14 +626,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.side_exit(elsewhere, |b| {
             b.fb.ins().return_(&[returned]);
         });
-        (self.dirty, self.flags, self.fp_cache) = (RegSet::default(), Flags::InMemory, [None; 32]);
-        match self.plan.index.get(&back).copied() {
-            Some(index) => {
-                self.load_live(self.plan.live_in[index]);
-                self.leave_to(back);
-            }
-            None => self.exit_to(back),
-        }
+        (self.dirty, self.loaded) = (RegSet::default(), RegSet::default());
+        (self.flags, self.fp_cache) = (Flags::InMemory, [None; 32]);
+        self.leave_to(back);
     }
 
     /// Stops at the current instruction. Ends the block; state must have been written back or is stored here.
@@ -647,8 +654,9 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// all host frames, which hold nothing that is not in guest registers too.
     fn entry_check(&mut self) {
         self.fb.ins().sequence_point();
-        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
+        // In this order the load becomes part of the comparison.
         let sp = self.fb.ins().get_stack_pointer(I64);
+        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
         let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, sp, guard);
         self.side_exit(leave, |b| {
             b.store_state(b.entry_pc, offset_of!(CpuState, pc) as i32);

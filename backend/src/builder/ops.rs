@@ -27,12 +27,14 @@ fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
 
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
+        assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
         self.fb.use_var(self.x[usize::from(n)])
     }
 
     fn write_x(&mut self, n: u8, value: Value) {
         self.fb.def_var(self.x[usize::from(n)], value);
         self.dirty.x |= 1 << n;
+        self.loaded.x |= 1 << n;
     }
 
     /// Runs `then` if `cond` holds; both ways the flags end packed: those `then` gives, or `nzcv`.
@@ -265,7 +267,7 @@ impl Ops for Builder<'_, '_> {
     }
 
     fn v(&mut self, r: VReg) -> Value {
-        self.fb.use_var(self.v[usize::from(r.0)])
+        self.read_v(r)
     }
     fn set_v(&mut self, r: VReg, value: Value) {
         self.write_v(r, value);
