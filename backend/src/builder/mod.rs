@@ -31,7 +31,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use flags::Flags;
+use flags::{Compound, Flags};
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
@@ -62,6 +62,8 @@ pub(crate) struct Builder<'f, 'r> {
     v: [Variable; 32],
     /// Vectors that are zero from some bit on.
     low_bits: HashMap<Value, u32>,
+    /// Conditions made of two.
+    compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
     known_at: Vec<Option<(Flags, FpCache)>>,
     // Per CLIF block.
@@ -89,6 +91,9 @@ pub(crate) struct Mode {
     /// It counts what it does (`counts`).
     pub count: bool,
 }
+
+/// A computed branch that has been seen to go to this many targets at most compares with each.
+const MOST_COMPARED: usize = 2;
 
 /// Tells the targets of a computed branch apart: by some bits of their distance from the region's entry, as few as
 /// make all different, or as many as there may be.
@@ -189,6 +194,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             x,
             v,
             low_bits: HashMap::new(),
+            compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
             is_cold: false,
@@ -520,6 +526,9 @@ impl<'f, 'r> Builder<'f, 'r> {
             self.store_flags();
             self.flags.set_clean();
         }
+        if cases.len() <= MOST_COMPARED {
+            return self.jump_compared(target, &cases);
+        }
         let elsewhere = self.fb.create_block();
         let hash = TargetHash::new(self.entry, cases.iter().map(|&(_, start)| start));
         let mut table = vec![elsewhere; hash.entries()];
@@ -552,6 +561,24 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.fb.seal_block(elsewhere);
         self.switch_to(elsewhere);
         (self.dirty, self.flags) = (dirty, flags);
+        self.exit_indirect(target);
+    }
+
+    /// Goes to a computed address: compared with a few that it has been seen to be, then looked up. Ends the block.
+    fn jump_compared(&mut self, target: Value, cases: &[(usize, GuestAddr)]) {
+        let (dirty, flags) = (self.dirty, self.flags);
+        for &(_, start) in cases {
+            let (go, other) = (self.fb.create_block(), self.fb.create_block());
+            let expected = self.pc_value(start);
+            let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
+            self.fb.ins().brif(same, go, &[], other, &[]);
+            self.fb.seal_block(go);
+            self.fb.seal_block(other);
+            self.switch_to(go);
+            self.leave_to(start);
+            (self.dirty, self.flags) = (dirty, flags);
+            self.switch_to(other);
+        }
         self.exit_indirect(target);
     }
 

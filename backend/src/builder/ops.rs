@@ -101,7 +101,7 @@ impl Ops for Builder<'_, '_> {
         self.build_compare(op, width, a, b)
     }
     fn select(&mut self, c: Value, yes: Value, no: Value) -> Value {
-        self.fb.ins().select(c, yes, no)
+        self.choose(c, yes, no)
     }
     fn address(&mut self, base: Value, offset: i64) -> Value {
         if offset == 0 { base } else { self.fb.ins().iadd_imm_s(base, offset) }
@@ -229,7 +229,7 @@ impl Ops for Builder<'_, '_> {
             return self.leave_to(target);
         }
         let (taken, not_taken) = (self.fb.create_block(), self.fb.create_block());
-        self.fb.ins().brif(c, taken, &[], not_taken, &[]);
+        self.branch(c, taken, not_taken);
         self.fb.seal_block(taken);
         self.fb.seal_block(not_taken);
         let (dirty, flags) = (self.dirty, self.flags);
