@@ -116,8 +116,13 @@ pub struct Plan {
     /// Whether the flags must be in memory when the block starts.
     pub flags_in: Vec<bool>,
     /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
-    /// written. After a call they come from memory, as at the entry.
+    /// written.
     pub live_in: Vec<RegSet>,
+    /// Registers that have been loaded or written on some way to the block since the entry or the last call. The other
+    /// ways load those of them that are live; what is not among them is in memory alone.
+    pub loaded_in: Vec<RegSet>,
+    /// Registers that are loaded when the block starts, because it reads them and none of the ways to it has them.
+    pub loads: Vec<RegSet>,
     /// Predecessors inside the region; the entry has one more, from outside.
     pub predecessors: Vec<usize>,
     /// Targets inside the region of a block's computed branch, by index.
@@ -183,6 +188,9 @@ impl Plan {
             }
         }
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
+        let loaded_in = loaded_at_start(&effects, &successors);
+        let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
+        let computed = region.computed.clone();
         Self {
             index,
             dirty_in,
@@ -190,8 +198,10 @@ impl Plan {
             replayed,
             flags_in,
             live_in,
+            loaded_in,
+            loads,
             predecessors,
-            computed: region.computed.clone(),
+            computed,
             called: region.called.clone(),
         }
     }
@@ -237,6 +247,25 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
 /// Whether an edge between blocks, by index, leads back: then there is a safepoint on it.
 pub fn is_back_edge(from: usize, to: usize) -> bool {
     to <= from
+}
+
+/// Forward dataflow of what is in SSA variables. A loop has at its start what any of its blocks uses, so nothing is
+/// loaded again in each turn.
+fn loaded_at_start(effects: &[Effect], successors: &[Vec<usize>]) -> Vec<RegSet> {
+    let mut loaded = vec![RegSet::default(); effects.len()];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (i, e) in effects.iter().enumerate() {
+            let at_end = loaded[i].union(e.reads).union(e.writes);
+            for &to in &successors[i] {
+                let merged = loaded[to].union(at_end);
+                changed |= merged != loaded[to];
+                loaded[to] = merged;
+            }
+        }
+    }
+    loaded
 }
 
 /// Backward dataflow of register values. A write-back uses what may be dirty; so does every way out.

@@ -2,9 +2,9 @@
 //! and the branch that reads it become one host compare and branch.
 
 use super::Builder;
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, I8, I32};
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, InstructionData, Opcode, Value};
 use ir::eval::int::cond_holds;
 use ir::{Cond, CpuState, FlagKind, LazyFlags, Nzcv, Width};
 use std::mem::offset_of;
@@ -20,6 +20,13 @@ pub(super) enum Flags {
     Conditional { holds: Value, kind: FlagKind, a: Value, b: Value, nzcv: u32, dirty: bool },
     /// A floating-point comparison.
     Fp { a: Value, b: Value, dirty: bool },
+}
+
+/// A condition of two: whether any holds, or both do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compound {
+    any: bool,
+    parts: [Value; 2],
 }
 
 impl Flags {
@@ -141,8 +148,53 @@ impl Builder<'_, '_> {
         self.fb.ins().iconst(I8, i64::from(value))
     }
 
+    /// The opposite of a condition. Of a comparison it is a comparison again, which a branch can take in.
     fn not(&mut self, value: Value) -> Value {
-        self.fb.ins().bxor_imm_s(value, 1)
+        if let Some(&Compound { any, parts: [one, other] }) = self.compounds.get(&value) {
+            let (one, other) = (self.not(one), self.not(other));
+            return self.compound(!any, one, other);
+        }
+        let comparison = self.fb.func.dfg.value_def(value).inst().map(|inst| self.fb.func.dfg.insts[inst]);
+        match comparison {
+            Some(InstructionData::IntCompare { opcode: Opcode::Icmp, args: [a, b], cond }) => {
+                self.fb.ins().icmp(cond.complement(), a, b)
+            }
+            Some(InstructionData::FloatCompare { opcode: Opcode::Fcmp, args: [a, b], cond }) => {
+                self.fb.ins().fcmp(cond.complement(), a, b)
+            }
+            _ => self.fb.ins().bxor_imm_s(value, 1),
+        }
+    }
+
+    /// Whether both conditions hold, or any does.
+    fn compound(&mut self, any: bool, one: Value, other: Value) -> Value {
+        let ins = self.fb.ins();
+        let value = if any { ins.bor(one, other) } else { ins.band(one, other) };
+        self.compounds.insert(value, Compound { any, parts: [one, other] });
+        value
+    }
+
+    /// Ends the block: goes to `yes` if a condition holds, else to `no`. Each part of a compound gets a branch of its
+    /// own, with its comparison in it.
+    pub(super) fn branch(&mut self, condition: Value, yes: Block, no: Block) {
+        let Some(&Compound { any, parts: [one, other] }) = self.compounds.get(&condition) else {
+            self.fb.ins().brif(condition, yes, &[], no, &[]);
+            return;
+        };
+        let next = self.fb.create_block();
+        if any { self.branch(one, yes, next) } else { self.branch(one, next, no) }
+        self.fb.seal_block(next);
+        self.switch_to(next);
+        self.branch(other, yes, no);
+    }
+
+    /// `yes` if a condition holds, else `no`.
+    pub(super) fn choose(&mut self, condition: Value, yes: Value, no: Value) -> Value {
+        let Some(&Compound { any, parts: [one, other] }) = self.compounds.get(&condition) else {
+            return self.fb.ins().select(condition, yes, no);
+        };
+        let inner = self.choose(other, yes, no);
+        if any { self.choose(one, yes, inner) } else { self.choose(one, inner, no) }
     }
 
     /// Whether the condition holds: an I8 of 0 or 1.
@@ -160,9 +212,9 @@ impl Builder<'_, '_> {
                 let inner = self.condition_of(kind, a, b, cond);
                 if cond_holds(cond, Nzcv(nzcv)) {
                     let fails = self.not(holds);
-                    self.fb.ins().bor(fails, inner)
+                    self.compound(true, fails, inner)
                 } else {
-                    self.fb.ins().band(holds, inner)
+                    self.compound(false, holds, inner)
                 }
             }
             Flags::Fp { a, b, .. } => {

@@ -32,7 +32,7 @@ impl Builder<'_, '_> {
         {
             return value;
         }
-        let vector = self.fb.use_var(self.v[usize::from(r.0)]);
+        let vector = self.read_v(r);
         match size {
             FpSize::D => self.vec_to_f64(vector),
             FpSize::S => self.vec_to_f32(vector),
@@ -57,9 +57,15 @@ impl Builder<'_, '_> {
         self.fp_cache[usize::from(r.0)] = Some((size, value));
     }
 
+    pub(super) fn read_v(&mut self, r: VReg) -> Value {
+        assert!(self.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
+        self.fb.use_var(self.v[usize::from(r.0)])
+    }
+
     pub(super) fn write_v(&mut self, r: VReg, value: Value) {
         self.fb.def_var(self.v[usize::from(r.0)], value);
         self.dirty.v |= 1 << r.0;
+        self.loaded.v |= 1 << r.0;
         self.fp_cache[usize::from(r.0)] = None;
     }
 

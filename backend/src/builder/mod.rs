@@ -31,7 +31,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use flags::Flags;
+use flags::{Compound, Flags};
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
@@ -62,6 +62,8 @@ pub(crate) struct Builder<'f, 'r> {
     v: [Variable; 32],
     /// Vectors that are zero from some bit on.
     low_bits: HashMap<Value, u32>,
+    /// Conditions made of two.
+    compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
     known_at: Vec<Option<(Flags, FpCache)>>,
     // Per CLIF block.
@@ -70,6 +72,8 @@ pub(crate) struct Builder<'f, 'r> {
     // Per guest block.
     current: usize,
     dirty: RegSet,
+    /// Registers that have a value in their variable; memory alone has the others.
+    loaded: RegSet,
     flags: Flags,
     fp_cache: FpCache,
     // Per instruction.
@@ -87,6 +91,9 @@ pub(crate) struct Mode {
     /// It counts what it does (`counts`).
     pub count: bool,
 }
+
+/// A computed branch that has been seen to go to this many targets at most compares with each.
+const MOST_COMPARED: usize = 2;
 
 /// Tells the targets of a computed branch apart: by some bits of their distance from the region's entry, as few as
 /// make all different, or as many as there may be.
@@ -187,11 +194,13 @@ impl<'f, 'r> Builder<'f, 'r> {
             x,
             v,
             low_bits: HashMap::new(),
+            compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
             is_cold: false,
             current: 0,
             dirty: RegSet::default(),
+            loaded: RegSet::default(),
             flags: Flags::InMemory,
             fp_cache: [None; 32],
             is_covered: false,
@@ -229,17 +238,23 @@ impl<'f, 'r> Builder<'f, 'r> {
         Some(Built { exits: builder.exits?, pcs })
     }
 
-    /// Loads what the region needs, and looks at the safepoint word.
+    /// Looks at the safepoint word, and loads what the first block does not load itself.
     fn prologue(&mut self) {
-        self.load_live(self.plan.live_in[0]);
         self.entry_check();
+        self.load_for(0);
         let first = self.blocks[0];
         self.fb.ins().jump(first, &[]);
         self.seal_one(0);
     }
 
+    /// Loads what a block expects to be loaded, before going to it.
+    fn load_for(&mut self, index: usize) {
+        let wanted = self.plan.loaded_in[index].intersection(self.plan.live_in[index]);
+        self.load_registers(wanted.without(self.loaded));
+    }
+
     /// Takes registers from memory.
-    fn load_live(&mut self, live: RegSet) {
+    fn load_registers(&mut self, live: RegSet) {
         for n in 0..32 {
             if live.x >> n & 1 != 0 {
                 let value = self.load_state(I64, layout::x(n));
@@ -256,6 +271,8 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.current = index;
         self.switch_to(self.blocks[index]);
         self.dirty = self.plan.dirty_in[index];
+        self.load_registers(self.plan.loads[index]);
+        self.loaded = self.plan.loaded_in[index].union(self.plan.loads[index]);
         (self.flags, self.fp_cache) = self.known_at[index].unwrap_or((Flags::InMemory, [None; 32]));
         self.ended = false;
     }
@@ -483,6 +500,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         if is_back_edge(self.current, index) {
             self.safepoint(target);
         }
+        self.load_for(index);
         let block = self.blocks[index];
         self.fb.ins().jump(block, &[]);
         self.seal_one(index);
@@ -507,6 +525,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         if cases.iter().any(|&(index, _)| plan.flags_in[index]) {
             self.store_flags();
             self.flags.set_clean();
+        }
+        if cases.len() <= MOST_COMPARED {
+            return self.jump_compared(target, &cases);
         }
         let elsewhere = self.fb.create_block();
         let hash = TargetHash::new(self.entry, cases.iter().map(|&(_, start)| start));
@@ -540,6 +561,24 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.fb.seal_block(elsewhere);
         self.switch_to(elsewhere);
         (self.dirty, self.flags) = (dirty, flags);
+        self.exit_indirect(target);
+    }
+
+    /// Goes to a computed address: compared with a few that it has been seen to be, then looked up. Ends the block.
+    fn jump_compared(&mut self, target: Value, cases: &[(usize, GuestAddr)]) {
+        let (dirty, flags) = (self.dirty, self.flags);
+        for &(_, start) in cases {
+            let (go, other) = (self.fb.create_block(), self.fb.create_block());
+            let expected = self.pc_value(start);
+            let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
+            self.fb.ins().brif(same, go, &[], other, &[]);
+            self.fb.seal_block(go);
+            self.fb.seal_block(other);
+            self.switch_to(go);
+            self.leave_to(start);
+            (self.dirty, self.flags) = (dirty, flags);
+            self.switch_to(other);
+        }
         self.exit_indirect(target);
     }
 
@@ -644,14 +683,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.side_exit(elsewhere, |b| {
             b.fb.ins().return_(&[returned]);
         });
-        (self.dirty, self.flags, self.fp_cache) = (RegSet::default(), Flags::InMemory, [None; 32]);
-        match self.plan.index.get(&back).copied() {
-            Some(index) => {
-                self.load_live(self.plan.live_in[index]);
-                self.leave_to(back);
-            }
-            None => self.exit_to(back),
-        }
+        (self.dirty, self.loaded) = (RegSet::default(), RegSet::default());
+        (self.flags, self.fp_cache) = (Flags::InMemory, [None; 32]);
+        self.leave_to(back);
     }
 
     /// Stops at the current instruction. Ends the block; state must have been written back or is stored here.
@@ -677,8 +711,9 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// all host frames, which hold nothing that is not in guest registers too.
     fn entry_check(&mut self) {
         self.fb.ins().sequence_point();
-        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
+        // In this order the load becomes part of the comparison.
         let sp = self.fb.ins().get_stack_pointer(I64);
+        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
         let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, sp, guard);
         self.side_exit(leave, |b| {
             b.store_state(b.entry_pc, offset_of!(CpuState, pc) as i32);

@@ -27,12 +27,14 @@ fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
 
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
+        assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
         self.fb.use_var(self.x[usize::from(n)])
     }
 
     fn write_x(&mut self, n: u8, value: Value) {
         self.fb.def_var(self.x[usize::from(n)], value);
         self.dirty.x |= 1 << n;
+        self.loaded.x |= 1 << n;
     }
 
     /// Runs `then` if `cond` holds; both ways the flags end packed: those `then` gives, or `nzcv`.
@@ -99,7 +101,7 @@ impl Ops for Builder<'_, '_> {
         self.build_compare(op, width, a, b)
     }
     fn select(&mut self, c: Value, yes: Value, no: Value) -> Value {
-        self.fb.ins().select(c, yes, no)
+        self.choose(c, yes, no)
     }
     fn address(&mut self, base: Value, offset: i64) -> Value {
         if offset == 0 { base } else { self.fb.ins().iadd_imm_s(base, offset) }
@@ -227,7 +229,7 @@ impl Ops for Builder<'_, '_> {
             return self.leave_to(target);
         }
         let (taken, not_taken) = (self.fb.create_block(), self.fb.create_block());
-        self.fb.ins().brif(c, taken, &[], not_taken, &[]);
+        self.branch(c, taken, not_taken);
         self.fb.seal_block(taken);
         self.fb.seal_block(not_taken);
         let (dirty, flags) = (self.dirty, self.flags);
@@ -265,7 +267,7 @@ impl Ops for Builder<'_, '_> {
     }
 
     fn v(&mut self, r: VReg) -> Value {
-        self.fb.use_var(self.v[usize::from(r.0)])
+        self.read_v(r)
     }
     fn set_v(&mut self, r: VReg, value: Value) {
         self.write_v(r, value);
