@@ -170,9 +170,9 @@ impl Emitter {
         Ok(Compiled {
             code,
             bytes: self.asm.offset(),
-            exits: std::mem::take(&mut self.exits),
+            exits: self.exits.clone(),
             counter: Some(counter),
-            locations: std::mem::take(&mut self.locations),
+            locations: self.locations.clone(),
         })
     }
 
