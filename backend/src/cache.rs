@@ -9,13 +9,14 @@ use crate::trampoline::{self, CodePtr};
 use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
 use cranelift_module::ModuleResult;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Room that the largest region may need: with less left, the cache is full.
 const REGION_BYTES: usize = 1 << 20;
 /// Slots that the largest region may need.
 const REGION_SLOTS: usize = 1 << 12;
+const PAGE_BYTES: usize = ir::PAGE_BYTES as usize;
 
 /// So much code is kept in small pages.
 const SMALL_CODE_BYTES: u64 = 1 << 20;
@@ -24,7 +25,10 @@ const SMALL_CODE_BYTES: u64 = 1 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(pub u32);
 
-/// The two reservations.
+/// Most code there is, so that code and slots are within 32-bit distances of each other.
+const MOST_CODE_BYTES: usize = 1 << 30;
+
+/// One mapping: the reservation for code, and behind it the one for slots.
 #[derive(Debug)]
 pub struct CodeMemory {
     code: u64,
@@ -33,9 +37,12 @@ pub struct CodeMemory {
     slots: u64,
     slot_bytes: usize,
     slot_count: AtomicUsize,
+    /// Where code begins that all emitted blocks share; none if there was no room.
+    shared: OnceLock<Option<u32>>,
 }
 
-fn reserve(bytes: usize, prot: i32) -> io::Result<u64> {
+fn reserve(bytes: usize) -> io::Result<u64> {
+    let prot = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a fresh anonymous mapping.
     let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
@@ -58,23 +65,21 @@ fn release(at: u64, bytes: usize) {
 impl CodeMemory {
     /// Reserves address space for `code_bytes` of code; pages are touched as they are used.
     pub fn new(code_bytes: usize) -> io::Result<Self> {
-        let code_bytes = code_bytes.max(2 * REGION_BYTES);
+        let code_bytes = code_bytes.clamp(2 * REGION_BYTES, MOST_CODE_BYTES).next_multiple_of(PAGE_BYTES);
         // One slot, 8 bytes, for each 32 bytes of code is more than code can have exits.
         let slot_bytes = (code_bytes / 4).max(16 * REGION_SLOTS);
-        // One mapping is both written and executed: Cranelift relocates code in place, and threads run in the pages
+        // Code is both written and executed: Cranelift relocates code in place, and threads run in the pages
         // that the next region is appended to.
-        let code = reserve(code_bytes, libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)?;
-        let slots =
-            reserve(slot_bytes, libc::PROT_READ | libc::PROT_WRITE).inspect_err(|_| release(code, code_bytes))?;
+        let code = reserve(code_bytes + slot_bytes)?;
+        let slots = code + code_bytes as u64;
         if !trampoline::add_code_range(code, code + code_bytes as u64) {
-            release(code, code_bytes);
-            release(slots, slot_bytes);
+            release(code, code_bytes + slot_bytes);
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         // Small programs stay small; those with much code are spared most of the page faults.
         prefer_huge_pages(code + SMALL_CODE_BYTES, code + code_bytes as u64);
         let (used, slot_count) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { code, code_bytes, used, slots, slot_bytes, slot_count })
+        Ok(Self { code, code_bytes, used, slots, slot_bytes, slot_count, shared: OnceLock::new() })
     }
 
     /// Bytes of code in use.
@@ -130,12 +135,27 @@ impl CodeMemory {
         self.slot(slot).load(Ordering::Relaxed) as u32
     }
 
-    /// Copies finished code into the cache, aligned to 16 bytes. None if it has no room.
-    pub fn append(&self, bytes: &[u8]) -> Option<CodePtr> {
-        let at = self.allocate(bytes.len(), 16)?;
+    /// Copies code into the cache, aligned to 16 bytes: `size` bytes, which `finish` makes when it is told how far from
+    /// the start of the cache they will be. None if there is no room.
+    pub fn append<'a>(&self, size: usize, finish: impl FnOnce(u32) -> &'a [u8]) -> Option<CodePtr> {
+        let at = self.allocate(size, 16)?;
+        let bytes = finish((at - self.code) as u32);
+        assert_eq!(bytes.len(), size, "the code has the size announced");
         // SAFETY: `allocate` has given this part of the mapping to nobody else.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), at as *mut u8, bytes.len()) };
         Some(CodePtr(at))
+    }
+
+    /// How far from the start of the cache the code is that all emitted blocks share: always `bytes`. None if it had no
+    /// room.
+    pub fn shared(&self, bytes: &[u8]) -> Option<u32> {
+        let placed = || self.append(bytes.len(), |_| bytes).map(|at| (at.0 - self.code) as u32);
+        *self.shared.get_or_init(placed)
+    }
+
+    /// How far from the start of the cache a slot is.
+    pub fn slot_offset(&self, slot: Slot) -> u32 {
+        self.code_bytes as u32 + 8 * slot.0
     }
 
     /// A copy of `bytes` bytes of code.
@@ -162,8 +182,7 @@ impl CodeMemory {
 impl Drop for CodeMemory {
     fn drop(&mut self) {
         trampoline::remove_code_range(self.code);
-        release(self.code, self.code_bytes);
-        release(self.slots, self.slot_bytes);
+        release(self.code, self.code_bytes + self.slot_bytes);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
 use crate::trampoline::{self, CodePtr};
 use ir::{Frontend, GuestAddr, GuestRange};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -60,19 +60,60 @@ pub struct Record {
     entry: Place,
     bytes: u32,
     insns: u32,
-    ranges: Box<[GuestRange]>,
-    locations: Box<[(u32, GuestAddr)]>,
+    /// What it was made from: the block at its entry, and others.
+    first: GuestRange,
+    others: Box<[GuestRange]>,
+    /// Its part of `Records::locations`.
+    locations: Range<u32>,
     /// It may be entered.
     alive: bool,
     /// How often its entry was compiled again to take in more blocks.
     grown: u8,
 }
 
+impl Record {
+    fn ranges(&self) -> impl Iterator<Item = &GuestRange> {
+        std::iter::once(&self.first).chain(&*self.others)
+    }
+}
+
+/// The records of a generation by address. New code stands behind what is there, or nearly so.
+#[derive(Default)]
+struct Records {
+    /// Where the code of each begins, ascending.
+    starts: Vec<u64>,
+    list: Vec<Record>,
+    /// Host code offset at which the code of a guest instruction begins, and that instruction, ascending for each record.
+    locations: Vec<(u32, GuestAddr)>,
+}
+
+impl Records {
+    fn insert(&mut self, code: CodePtr, record: Record) {
+        let at = self.starts.partition_point(|&start| start < code.0);
+        self.starts.insert(at, code.0);
+        self.list.insert(at, record);
+    }
+
+    fn get(&self, code: u64) -> Option<&Record> {
+        if code == 0 {
+            return None;
+        }
+        self.starts.binary_search(&code).ok().map(|i| &self.list[i])
+    }
+
+    fn get_mut(&mut self, code: u64) -> Option<&mut Record> {
+        if code == 0 {
+            return None;
+        }
+        self.starts.binary_search(&code).ok().map(|i| &mut self.list[i])
+    }
+}
+
 /// Everything compiled between two times that the code cache was emptied.
 pub struct Generation {
     /// Its memory.
     pub memory: CodeMemory,
-    records: Mutex<BTreeMap<u64, Record>>,
+    records: Mutex<Records>,
 }
 
 impl Generation {
@@ -81,20 +122,22 @@ impl Generation {
         Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, records: Mutex::default() }))
     }
 
-    fn records(&self) -> MutexGuard<'_, BTreeMap<u64, Record>> {
+    fn records(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The guest instruction whose code lies at a host address.
     pub fn guest_pc(&self, host_pc: u64) -> Option<GuestAddr> {
         let records = self.records();
-        let (start, record) = records.range(..=host_pc).next_back()?;
-        let offset = host_pc - start;
+        let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
+        let record = &records.list[last];
+        let offset = host_pc - records.starts[last];
         if offset >= u64::from(record.bytes) {
             return None;
         }
-        let after = record.locations.partition_point(|&(start, _)| u64::from(start) <= offset);
-        Some(record.locations[after.checked_sub(1)?].1)
+        let locations = &records.locations[record.locations.start as usize..record.locations.end as usize];
+        let after = locations.partition_point(|&(start, _)| u64::from(start) <= offset);
+        Some(locations[after.checked_sub(1)?].1)
     }
 }
 
@@ -105,6 +148,38 @@ struct Incoming {
     owner: CodePtr,
 }
 
+/// Slots by the place they lead to.
+#[derive(Default)]
+struct Links {
+    last: FxHashMap<Place, u32>,
+    /// Each with the number of the one before it that leads to the same place, or its own if there is none.
+    all: Vec<(Incoming, u32)>,
+}
+
+impl Links {
+    fn add(&mut self, to: Place, incoming: Incoming) {
+        let new = self.all.len() as u32;
+        let before = self.last.insert(to, new).unwrap_or(new);
+        self.all.push((incoming, before));
+    }
+
+    /// Those that lead to a place.
+    fn of(&self, to: Place) -> impl Iterator<Item = Incoming> {
+        let mut next = self.last.get(&to).copied();
+        std::iter::from_fn(move || {
+            let this = next?;
+            let (incoming, before) = self.all[this as usize];
+            next = (before != this).then_some(before);
+            Some(incoming)
+        })
+    }
+
+    fn clear(&mut self) {
+        self.last.clear();
+        self.all.clear();
+    }
+}
+
 /// All that is known.
 pub struct Code<F: Frontend> {
     /// The current generation, once something has been compiled.
@@ -112,7 +187,7 @@ pub struct Code<F: Frontend> {
     blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
     /// Regions by the pages of their blocks. What was emitted is found by its block.
     regions_by_page: FxHashMap<u64, Vec<CodePtr>>,
-    incoming: FxHashMap<Place, Vec<Incoming>>,
+    incoming: Links,
     seats: Vec<Weak<Seat>>,
     /// Room for decoding.
     pub scratch: Vec<F::Insn>,
@@ -126,7 +201,7 @@ impl<F: Frontend> Default for Code<F> {
             generation: None,
             blocks: FxHashMap::default(),
             regions_by_page: FxHashMap::default(),
-            incoming: FxHashMap::default(),
+            incoming: Links::default(),
             seats: Vec::new(),
             scratch: Vec::new(),
             stats: Stats::default(),
@@ -200,9 +275,10 @@ impl<F: Frontend> Code<F> {
             return false;
         }
         let insns = blocks.iter().map(|b| b.insns.len() as u32).sum();
-        let ranges: Box<[GuestRange]> = blocks.iter().map(|b| GuestRange { start: b.start, end: b.next() }).collect();
-        if kind == Kind::Region {
-            for page in ranges.iter().flat_map(|range| pages_of(range.start, range.end)) {
+        let range = |b: &Arc<Block<F::Insn>>| GuestRange { start: b.start, end: b.next() };
+        // The code of one block is found by the block.
+        for range in blocks.iter().map(range).filter(|_| kind == Kind::Region) {
+            for page in pages_of(range.start, range.end) {
                 let there = self.regions_by_page.entry(page).or_default();
                 if there.last() != Some(&compiled.code) {
                     there.push(compiled.code);
@@ -214,7 +290,7 @@ impl<F: Frontend> Code<F> {
         let mut records = generation.records();
         let mut grown = 0;
         let mut is_looping = false;
-        if let Some(record) = records.get_mut(&before) {
+        if let Some(record) = records.get_mut(before) {
             record.alive = false;
             match record.kind {
                 Kind::Region => grown = record.grown + 1,
@@ -222,30 +298,33 @@ impl<F: Frontend> Code<F> {
                 Kind::Emitted => is_looping = first.block.successors().contains(&Some(entry.pc())),
             }
         }
+        let locations = records.locations.len() as u32;
+        records.locations.extend_from_slice(&compiled.locations);
         let record = Record {
             kind,
             entry,
             bytes: compiled.bytes,
             insns,
-            ranges,
-            locations: compiled.locations.into(),
+            first: range(&first.block),
+            others: blocks.iter().skip(1).map(range).collect(),
+            locations: locations..records.locations.len() as u32,
             alive: true,
             grown,
         };
-        records.insert(compiled.code.0, record);
+        records.insert(compiled.code, record);
         drop(records);
         let memory = &generation.memory;
         first.set_counter(compiled.counter);
         first.code.store(compiled.code.0, Ordering::SeqCst);
         for &(slot, target) in &compiled.exits {
             let target = entry.at(target);
-            self.incoming.entry(target).or_default().push(Incoming { slot, owner: compiled.code });
+            self.incoming.add(target, Incoming { slot, owner: compiled.code });
             let code = self.blocks.get(&target).map_or(0, |block| block.code.load(Ordering::Acquire));
             if code != 0 {
                 memory.link(slot, CodePtr(code));
             }
         }
-        for incoming in self.incoming.get(&entry).into_iter().flatten() {
+        for incoming in self.incoming.of(entry) {
             memory.link(incoming.slot, compiled.code);
         }
         if before != 0 {
@@ -264,10 +343,10 @@ impl<F: Frontend> Code<F> {
         let records = generation.records();
         let here = self.regions_by_page.get(&(entry.pc().0 / ir::PAGE_BYTES));
         let covered = here.into_iter().flatten().any(|code| {
-            let record = &records[&code.0];
+            let Some(record) = records.get(code.0) else { return false };
             record.alive
                 && record.entry.flushing() == entry.flushing()
-                && record.ranges.iter().any(|range| range.start == entry.pc())
+                && record.ranges().any(|range| range.start == entry.pc())
         });
         if !covered || block.cooled.swap(true, Ordering::Relaxed) {
             return false;
@@ -307,14 +386,14 @@ impl<F: Frontend> Code<F> {
         const MOST_GROWTHS: u8 = 4;
         let generation = self.generation.as_ref()?;
         let records = generation.records();
-        let owners = self.incoming.get(&to)?.iter().filter_map(|incoming| records.get(&incoming.owner.0));
+        let owners = self.incoming.of(to).filter_map(|incoming| records.get(incoming.owner.0));
         let mut fit = owners.filter(|record| {
             record.alive
                 && record.kind == Kind::Region
                 && record.entry != to
                 && record.grown < MOST_GROWTHS
                 && (record.insns as usize) < region_insns * 3 / 4
-                && record.ranges.iter().all(|range| range.start != to.pc())
+                && record.ranges().all(|range| range.start != to.pc())
         });
         fit.find(|record| reaches(record.entry.pc())).map(|record| record.entry)
     }
@@ -368,8 +447,8 @@ impl<F: Frontend> Code<F> {
     fn retire(&mut self, code: CodePtr, range: GuestRange) -> bool {
         let Some(generation) = self.generation.clone() else { return false };
         let mut records = generation.records();
-        let Some(record) = records.get_mut(&code.0) else { return false };
-        if !record.ranges.iter().any(|r| r.overlaps(range)) {
+        let Some(record) = records.get_mut(code.0) else { return false };
+        if !record.ranges().any(|r| r.overlaps(range)) {
             return false;
         }
         let entry = record.entry;
@@ -377,7 +456,7 @@ impl<F: Frontend> Code<F> {
             return true;
         }
         drop(records);
-        for incoming in self.incoming.get(&entry).into_iter().flatten() {
+        for incoming in self.incoming.of(entry) {
             generation.memory.link(incoming.slot, trampoline::unlinked_stub());
         }
         if let Some(block) = self.blocks.get(&entry) {

@@ -31,6 +31,8 @@ pub(crate) enum Mem {
     Fixed(i32),
     /// A constant behind the code.
     Const(Label),
+    /// At a distance from the start of the code cache.
+    Cache(u32),
 }
 
 /// A register or memory operand.
@@ -128,6 +130,8 @@ pub(crate) struct Asm {
     /// Where a 32-bit distance to a label stands, and how many bytes of the instruction follow it.
     fixups: Vec<(u32, Label, u8)>,
     short_fixups: Vec<(u32, Label)>,
+    /// Where a distance to a place in the code cache stands, that place, and how many bytes follow.
+    cache_fixups: Vec<(u32, u32, u8)>,
     constants: Vec<(u128, Label)>,
     /// Bytes that follow the operand in the instruction being written.
     pub tail: u8,
@@ -139,6 +143,7 @@ impl Asm {
         self.labels.clear();
         self.fixups.clear();
         self.short_fixups.clear();
+        self.cache_fixups.clear();
         self.constants.clear();
     }
 
@@ -165,7 +170,7 @@ impl Asm {
         Mem::Const(label)
     }
 
-    /// Places the constants and resolves labels. Afterwards the code is complete.
+    /// Places the constants and resolves labels. Afterwards the code is complete but for where it will be.
     pub fn finish(&mut self) {
         if !self.constants.is_empty() {
             let start = self.code.len().next_multiple_of(16);
@@ -188,6 +193,20 @@ impl Asm {
         }
     }
 
+    /// Resolves distances to places in the code cache for code that will be `start` bytes from its start.
+    pub fn settle(&mut self, start: u32) -> &[u8] {
+        for &(at, to, tail) in &self.cache_fixups {
+            let distance = to.wrapping_sub(start + at + 4 + u32::from(tail));
+            self.code[at as usize..at as usize + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+        &self.code
+    }
+
+    fn cache_distance(&mut self, to: u32, tail: u8) {
+        self.cache_fixups.push((self.offset(), to, tail));
+        self.imm32(0);
+    }
+
     fn byte(&mut self, byte: u8) {
         self.code.push(byte);
     }
@@ -200,7 +219,7 @@ impl Asm {
             Rm::R(r) => (r >> 3, 0),
             Rm::M(Mem::Base(base, _)) => (base.0 >> 3, 0),
             Rm::M(Mem::Index(base, index, ..)) => (base.map_or(0, |b| b.0 >> 3), index.0 >> 3),
-            Rm::M(Mem::Fixed(_) | Mem::Const(_)) => (0, 0),
+            Rm::M(Mem::Fixed(_) | Mem::Const(_) | Mem::Cache(_)) => (0, 0),
         }
     }
 
@@ -212,6 +231,10 @@ impl Asm {
                 self.byte(reg | 5);
                 self.fixups.push((self.offset(), label, self.tail));
                 self.imm32(0);
+            }
+            Rm::M(Mem::Cache(to)) => {
+                self.byte(reg | 5);
+                self.cache_distance(to, self.tail);
             }
             Rm::M(Mem::Fixed(at)) => {
                 self.code.extend_from_slice(&[reg | 4, 0x25]);
@@ -348,10 +371,14 @@ impl Asm {
     /// `op to, value`
     pub fn alu_imm(&mut self, op: Alu, wide: bool, to: impl Into<Rm>, value: i32) {
         if i8::try_from(value).is_ok() {
+            self.tail = 1;
             self.legacy(Op(0, 0, 0x83), wide, op as u8, to.into(), false);
+            self.tail = 0;
             self.byte(value as u8);
         } else {
+            self.tail = 4;
             self.legacy(Op(0, 0, 0x81), wide, op as u8, to.into(), false);
+            self.tail = 0;
             self.imm32(value);
         }
     }
@@ -485,6 +512,17 @@ impl Asm {
         self.byte(0xe9);
         self.fixups.push((self.offset(), to, 0));
         self.imm32(0);
+    }
+
+    /// A jump to a place in the code cache.
+    pub fn jcc_cache(&mut self, cc: Cc, to: u32) {
+        self.code.extend_from_slice(&[0x0f, 0x80 | cc as u8]);
+        self.cache_distance(to, 0);
+    }
+
+    pub fn call_cache(&mut self, to: u32) {
+        self.byte(0xe8);
+        self.cache_distance(to, 0);
     }
 
     /// A jump over a few instructions, forward.
@@ -621,6 +659,15 @@ mod tests {
             a.bind(end);
         });
         assert_eq!(code, [0x0f, 0x85, 5, 0, 0, 0, 0xe9, 0xf5, 0xff, 0xff, 0xff, 0x70, 0]);
+    }
+
+    #[test]
+    fn distances_in_the_code_cache_count_from_the_next_instruction() {
+        let mut asm = Asm::default();
+        asm.alu_imm(Alu::Sub, false, Mem::Cache(0x1000), 1);
+        asm.jcc_cache(Cc::E, 0x10);
+        asm.finish();
+        assert_eq!(asm.settle(0x100), [0x83, 0x2d, 0xf9, 0x0e, 0, 0, 1, 0x0f, 0x84, 3, 0xff, 0xff, 0xff]);
     }
 
     #[test]

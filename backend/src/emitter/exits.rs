@@ -5,17 +5,16 @@ use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, Label, MAP_0F, Mem, Op, R15, RAX, RCX, RDI, RDX, RSP, Xmm};
 use super::registers::SAVED;
 use super::value::{Arg, Number, Truth, Val, Vector};
-use crate::cache::Slot;
 use crate::counts;
 use crate::helpers::{COUNT, Helper, SIGNATURES};
 use crate::layout;
-use ir::{CpuState, FlagKind, FpSize, GuestAddr, Stop, StopDetail, SysReg};
+use ir::{CpuState, FpSize, GuestAddr, Stop, StopDetail};
 use std::mem::offset_of;
 
 pub(super) const PC: i32 = offset_of!(CpuState, pc) as i32;
 pub(super) const STOP_ADDR: i32 = (offset_of!(CpuState, stop) + offset_of!(StopDetail, addr)) as i32;
 const STOP_CODE: i32 = (offset_of!(CpuState, stop) + offset_of!(StopDetail, code)) as i32;
-const RET: [u8; 1] = [0xc3];
+pub(super) const RET: [u8; 1] = [0xc3];
 
 /// Where the result of a helper goes.
 #[derive(Clone, Copy, Debug)]
@@ -65,10 +64,6 @@ pub(super) enum Cold {
         pc: GuestAddr,
         code: u64,
     },
-    /// The target is in rdx.
-    NotFound {
-        at: Label,
-    },
     /// A call has come back to the address in rax, which is not the one behind the call.
     Elsewhere {
         at: Label,
@@ -76,8 +71,8 @@ pub(super) enum Cold {
 }
 
 impl Emitter {
-    /// The entry, and of a loop the place it goes back to.
-    pub(super) fn entry(&mut self, counter: Slot, is_loop: bool) {
+    /// The entry, and of a loop the place it goes back to. `counter` is where in the code cache the counter is.
+    pub(super) fn entry(&mut self, counter: u32, is_loop: bool) {
         if self.saves_more {
             for r in SAVED {
                 self.asm.push(r);
@@ -90,16 +85,11 @@ impl Emitter {
         let head = self.asm.label();
         self.asm.bind(head);
         self.head = is_loop.then_some(head);
-        let (waiting, hot) = (self.asm.label(), self.asm.label());
         // A safepoint that is wanted, or host stack that calls have used up.
         self.asm.alu(Alu::Cmp, true, RSP, Mem::Base(R15, offset_of!(CpuState, stack_guard) as i32));
-        self.asm.jcc(Cc::B, waiting);
-        self.asm.mov(true, RAX, Mem::Base(R15, layout::backend_word(layout::SLOTS)));
-        self.asm.alu_imm(Alu::Sub, false, Mem::Base(RAX, 8 * counter.0 as i32), 1);
-        self.asm.jcc(Cc::E, hot);
-        let pc = self.start;
-        self.cold.push(Cold::Leave { at: waiting, pc, code: layout::EXIT_SAFEPOINT });
-        self.cold.push(Cold::Leave { at: hot, pc, code: layout::EXIT_HOT });
+        self.asm.jcc_cache(Cc::B, self.shared.waiting());
+        self.asm.alu_imm(Alu::Sub, false, Mem::Cache(counter), 1);
+        self.asm.jcc_cache(Cc::E, self.shared.hot());
     }
 
     /// Goes to a known guest address. Ends the block, or one way out of it.
@@ -113,20 +103,19 @@ impl Emitter {
             return;
         }
         let Some(slot) = self.link(target) else { return };
-        self.asm.mov(true, RAX, Mem::Base(R15, layout::backend_word(layout::SLOTS)));
         self.put(RDI, Val::Pc(target));
         self.restore();
-        self.asm.jmp_mem(Mem::Base(RAX, 8 * slot.0 as i32));
+        self.asm.jmp_mem(Mem::Cache(slot));
     }
 
-    /// A slot that leads to `target`.
-    fn link(&mut self, target: GuestAddr) -> Option<Slot> {
+    /// Where in the code cache a slot is that leads to `target`.
+    fn link(&mut self, target: GuestAddr) -> Option<u32> {
         let Some(slot) = self.slots.pop() else {
             self.refused = true;
             return None;
         };
         self.exits.push((slot, target));
-        Some(slot)
+        Some(self.slots_start + 8 * slot.0)
     }
 
     /// Calls a guest function at a known address; see `come_back`.
@@ -135,10 +124,9 @@ impl Emitter {
         self.store_flags();
         let Some(slot) = self.link(target) else { return };
         self.restore();
-        self.asm.mov(true, RAX, Mem::Base(R15, layout::backend_word(layout::SLOTS)));
         self.asm.push(RDI);
         self.put(RDI, Val::Pc(target));
-        self.asm.call_mem(Mem::Base(RAX, 8 * slot.0 as i32));
+        self.asm.call_mem(Mem::Cache(slot));
         self.come_back(back);
     }
 
@@ -163,8 +151,7 @@ impl Emitter {
         self.put(RDI, Val::Pc(back));
         self.asm.alu(Alu::Cmp, true, RAX, RDI);
         self.asm.jcc(Cc::Ne, elsewhere);
-        self.asm.mov(true, RAX, Mem::Base(R15, layout::backend_word(layout::SLOTS)));
-        self.asm.jmp_mem(Mem::Base(RAX, 8 * slot.0 as i32));
+        self.asm.jmp_mem(Mem::Cache(slot));
         self.cold.push(Cold::Elsewhere { at: elsewhere });
     }
 
@@ -213,14 +200,12 @@ impl Emitter {
     /// Where the code for a computed address stands, by the lookup table; the address itself is left in rdx.
     fn look_up(&mut self, target: Val) -> Mem {
         self.put(RDX, target);
-        let missing = self.asm.label();
         self.asm.mov(true, RAX, Mem::Base(R15, layout::backend_word(layout::LOOKUP)));
         // Entries are 16 bytes and instructions 4: bits 2 and up of the address select the entry.
         self.asm.lea(false, RCX, Mem::Index(None, RDX, 2, 0));
         self.asm.alu_imm(Alu::And, false, RCX, (layout::LOOKUP_ENTRIES as i32 - 1) << 4);
         self.asm.alu(Alu::Cmp, true, RDX, Mem::Index(Some(RAX), RCX, 0, 0));
-        self.asm.jcc(Cc::Ne, missing);
-        self.cold.push(Cold::NotFound { at: missing });
+        self.asm.jcc_cache(Cc::Ne, self.shared.not_found());
         Mem::Index(Some(RAX), RCX, 0, 8)
     }
 
@@ -339,18 +324,9 @@ impl Emitter {
                     self.asm.jmp(back);
                 }
                 Cold::FlagsFromMemory { at, back } => {
-                    // The kind is in eax, the first operand in rcx.
-                    let (other, known) = (self.asm.label(), self.asm.label());
                     self.asm.bind(at);
-                    self.asm.alu_imm(Alu::Cmp, false, RAX, FlagKind::Packed as i32);
-                    self.asm.mov(true, RAX, RCX);
-                    self.asm.jcc(Cc::Ne, other);
-                    self.asm.bind(known);
-                    self.host_flags_from_packed();
+                    self.asm.call_cache(self.shared.flags());
                     self.asm.jmp(back);
-                    self.asm.bind(other);
-                    self.call_helper(Helper::ReadSysreg, &[(SysReg::Nzcv as u64).into()]);
-                    self.asm.jmp(known);
                 }
                 Cold::Misaligned { at, pc } => {
                     self.asm.bind(at);
@@ -368,12 +344,6 @@ impl Emitter {
                 Cold::Leave { at, pc, code } => {
                     self.asm.bind(at);
                     self.leave_with(pc, code);
-                }
-                Cold::NotFound { at } => {
-                    self.asm.bind(at);
-                    self.asm.store(8, Mem::Base(R15, PC), RDX);
-                    self.asm.mov_imm(RDI, layout::EXIT_LOOKUP);
-                    self.asm.jmp_mem(Mem::Base(R15, layout::backend_word(layout::EXIT)));
                 }
                 Cold::Elsewhere { at } => {
                     self.asm.bind(at);

@@ -30,7 +30,7 @@ pub(super) const KIND: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags
 
 const LAHF: [u8; 1] = [0x9f];
 pub(super) const SAHF: [u8; 1] = [0x9e];
-const CMC: [u8; 1] = [0xf5];
+pub(super) const CMC: [u8; 1] = [0xf5];
 /// `add al, 0x7f`: overflows if AL is 1, not if it is 0.
 pub(super) const SET_OVERFLOW: [u8; 2] = [0x04, 0x7f];
 

@@ -1,7 +1,7 @@
 //! The third implementation of `Ops`: one pass from a guest basic block to x86-64 code, for blocks too warm to interpret
 //! and too cold for Cranelift. This file owns the block under construction and the entry point; its children say how
-//! each operation is emitted. Code is independent of where it and the guest lie: guest addresses are computed from the
-//! block's own, helpers and link slots are found through `CpuState`.
+//! each operation is emitted. Code is independent of where the code cache and the guest lie: guest addresses are computed
+//! from the block's own, helpers are found through `CpuState`, and what is in the cache at its distance from the code.
 //!
 //! Registers: r15 is the `CpuState`, rdi the block's guest address, rax, rcx, rdx and xmm0 to xmm5 are scratch, the pool is
 //! that of `registers.rs`, and the rest are left alone. Invariants: when an instruction that can fault or stop runs, memory
@@ -16,6 +16,7 @@ mod int;
 mod memory;
 mod ops;
 mod registers;
+mod shared;
 mod value;
 mod vector;
 mod vector_fp;
@@ -31,6 +32,7 @@ use exits::Cold;
 use flags::Flags;
 use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
 use registers::{Places, Registers};
+use shared::Shared;
 
 /// The block stays in tier 0: the host registers did not suffice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +73,9 @@ pub(crate) struct Emitter {
     head: Option<Label>,
     places: Places,
     slots: Vec<Slot>,
+    /// Distance of slot 0 from the start of the code cache.
+    slots_start: u32,
+    shared: Shared,
     start: GuestAddr,
     pc: GuestAddr,
     mode: Mode,
@@ -95,7 +100,7 @@ impl Default for Emitter {
 
 impl Emitter {
     fn new(host: Host) -> Self {
-        Self {
+        let mut emitter = Self {
             asm: Asm::default(),
             host,
             regs: Registers::default(),
@@ -109,13 +114,17 @@ impl Emitter {
             head: None,
             places: Places::default(),
             slots: Vec::new(),
+            slots_start: 0,
+            shared: Shared::default(),
             start: GuestAddr(0),
             pc: GuestAddr(0),
             mode: Mode::default(),
             saves_more: false,
             ended: false,
             refused: false,
-        }
+        };
+        emitter.shared = emitter.make_shared();
+        emitter
     }
 
     /// Emits `block` and places it in the code cache, which must not be full. Slots are taken one at a time: the first
@@ -154,7 +163,9 @@ impl Emitter {
         for _ in 0..ways {
             self.slots.push(memory.take_slot().ok_or(Refused)?);
         }
-        self.entry(counter, block.successors().contains(&Some(block.start)));
+        self.shared.place(memory.shared(&self.shared.code).ok_or(Refused)?);
+        self.slots_start = memory.slot_offset(Slot(0));
+        self.entry(memory.slot_offset(counter), block.successors().contains(&Some(block.start)));
         if mode.count {
             self.count(counts::EMITTED_INSNS, block.insns.len() as i32);
         }
@@ -172,13 +183,13 @@ impl Emitter {
             return Err(Refused);
         }
         self.asm.finish();
-        let code = memory.append(&self.asm.code).ok_or(Refused)?;
+        let code = memory.append(self.asm.code.len(), |start| self.asm.settle(start)).ok_or(Refused)?;
         Ok(Compiled {
             code,
             bytes: self.asm.offset(),
-            exits: std::mem::take(&mut self.exits),
+            exits: self.exits.clone(),
             counter: Some(counter),
-            locations: std::mem::take(&mut self.locations),
+            locations: self.locations.clone(),
         })
     }
 
