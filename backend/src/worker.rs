@@ -7,13 +7,18 @@
 #![allow(unsafe_code)]
 
 use crate::code::Place;
+use rustc_hash::FxHashSet;
+use std::cmp::Reverse;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
 struct Jobs {
-    queue: Vec<Place>,
+    /// A place that is asked for again while it waits is compiled once.
+    queue: FxHashSet<Place>,
     /// The thread exists.
     started: bool,
+    /// Somebody waits for it to be at rest.
+    forking: bool,
     /// It is compiling.
     busy: bool,
 }
@@ -41,7 +46,7 @@ impl Worker {
             }
             jobs.started = true;
         }
-        jobs.queue.push(entry);
+        jobs.queue.insert(entry);
         self.changed.notify_all();
         true
     }
@@ -50,34 +55,44 @@ impl Worker {
     pub fn serve(&self, heat: impl Fn(Place) -> u32, mut compile: impl FnMut(Place)) {
         let mut jobs = self.jobs();
         loop {
-            if jobs.queue.is_empty() {
+            if jobs.queue.is_empty() || jobs.forking {
                 jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            // What comes into the queue meanwhile goes to its end.
-            let waiting = jobs.queue.clone();
+            let mut waiting: Vec<Place> = jobs.queue.iter().copied().collect();
             jobs.busy = true;
             drop(jobs);
-            let hottest = waiting.iter().enumerate().max_by_key(|&(_, &place)| heat(place));
-            let entry = hottest.map(|(index, _)| self.jobs().queue.remove(index));
-            if let Some(entry) = entry {
+            waiting.sort_by_cached_key(|&place| Reverse(heat(place)));
+            // Ranking them all anew for each job would take longer than the jobs when thousands wait.
+            waiting.truncate(waiting.len() / 8 + 1);
+            for entry in waiting {
+                self.jobs().queue.remove(&entry);
                 compile(entry);
+                if self.jobs().forking {
+                    break;
+                }
             }
             jobs = self.jobs();
             jobs.busy = false;
             self.changed.notify_all();
         }
     }
+
     /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody holds
-    /// the lock of the queue. In the child there is no thread any more: the next job starts one.
+    /// the lock of the queue. In the child there is no thread any more: the next job starts one. The caller sees to it
+    /// that there is one fork at a time.
     pub fn around_fork(&self, fork: impl FnOnce() -> bool) {
         let mut jobs = self.jobs();
+        // Or else the thread would go on to the next job before it is noticed that it has done one.
+        jobs.forking = true;
         while jobs.busy {
             jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
         if fork() {
             jobs.started = false;
         }
+        jobs.forking = false;
+        self.changed.notify_all();
     }
 }
 
@@ -128,6 +143,41 @@ mod tests {
         });
         assert!(worker.submit(Place::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
         while done.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_fork_does_not_wait_for_the_whole_queue() {
+        let worker: &'static Worker = Box::leak(Box::default());
+        let (done, begin) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, may_begin) = (Arc::clone(&done), Arc::clone(&begin));
+        let body = move || {
+            worker.serve(
+                |_| 0,
+                move |_| {
+                    // Each job waits for its turn.
+                    while may_begin.load(Ordering::SeqCst) <= count.load(Ordering::SeqCst) {
+                        std::thread::yield_now();
+                    }
+                    count.fetch_add(1, Ordering::SeqCst);
+                },
+            );
+        };
+        assert!(worker.submit(Place::new(GuestAddr(4), false), body));
+        for n in 2..100 {
+            assert!(worker.submit(Place::new(GuestAddr(4 * n), false), || unreachable!("the thread has been started")));
+        }
+        let forker = std::thread::spawn(|| worker.around_fork(|| false));
+        while !worker.jobs().forking {
+            std::thread::yield_now();
+        }
+        begin.store(1, Ordering::SeqCst);
+        // The second job cannot be done before the fork, for which nothing lets it begin.
+        forker.join().unwrap();
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+        begin.store(usize::MAX, Ordering::SeqCst);
+        while done.load(Ordering::SeqCst) < 99 {
             std::thread::yield_now();
         }
     }
