@@ -217,8 +217,10 @@ impl World {
     fn finish_log(&self) {
         if let Some(place) = &self.stats {
             let mut text = format!("emu: statistics of {}, process {}\n", self.name, std::process::id());
-            for (name, value) in self.engine.stats().lines() {
-                text += &format!("emu: {name:<40} {value}\n");
+            let lines = self.engine.stats().lines();
+            let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+            for (name, value) in lines {
+                text += &format!("emu: {name:<width$} {value}\n");
             }
             let _ = place.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
         }

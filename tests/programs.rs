@@ -92,6 +92,11 @@ macro_rules! programs {
             fn auto() {
                 check(Tier::Auto);
             }
+
+            #[test]
+            fn eager() {
+                check(Tier::Eager);
+            }
         }
     )*};
 }
@@ -145,6 +150,7 @@ programs! {
     threads_lse: Source::new("threads_atomics.c").arm64(&["-march=armv8.1-a+lse", "-mno-outline-atomics"]), Static, Native;
     threads_outline: Source::new("threads_atomics.c").arm64(&["-moutline-atomics"]), Dynamic, Native;
     code_rewrite_hot: Source::new("code_rewrite_hot.c"), Static, Itself;
+    threads_rewrite: Source::new("threads_rewrite.c"), Static, Itself;
     code_rewrite_alias: Source::new("code_rewrite_alias.c"), Static, Itself;
     nonlocal: Source::new("nonlocal.c"), Static, Native;
     exceptions: Source::new("exceptions.cc"), Static, Native;

@@ -135,9 +135,8 @@ fn xz() {
 
 #[test]
 fn zstd() {
-    // One thread: without these options zstd reads and writes in threads of their own.
-    let arguments = ["-q", "-c", "-5", "--single-thread", "--no-asyncio", "text"];
-    real("zstd", &tree().join("usr/bin/zstd"), &arguments, &[("text", &text(2000))]);
+    // It reads, compresses and writes in threads of their own.
+    real("zstd", &tree().join("usr/bin/zstd"), &["-q", "-c", "-5", "-T2", "text"], &[("text", &text(2000))]);
 }
 
 #[test]

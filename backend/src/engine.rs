@@ -244,6 +244,10 @@ impl<F: Frontend> Engine<F> {
 
     /// What the background thread does with a request.
     fn compile_behind(&self, entry: Place) {
+        if self.code().block(entry).is_none() {
+            // The guest has changed it, or the cache was emptied, since it was asked for.
+            return;
+        }
         if self.code().cool_down_if_covered(entry, self.config.threshold) {
             return;
         }

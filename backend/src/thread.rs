@@ -81,11 +81,12 @@ impl<F: Frontend> Thread<F> {
 
     fn step(&mut self, cpu: &mut CpuState) -> Result<(), Stop> {
         if cpu.safepoint.load(Ordering::SeqCst) != 0 {
+            // First the guard: it stays closed if a safepoint is asked for after the word was taken.
+            self.open_guard(cpu);
             // Being here is all that those who have changed code want.
             if cpu.safepoint.fetch_and(!CpuState::SAFEPOINT_CODE, Ordering::SeqCst) & !CpuState::SAFEPOINT_CODE != 0 {
                 return Err(Stop::Safepoint);
             }
-            self.open_guard(cpu);
         }
         let (index, block) = self.find(cpu)?;
         let result = self.run_block(cpu, &block);

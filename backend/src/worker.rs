@@ -15,6 +15,8 @@ struct Jobs {
     queue: VecDeque<Place>,
     /// The thread exists.
     started: bool,
+    /// Somebody waits for it to be at rest.
+    forking: bool,
     /// It is compiling.
     busy: bool,
 }
@@ -53,7 +55,7 @@ impl Worker {
         const CANDIDATES: usize = 64;
         let mut jobs = self.jobs();
         loop {
-            if jobs.queue.is_empty() {
+            if jobs.queue.is_empty() || jobs.forking {
                 jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -73,15 +75,20 @@ impl Worker {
     }
 
     /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody holds
-    /// the lock of the queue. In the child there is no thread any more: the next job starts one.
+    /// the lock of the queue. In the child there is no thread any more: the next job starts one. The caller sees to it
+    /// that there is one fork at a time.
     pub fn around_fork(&self, fork: impl FnOnce() -> bool) {
         let mut jobs = self.jobs();
+        // Or else the thread would go on to the next job before it is noticed that it has done one.
+        jobs.forking = true;
         while jobs.busy {
             jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
         if fork() {
             jobs.started = false;
         }
+        jobs.forking = false;
+        self.changed.notify_all();
     }
 }
 
@@ -132,6 +139,41 @@ mod tests {
         });
         assert!(worker.submit(Place::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
         while done.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_fork_does_not_wait_for_the_whole_queue() {
+        let worker: &'static Worker = Box::leak(Box::default());
+        let (done, begin) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, may_begin) = (Arc::clone(&done), Arc::clone(&begin));
+        let body = move || {
+            worker.serve(
+                |_| 0,
+                move |_| {
+                    // Each job waits for its turn.
+                    while may_begin.load(Ordering::SeqCst) <= count.load(Ordering::SeqCst) {
+                        std::thread::yield_now();
+                    }
+                    count.fetch_add(1, Ordering::SeqCst);
+                },
+            );
+        };
+        assert!(worker.submit(Place::new(GuestAddr(4), false), body));
+        for n in 2..100 {
+            assert!(worker.submit(Place::new(GuestAddr(4 * n), false), || unreachable!("the thread has been started")));
+        }
+        let forker = std::thread::spawn(|| worker.around_fork(|| false));
+        while !worker.jobs().forking {
+            std::thread::yield_now();
+        }
+        begin.store(1, Ordering::SeqCst);
+        // The second job cannot be done before the fork, for which nothing lets it begin.
+        forker.join().unwrap();
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+        begin.store(usize::MAX, Ordering::SeqCst);
+        while done.load(Ordering::SeqCst) < 99 {
             std::thread::yield_now();
         }
     }

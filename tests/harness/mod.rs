@@ -19,17 +19,19 @@ use std::process::Command;
 /// Where Debian's cross packages keep the arm64 loader and libraries.
 pub const SYSROOT: &str = "/usr/aarch64-linux-gnu";
 
-/// How emu executes: interpreted, compiled at first sight, or its own choice.
+/// How emu executes: interpreted, compiled at first sight, its own choice, or its own choice with every block asking for
+/// the optimising compiler at its first run, so that regions replace what runs, are grown and are linked all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     Eval,
     Jit,
     Emit,
     Auto,
+    Eager,
 }
 
 impl Tier {
-    pub const ALL: [Tier; 4] = [Tier::Eval, Tier::Jit, Tier::Emit, Tier::Auto];
+    pub const ALL: [Tier; 5] = [Tier::Eval, Tier::Jit, Tier::Emit, Tier::Auto, Tier::Eager];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -37,6 +39,18 @@ impl Tier {
             Tier::Jit => "jit",
             Tier::Emit => "emit",
             Tier::Auto => "auto",
+            Tier::Eager => "eager",
+        }
+    }
+
+    /// The options that choose it.
+    pub fn options(self) -> &'static [&'static str] {
+        match self {
+            Tier::Eval => &["--tier=eval"],
+            Tier::Jit => &["--tier=jit"],
+            Tier::Emit => &["--tier=emit"],
+            Tier::Auto => &["--tier=auto"],
+            Tier::Eager => &["--tier=auto", "--threshold=1"],
         }
     }
 }
@@ -49,11 +63,11 @@ pub fn stand_in() -> Option<String> {
 
 /// The emulator with its tier chosen; the guest program and its arguments are the caller's to add.
 pub fn emu(tier: Tier) -> Command {
-    emu_with(&[&format!("--tier={}", tier.name())])
+    emu_with(tier.options())
 }
 
-/// The ways in which whole programs are run that are too slow to interpret: a name, and emu's options.
-pub const WAYS: &[(&str, &[&str])] = &[("jit", &["--tier=jit"]), ("auto", &["--tier=auto"])];
+/// The tiers that whole programs are run in, which are too slow to interpret.
+pub const WAYS: [Tier; 4] = [Tier::Jit, Tier::Emit, Tier::Auto, Tier::Eager];
 
 /// The emulator with these options of its own; the guest program and its arguments are the caller's to add.
 pub fn emu_with(options: &[&str]) -> Command {
@@ -71,9 +85,7 @@ pub fn emu_with(options: &[&str]) -> Command {
 pub fn settle_ways(name: &str, expected: &Outcome, start: impl Fn(Command) -> Outcome) {
     let reports: Vec<String> = WAYS
         .iter()
-        .filter_map(|(way, options)| {
-            known::judge(&format!("{name}::{way}"), same(expected, &start(emu_with(options)))).err()
-        })
+        .filter_map(|way| known::judge(&format!("{name}::{}", way.name()), same(expected, &start(emu(*way)))).err())
         .collect();
     assert!(reports.is_empty(), "{}", reports.join("\n"));
 }

@@ -43,7 +43,8 @@ instruction_class! { System;
     // DSB with its reserved options SSBB and PSSBB. It waits for completion, so even DSB ISHST orders later loads.
     DSB                 "11010101 00000011 0011cccc 10011111" [DSB(_) | SSBB | PSSBB]  NoArguments  Next  full_barrier();
     DMB                 "11010101 00000011 0011cccc 10111111" [DMB(_)]         DataBarrier   Next  dmb();
-    ISB                 "11010101 00000011 0011cccc 11011111" [ISB]            NoArguments   Next  full_barrier();
+    // What follows is fetched anew: it ends the block, and the next one's entry sees what other threads have announced.
+    ISB                 "11010101 00000011 0011cccc 11011111" [ISB]            NoArguments   Stop  full_barrier();
     SB                  "11010101 00000011 00110000 11111111" [SB]             NoArguments   Next  full_barrier();
 
     CFINV               "11010101 00000000 01000000 00011111" [MSR]            NoArguments   Next  cfinv();
