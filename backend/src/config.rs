@@ -73,7 +73,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             tier: Tier::Auto,
-            emit_threshold: 4,
+            emit_threshold: 2,
             threshold: 16_000,
             region_insns: 200,
             code_bytes: 128 << 20,

@@ -27,12 +27,13 @@ pub struct Profiler {
     map: Option<File>,
     dump: Option<File>,
     announced: u64,
+    files: Vec<Mapped>,
 }
 
 impl Profiler {
     /// Announces what is `wanted`.
     pub fn new(wanted: Profile) -> Self {
-        Self { wanted, pid: 0, map: None, dump: None, announced: 0 }
+        Self { wanted, pid: 0, map: None, dump: None, announced: 0, files: Vec::new() }
     }
 
     /// Whether anything is.
@@ -49,7 +50,7 @@ impl Profiler {
         if pid != self.pid {
             self.open(pid);
         }
-        let name = format!("emu {kind} {pc}{}", file_of(pc).unwrap_or_default());
+        let name = format!("emu {kind} {pc}{}", file_of(pc, &mut self.files).unwrap_or_default());
         // A profile that cannot be written must not stop the guest.
         if let Some(map) = &mut self.map {
             let _ = writeln!(map, "{at:x} {:x} {name}", code.len());
@@ -124,20 +125,36 @@ fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// ` (file+offset)` of a guest address that lies in a mapped file.
-fn file_of(pc: GuestAddr) -> Option<String> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    maps.lines().find_map(|line| {
+/// A file mapped into the guest.
+#[derive(Debug)]
+struct Mapped {
+    start: u64,
+    end: u64,
+    offset: u64,
+    name: String,
+}
+
+fn mapped_files() -> Vec<Mapped> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let file = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;
         let (start, end) = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
-        if !(start..end).contains(&pc.0) {
-            return None;
-        }
         let offset = u64::from_str_radix(fields.nth(1)?, 16).ok()?;
-        let file = fields.nth(2)?.rsplit('/').next()?;
-        Some(format!(" ({file}+{:#x})", pc.0 - start + offset))
-    })
+        let name = fields.nth(2)?.rsplit('/').next()?.to_owned();
+        Some(Mapped { start, end, offset, name })
+    };
+    maps.lines().filter_map(file).collect()
+}
+
+/// ` (file+offset)` of a guest address that lies in a mapped file. The list is made anew when it lacks the address.
+fn file_of(pc: GuestAddr, files: &mut Vec<Mapped>) -> Option<String> {
+    let holds = |file: &Mapped| (file.start..file.end).contains(&pc.0);
+    if !files.iter().any(holds) {
+        *files = mapped_files();
+    }
+    let file = files.iter().find(|file| holds(file))?;
+    Some(format!(" ({}+{:#x})", file.name, pc.0 - file.start + file.offset))
 }
 
 #[cfg(test)]
