@@ -6,7 +6,7 @@ use frontend::A64;
 use ir::{CpuState, GuestAddr, GuestRange, Stop};
 use std::sync::Arc;
 
-const BLOCKS: u32 = 12_000;
+const BLOCKS: u32 = 40_000;
 
 /// ADD X0, X0, #imm
 fn add_x0(imm: u32) -> u32 {
