@@ -566,6 +566,10 @@ impl Asm {
 mod tests {
     use super::*;
 
+    const RBX: Gpr = Gpr(3);
+    const RSI: Gpr = Gpr(6);
+    const R9: Gpr = Gpr(9);
+    const R10: Gpr = Gpr(10);
     const R12: Gpr = Gpr(12);
     const R13: Gpr = Gpr(13);
 
