@@ -250,11 +250,16 @@ impl Asm {
                 } else {
                     0x80
                 };
-                self.byte(mode | reg | low);
                 if low == 4 {
-                    self.byte(0x24);
+                    self.code.extend_from_slice(&[mode | reg | low, 0x24]);
+                    return self.displacement(mode, disp);
                 }
-                self.displacement(mode, disp);
+                let [a, b, c, d] = disp.to_le_bytes();
+                match mode {
+                    0 => self.byte(reg | low),
+                    0x40 => self.code.extend_from_slice(&[mode | reg | low, a]),
+                    _ => self.code.extend_from_slice(&[mode | reg | low, a, b, c, d]),
+                }
             }
             Rm::M(Mem::Index(None, index, scale, disp)) => {
                 self.code.extend_from_slice(&[reg | 4, scale << 6 | (index.0 & 7) << 3 | 5]);
@@ -286,22 +291,32 @@ impl Asm {
     /// One instruction in the legacy encoding. `byte_reg`: a byte register is named.
     pub fn legacy(&mut self, op: Op, wide: bool, reg: u8, rm: Rm, byte_reg: bool) {
         let Op(prefix, map, opcode) = op;
+        // Written at once: most bytes of the code pass here.
+        let mut bytes = [0; 5];
+        let mut length = 0;
+        let mut push = |byte| {
+            bytes[length] = byte;
+            length += 1;
+        };
         if prefix != 0 {
-            self.byte(prefix);
+            push(prefix);
         }
         let (base, index) = Self::high_bits(rm);
         let rex = u8::from(wide) << 3 | (reg >> 3) << 2 | index << 1 | base;
         // Without a prefix 4 to 7 are AH to BH.
         if rex != 0 || byte_reg && ((4..8).contains(&reg) || matches!(rm, Rm::R(4..8))) {
-            self.byte(0x40 | rex);
+            push(0x40 | rex);
+        }
+        if map != 0 {
+            push(0x0f);
         }
         match map {
-            0 => {}
-            MAP_0F => self.byte(0x0f),
-            MAP_38 => self.code.extend_from_slice(&[0x0f, 0x38]),
-            _ => self.code.extend_from_slice(&[0x0f, 0x3a]),
+            MAP_38 => push(0x38),
+            MAP_3A => push(0x3a),
+            _ => {}
         }
-        self.byte(opcode);
+        push(opcode);
+        self.code.extend_from_slice(&bytes[..length]);
         self.modrm(reg, rm);
     }
 

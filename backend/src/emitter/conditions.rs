@@ -302,6 +302,25 @@ impl Emitter {
         }
     }
 
+    /// The same for a place a few instructions on.
+    pub(super) fn branch_if_short(&mut self, test: Test, to: Label) {
+        match test {
+            Test::Known(true) => self.asm.jmp_short(to),
+            Test::Known(false) => {}
+            Test::Is(cc) => self.asm.jcc_short(cc, to),
+            Test::Both(one, other) => {
+                let not = self.asm.label();
+                self.asm.jcc_short(one.inverted(), not);
+                self.asm.jcc_short(other, to);
+                self.asm.bind(not);
+            }
+            Test::Either(one, other) => {
+                self.asm.jcc_short(one, to);
+                self.asm.jcc_short(other, to);
+            }
+        }
+    }
+
     pub(super) fn branch_unless(&mut self, test: Test, to: Label) {
         let inverse = match test {
             Test::Known(value) => Test::Known(!value),

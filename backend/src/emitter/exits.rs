@@ -64,10 +64,6 @@ pub(super) enum Cold {
         pc: GuestAddr,
         code: u64,
     },
-    /// A call has come back to the address in rax, which is not the one behind the call.
-    Elsewhere {
-        at: Label,
-    },
 }
 
 impl Emitter {
@@ -150,9 +146,10 @@ impl Emitter {
         let Some(slot) = self.link(back) else { return };
         self.put(RDI, Val::Pc(back));
         self.asm.alu(Alu::Cmp, true, RAX, RDI);
-        self.asm.jcc(Cc::Ne, elsewhere);
+        self.asm.jcc_short(Cc::Ne, elsewhere);
         self.asm.jmp_mem(Mem::Cache(slot));
-        self.cold.push(Cold::Elsewhere { at: elsewhere });
+        self.asm.bind(elsewhere);
+        self.asm.raw(&RET);
     }
 
     /// A guest return: to the host frame of the guest's caller, which looks whether it is meant.
@@ -181,7 +178,12 @@ impl Emitter {
         self.store_flags();
         let taken = self.asm.label();
         let test = self.test(truth);
-        self.branch_if(test, taken);
+        if self.head.is_some() {
+            self.branch_if(test, taken);
+        } else {
+            // The way out is two or three instructions.
+            self.branch_if_short(test, taken);
+        }
         self.leave_to(next);
         self.asm.bind(taken);
         self.leave_to(target);
@@ -344,10 +346,6 @@ impl Emitter {
                 Cold::Leave { at, pc, code } => {
                     self.asm.bind(at);
                     self.leave_with(pc, code);
-                }
-                Cold::Elsewhere { at } => {
-                    self.asm.bind(at);
-                    self.asm.raw(&RET);
                 }
             }
         }

@@ -80,7 +80,7 @@ pub(super) struct Registers {
     v: Bank,
     /// What each guest register holds, if it is known.
     x_value: [Option<Val>; 32],
-    v_value: [Option<Vector>; 32],
+    v_value: [Option<Xmm>; 32],
     /// Host registers with zeros in bits 63 to 32.
     narrow: u16,
     /// Bits from here up are zero, by host vector register: 32, 64 or 128.
@@ -261,11 +261,9 @@ impl Emitter {
 
     pub(super) fn read_v(&mut self, n: u8) -> Vector {
         let n = n & 31;
-        if let Some(value) = self.regs.v_value[usize::from(n)] {
-            if let Vector::Reg(r) = value {
-                self.regs.v.touch(r.0);
-            }
-            return value;
+        if let Some(r) = self.regs.v_value[usize::from(n)] {
+            self.regs.v.touch(r.0);
+            return Vector::Reg(r);
         }
         let r = self.new_xmm();
         self.sse(Op(0, MAP_0F, 0x28), r, v_slot(n));
@@ -275,13 +273,13 @@ impl Emitter {
 
     fn own_v(&mut self, n: u8, r: Xmm) {
         self.regs.v.own(n, r.0);
-        self.regs.v_value[usize::from(n)] = Some(Vector::Reg(r));
+        self.regs.v_value[usize::from(n)] = Some(r);
     }
 
     pub(super) fn write_v(&mut self, n: u8, value: Vector) {
         let n = n & 31;
         let r = self.xmm(value);
-        if let Some(Vector::Reg(old)) = self.regs.v_value[usize::from(n)].take() {
+        if let Some(old) = self.regs.v_value[usize::from(n)].take() {
             self.regs.v.disown(n, old.0);
         }
         self.regs.unsaved.v &= !(1 << n);
@@ -307,13 +305,10 @@ impl Emitter {
 
     /// Where the guest registers are that are in host registers.
     pub(super) fn places(&self) -> Places {
-        let mut places = Places::default();
+        let mut places = Places { v: self.regs.v_value, ..Places::default() };
         for n in 0..32 {
             if let Some(Val::Reg(r)) = self.regs.x_value[n] {
                 places.x[n] = Some(r);
-            }
-            if let Some(Vector::Reg(r)) = self.regs.v_value[n] {
-                places.v[n] = Some(r);
             }
         }
         places
