@@ -85,9 +85,7 @@ pub fn emu_with(options: &[&str]) -> Command {
 pub fn settle_ways(name: &str, expected: &Outcome, start: impl Fn(Command) -> Outcome) {
     let reports: Vec<String> = WAYS
         .iter()
-        .filter_map(|way| {
-            known::judge(&format!("{name}::{}", way.name()), same(expected, &start(emu(*way)))).err()
-        })
+        .filter_map(|way| known::judge(&format!("{name}::{}", way.name()), same(expected, &start(emu(*way)))).err())
         .collect();
     assert!(reports.is_empty(), "{}", reports.join("\n"));
 }
