@@ -25,6 +25,12 @@ fn dies(name: &str, how: &str, expected: End) {
         if outcome.status != expected {
             report += &format!("{}: {}, not {expected}\n{}\n", tier.name(), outcome.status, outcome.stderr_text());
         }
+        let said = outcome.stderr_text();
+        let is_clear = said.starts_with("emu: ") && said.lines().count() == 1 && said.contains(": killed by SIG");
+        // What the guest does to itself with kill(2) is nothing to explain.
+        if matches!(expected, End::Killed(signal) if signal != SIGABRT) && !is_clear {
+            report += &format!("{}: not one clear line: {said}\n", tier.name());
+        }
         if outcome.stdout_text() != format!("about to {how}\n") {
             report += &format!("{}: stdout {:?}\n", tier.name(), outcome.stdout_text());
         }
@@ -67,6 +73,7 @@ deaths! {
     read_beyond_file: "bus" => SIGBUS;
     abort: "abort" => SIGABRT;
     stack_overflow: "stack-overflow" => SIGSEGV;
+    stack_overflow_in_a_thread: "stack-overflow-in-thread" => SIGSEGV;
     misaligned_exclusive: "misaligned-exclusive" => SIGBUS;
 }
 

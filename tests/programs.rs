@@ -145,6 +145,7 @@ programs! {
     threads_ends: Source::new("threads_ends.c"), Static, Native;
     threads_ends_dynamic: Source::new("threads_ends.c"), Dynamic, Native;
     threads_raw: Source::new("threads_raw.c"), Static, Itself;
+    threads_deep: Source::new("threads_deep.c"), Static, Native;
     threads_bound: Source::new("threads_bound.c"), Static, Native;
     threads_armv8_0: Source::new("threads_atomics.c").arm64(&["-march=armv8-a", "-mno-outline-atomics"]), Static, Native;
     threads_lse: Source::new("threads_atomics.c").arm64(&["-march=armv8.1-a+lse", "-mno-outline-atomics"]), Static, Native;

@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A block that has run so many times less often than the entry is not taken into a region.
 const COLDER: u32 = 16;
+/// A code cache smaller than this is not worth having.
+const LEAST_CODE_BYTES: usize = 2 << 20;
 
 /// What a request for compilation came to.
 enum Attempt {
@@ -142,7 +144,10 @@ impl<F: Frontend> Engine<F> {
     fn generation(&self) -> Option<Arc<Generation>> {
         let mut code = self.code();
         if code.generation.is_none() {
-            code.generation = Generation::new(self.config.code_bytes).ok();
+            // Where address space is short (`ulimit -v`), a smaller one will do.
+            let sizes = std::iter::successors(Some(self.config.code_bytes), |bytes| Some(bytes / 4));
+            let mut sizes = sizes.take_while(|&bytes| bytes >= LEAST_CODE_BYTES);
+            code.generation = sizes.find_map(|bytes| Generation::new(bytes).ok());
         }
         code.generation.clone()
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Host stack that guest calls may use, in bytes.
+/// Host stack that guest calls may use, in bytes, if there is enough.
 const CALL_STACK_BYTES: u64 = 256 << 10;
 const NEAR_ENTRIES: usize = 1 << 13;
 
@@ -28,6 +28,8 @@ pub struct Thread<F: Frontend> {
     /// Where the code lies that this thread runs.
     generation: Option<Arc<Generation>>,
     emitter: Emitter,
+    /// Host stack that guest calls may use.
+    call_stack_bytes: u64,
 }
 
 impl<F: Frontend> Thread<F> {
@@ -37,7 +39,11 @@ impl<F: Frontend> Thread<F> {
         seat.lookup(false)?;
         engine.code().add_seat(&seat);
         let near = (0..NEAR_ENTRIES).map(|_| None).collect();
-        Ok(Self { engine: Arc::clone(engine), seat, near, generation: None, emitter: Emitter::default() })
+        // The first thread's stack may be as small as `ulimit -s` says. Emu's own functions, the compiler among them, and
+        // the arguments that the kernel has put there need the greater part.
+        let call_stack_bytes = CALL_STACK_BYTES.min(trampoline::stack_limit() / 4);
+        let emitter = Emitter::default();
+        Ok(Self { engine: Arc::clone(engine), seat, near, generation: None, emitter, call_stack_bytes })
     }
 
     /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
@@ -75,7 +81,7 @@ impl<F: Frontend> Thread<F> {
 
     /// Lets generated code run. A safepoint asked for before is seen by looking at its word afterwards.
     fn open_guard(&self, cpu: &CpuState) {
-        let limit = trampoline::stack_pointer().saturating_sub(CALL_STACK_BYTES);
+        let limit = trampoline::stack_pointer().saturating_sub(self.call_stack_bytes);
         cpu.stack_guard.store(limit, Ordering::SeqCst);
     }
 

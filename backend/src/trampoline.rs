@@ -102,6 +102,14 @@ pub fn stack_pointer() -> u64 {
     std::ptr::addr_of!(here) as u64
 }
 
+/// How large the stack of the process's first thread may become, in bytes.
+pub fn stack_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: fills the structure given.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };
+    limit.rlim_cur
+}
+
 /// Runs generated code until it leaves; gives the exit code (see [`layout`]). `code` comes from the compiler, for the
 /// guest address `cpu.pc`, and nothing flushes the cache while a thread is inside.
 pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {

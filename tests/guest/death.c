@@ -35,6 +35,12 @@ static void *read_null_together(void *argument)
     return argument;
 }
 
+static void *overflow_in_thread(void *recurse)
+{
+    sink = ((int (*)(int))recurse)(0);
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     static int (*volatile recurse)(int) = overflow;
@@ -120,7 +126,11 @@ int main(int argc, char **argv)
         abort();
     else if (strcmp(how, "stack-overflow") == 0)
         sink = recurse(0);
-    else if (strcmp(how, "misaligned-exclusive") == 0)
+    else if (strcmp(how, "stack-overflow-in-thread") == 0) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, overflow_in_thread, (void *)recurse);
+        pthread_join(thread, NULL);
+    } else if (strcmp(how, "misaligned-exclusive") == 0)
         __asm__ volatile("ldxr x0, [%0]" : : "r"((uintptr_t)&argc | 1) : "x0");
     else if (strcmp(how, "misaligned-sp") == 0)
         __asm__ volatile("mov x9, sp\n\tsub sp, sp, 8\n\tldr x0, [sp]\n\tmov sp, x9" : : : "x0", "x9", "memory");
