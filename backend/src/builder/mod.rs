@@ -62,6 +62,8 @@ pub(crate) struct Builder<'f, 'r> {
     v: [Variable; 32],
     /// Vectors that are zero from some bit on.
     low_bits: HashMap<Value, u32>,
+    /// Numbers that vectors have been made of.
+    scalars: HashMap<Value, Value>,
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
@@ -194,6 +196,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             x,
             v,
             low_bits: HashMap::new(),
+            scalars: HashMap::new(),
             compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
@@ -678,8 +681,10 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn call_code(&mut self, code: Value, pc: Value, back: GuestAddr) {
         let call = self.fb.ins().call_indirect(self.exit_sig, code, &[pc]);
         let returned = self.fb.inst_results(call)[0];
-        let expected = self.pc_value(back);
-        let elsewhere = self.fb.ins().icmp(IntCC::NotEqual, returned, expected);
+        // Compared as a distance, only the region's entry is kept across the call.
+        let distance = self.fb.ins().isub(returned, self.entry_pc);
+        let expected = back.0.wrapping_sub(self.entry.0) as i64;
+        let elsewhere = self.fb.ins().icmp_imm_s(IntCC::NotEqual, distance, expected);
         self.side_exit(elsewhere, |b| {
             b.fb.ins().return_(&[returned]);
         });

@@ -71,7 +71,14 @@ impl Builder<'_, '_> {
                 self.fb.ins().insertlane(zero, scalar, 0)
             }
         };
-        self.zero_above(ty.lane_bits(), vector)
+        let vector = self.zero_above(ty.lane_bits(), vector);
+        self.scalars.insert(vector, scalar);
+        vector
+    }
+
+    /// The number of a type that a vector has been made of.
+    fn scalar_of(&self, ty: Type, vector: Value) -> Option<Value> {
+        self.scalars.get(&vector).copied().filter(|&scalar| self.fb.func.dfg.value_type(scalar) == ty)
     }
 
     /// The integer that a number has just been made of.
@@ -118,11 +125,17 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn vec_to_f64(&mut self, vector: Value) -> Value {
+        if let Some(scalar) = self.scalar_of(F64, vector) {
+            return scalar;
+        }
         let lanes = self.cast(F64X2, vector);
         self.fb.ins().extractlane(lanes, 0)
     }
 
     pub(super) fn vec_to_f32(&mut self, vector: Value) -> Value {
+        if let Some(scalar) = self.scalar_of(F32, vector) {
+            return scalar;
+        }
         let lanes = self.cast(F32X4, vector);
         self.fb.ins().extractlane(lanes, 0)
     }
