@@ -120,14 +120,14 @@ static FLAGS: &[Flag] = &[
     .help("Make the guest's AT_RANDOM repeatable"),
     Flag::new("tier", |options, value| options.set_tier(text(value)?))
         .takes("eval|jit|emit|auto")
-        .help("Interpret, compile everything, or compile what is hot (the default)"),
+        .help("Interpret, compile or emit everything, or choose by how hot the code is (auto, the default)"),
     Flag::new("threshold", |options, value| {
         let runs = parse_number(text(value)?).and_then(|runs| u32::try_from(runs).ok()).filter(|&runs| runs > 0);
         options.threshold = Some(runs.ok_or_else(|| format!("{} is not a number of runs", value.display()))?);
         Ok(())
     })
     .takes("RUNS")
-    .help("Runs of a block before the optimising compiler takes it"),
+    .help("With auto: runs of a block before the optimising compiler takes it, 1 or more (2000)"),
     Flag::new("stats", |options, _| {
         options.stats = true;
         Ok(())
