@@ -125,7 +125,7 @@ static FLAGS: &[Flag] = &[
     .help("Make the guest's AT_RANDOM repeatable"),
     Flag::new("tier", |options, value| options.set_tier(text(value)?))
         .takes("eval|jit|emit|auto")
-        .help("Interpret, compile everything, or compile what is hot (the default)"),
+        .help("Interpret, compile or emit everything, or choose by how hot the code is (auto, the default)"),
     Flag::new("emit-threshold", |options, value| {
         options.emit_threshold = Some(parse_runs(value)?);
         Ok(())
@@ -137,7 +137,7 @@ static FLAGS: &[Flag] = &[
         Ok(())
     })
     .takes("RUNS")
-    .help("Runs of a block before the optimising compiler takes it"),
+    .help("With auto: runs of a block before the optimising compiler takes it, 1 or more (2000)"),
     Flag::new("stats", |options, _| {
         options.stats = true;
         Ok(())

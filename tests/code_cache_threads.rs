@@ -68,7 +68,7 @@ fn together(config: Config, code: GuestRange) -> backend::Stats {
         scope.spawn(|| {
             let mut state = 42;
             while !ended.load(Ordering::SeqCst) {
-                let start = code.start.offset((random(&mut state) % code.bytes() & !3) as i64);
+                let start = code.start.offset((random(&mut state) % code.bytes()) as i64 & !3);
                 let bytes = 4 << (random(&mut state) % 9);
                 engine.code_changed(GuestRange::new(start, bytes));
                 std::thread::sleep(Duration::from_micros(random(&mut state) % 300));
