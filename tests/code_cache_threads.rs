@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// As many as fill the cache in each tier.
-const FUNCTIONS: u32 = 3500;
+const FUNCTIONS: u32 = 6000;
 const TURNS: u64 = 3;
 const THREADS: usize = 3;
 
