@@ -182,7 +182,11 @@ impl Builder<'_, '_> {
             return;
         };
         let next = self.fb.create_block();
-        if any { self.branch(one, yes, next) } else { self.branch(one, next, no) }
+        if any {
+            self.branch(one, yes, next)
+        } else {
+            self.branch(one, next, no)
+        }
         self.fb.seal_block(next);
         self.switch_to(next);
         self.branch(other, yes, no);

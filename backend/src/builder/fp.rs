@@ -6,7 +6,7 @@ use super::Builder;
 use crate::helpers::Helper;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Opcode, Type, Value};
 use ir::{Fp1, Fp2, FpSize, Lane, VReg};
 
 pub(super) fn fp_type(size: FpSize) -> Type {
@@ -88,17 +88,28 @@ impl Builder<'_, '_> {
         if !tiny {
             return self.fb.ins().fcmp(FloatCC::Unordered, result, result);
         }
-        // A mask that comes from a vector stays in a register; FABS makes its own each time.
-        let ty = if size == FpSize::S { F32X4 } else { F64X2 };
-        let positive = self.every_lane(size.lane(), u64::MAX >> (65 - size.bits()));
-        let positive = self.cast(ty, positive);
-        let positive = self.fb.ins().extractlane(positive, 0);
-        let magnitude = self.fb.ins().band(result, positive);
+        let magnitude = if self.is_square(result) {
+            result
+        } else {
+            // A mask that comes from a vector stays in a register; FABS makes its own each time.
+            let ty = if size == FpSize::S { F32X4 } else { F64X2 };
+            let positive = self.every_lane(size.lane(), u64::MAX >> (65 - size.bits()));
+            let positive = self.cast(ty, positive);
+            let positive = self.fb.ins().extractlane(positive, 0);
+            self.fb.ins().band(result, positive)
+        };
         let edge = match size {
             FpSize::D => self.fb.ins().f64const(f64::MIN_POSITIVE),
             _ => self.fb.ins().f32const(f32::MIN_POSITIVE),
         };
         self.fb.ins().fcmp(FloatCC::UnorderedOrEqual, magnitude, edge)
+    }
+
+    /// Whether a number is a product of a number with itself.
+    fn is_square(&self, value: Value) -> bool {
+        let dfg = &self.fb.func.dfg;
+        let product = dfg.value_def(value).inst().filter(|&inst| dfg.insts[inst].opcode() == Opcode::Fmul);
+        product.is_some_and(|inst| dfg.inst_args(inst)[0] == dfg.inst_args(inst)[1])
     }
 
     /// `result`, or if it is doubtful, what the helper makes of the same operands.
