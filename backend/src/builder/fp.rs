@@ -58,7 +58,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn read_v(&mut self, r: VReg) -> Value {
-        assert!(self.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
+        debug_assert!(self.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
         self.fb.use_var(self.v[usize::from(r.0)])
     }
 

@@ -27,7 +27,7 @@ fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
 
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
-        assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
+        debug_assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
         self.fb.use_var(self.x[usize::from(n)])
     }
 
