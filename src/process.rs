@@ -12,6 +12,15 @@ use std::path::PathBuf;
 /// Emu's own descriptors are moved to this number or above: the guest expects to get the lowest free ones.
 const FIRST_OWN_DESCRIPTOR: i32 = 768;
 
+/// Keeps the allocator from mapping memory for each large object: such mappings come and go at any time, also on the
+/// compiler's thread, and could take a place that the guest has just unmapped and means to use again.
+pub fn settle_allocator() {
+    // As much as glibc allows.
+    const MMAP_THRESHOLD_BYTES: i32 = 32 << 20;
+    // SAFETY: sets a parameter of the allocator; if it is refused, the default stays.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES) };
+}
+
 /// Becomes another program. Comes back only with the reason why not.
 pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
     let pointers = |list: &[CString]| -> Vec<*const c_char> {

@@ -44,9 +44,20 @@ pub struct CodeMemory {
 fn reserve(bytes: usize) -> io::Result<u64> {
     let prot = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a fresh anonymous mapping.
-    let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
+    // SAFETY: a fresh anonymous mapping: the address is a wish.
+    let at = unsafe { libc::mmap(own_neighbourhood(bytes), bytes, prot, flags, -1, 0) };
     if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as u64) }
+}
+
+/// Where `bytes` of emu's own do not get in the guest's way: some way behind emu's image, one behind the other. Elsewhere
+/// they could take a place that the guest has just unmapped and means to use again.
+pub fn own_neighbourhood(bytes: usize) -> *mut libc::c_void {
+    const DISTANCE: u64 = 16 << 30;
+    const SPACING: usize = 2 << 20;
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    let start = (reserve as *const () as u64 + DISTANCE) & !(DISTANCE - 1);
+    let offset = TAKEN.fetch_add(bytes.next_multiple_of(SPACING) as u64, Ordering::Relaxed);
+    (start + offset % DISTANCE) as *mut libc::c_void
 }
 
 fn prefer_huge_pages(start: u64, end: u64) {

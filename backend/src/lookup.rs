@@ -3,6 +3,7 @@
 //! Unsafe because generated code reads it: it is shared memory of atomics at a fixed address.
 #![allow(unsafe_code)]
 
+use crate::cache::own_neighbourhood;
 use crate::layout::LOOKUP_ENTRIES;
 use crate::trampoline::CodePtr;
 use ir::GuestAddr;
@@ -27,8 +28,9 @@ impl Lookup {
     /// An empty table; pages are touched when used.
     pub fn new() -> std::io::Result<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a fresh anonymous mapping.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), BYTES, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a fresh anonymous mapping: the address is a wish.
+        let at = unsafe { libc::mmap(own_neighbourhood(BYTES), BYTES, prot, flags, -1, 0) };
         if at == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
