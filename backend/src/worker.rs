@@ -1,5 +1,5 @@
 //! The background thread that compiles, and the queue that feeds it. Owns no code: it only says when the engine's
-//! `compile_in_background` runs.
+//! `compile_behind` runs, and for what.
 //!
 //! The thread holds no lock while it is at rest: then a process may fork ([`Worker::around_fork`]).
 //!

@@ -387,6 +387,25 @@ vocabulary! {
     }
 }
 
+impl Vec2 {
+    /// The scalar operation that does the same on a single lane.
+    #[must_use]
+    pub const fn as_scalar(self) -> Option<Fp2> {
+        Some(match self {
+            Self::Fadd => Fp2::Fadd,
+            Self::Fsub => Fp2::Fsub,
+            Self::Fmul => Fp2::Fmul,
+            Self::Fnmul => Fp2::Fnmul,
+            Self::Fdiv => Fp2::Fdiv,
+            Self::Fmax => Fp2::Fmax,
+            Self::Fmin => Fp2::Fmin,
+            Self::Fmaxnm => Fp2::Fmaxnm,
+            Self::Fminnm => Fp2::Fminnm,
+            _ => return None,
+        })
+    }
+}
+
 vocabulary! {
     /// Vector operations with three operands.
     Vec3 {

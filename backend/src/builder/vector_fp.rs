@@ -9,7 +9,7 @@ use crate::layout;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32X4, F64X2, I8X16, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Type, Value};
-use ir::{Arr, Fp1, Fp2, FpInt, FpSize, Lane, Rounding, Vec1, Vec2, Vec3, Width};
+use ir::{Arr, Fp1, FpInt, FpSize, Lane, Rounding, Vec1, Vec2, Vec3, Width};
 
 /// The vector type of the format, which has as many lanes as fit; none for halves.
 fn float_type(lane: Lane) -> Option<Type> {
@@ -38,22 +38,6 @@ const fn sign_bit(lane: Lane) -> u64 {
 
 const fn min_normal(lane: Lane) -> u64 {
     if matches!(lane, Lane::S) { 1 << 23 } else { 1 << 52 }
-}
-
-/// Vector operations that are scalar ones on a single lane.
-fn scalar_fp2(op: Vec2) -> Option<Fp2> {
-    Some(match op {
-        Vec2::Fadd => Fp2::Fadd,
-        Vec2::Fsub => Fp2::Fsub,
-        Vec2::Fmul => Fp2::Fmul,
-        Vec2::Fnmul => Fp2::Fnmul,
-        Vec2::Fdiv => Fp2::Fdiv,
-        Vec2::Fmax => Fp2::Fmax,
-        Vec2::Fmin => Fp2::Fmin,
-        Vec2::Fmaxnm => Fp2::Fmaxnm,
-        Vec2::Fminnm => Fp2::Fminnm,
-        _ => return None,
-    })
 }
 
 impl Builder<'_, '_> {
@@ -150,7 +134,7 @@ impl Builder<'_, '_> {
         }
         let ty = float_type(arr.lane)?;
         if arr.count == 1
-            && let Some(op) = scalar_fp2(op)
+            && let Some(op) = op.as_scalar()
         {
             let (a, b) = (self.scalar_lane(arr.lane, a), self.scalar_lane(arr.lane, b));
             let result = self.build_fp2(op, fp_size(arr.lane), a, b);

@@ -323,35 +323,33 @@ impl Emitter {
             .filter_map(|n| places.x[usize::from(n)].map(|to| (n, to, now.x[usize::from(n)])))
             .filter(|&(_, to, from)| from != Some(to))
             .collect();
-        // A move whose target is no other's source first; where they go in circles, memory helps.
-        while !moves.is_empty() {
-            let ready = moves.iter().position(|&(_, to, _)| moves.iter().all(|m| m.1 == to || m.2 != Some(to)));
-            match ready {
-                Some(i) => {
-                    let (n, to, from) = moves.swap_remove(i);
-                    match (from, self.regs.x_value[usize::from(n)]) {
-                        (Some(from), _) => self.asm.mov(true, to, from),
-                        (None, Some(value @ (Val::Imm(_) | Val::Pc(_)))) => self.put(to, value),
-                        (None, _) => self.asm.mov(true, to, x_slot(n)),
-                    }
-                }
-                None => moves[0].2 = None,
+        while let Some((n, to, from)) = next_move(&mut moves) {
+            match (from, self.regs.x_value[usize::from(n)]) {
+                (Some(from), _) => self.asm.mov(true, to, from),
+                (None, Some(value @ (Val::Imm(_) | Val::Pc(_)))) => self.put(to, value),
+                (None, _) => self.asm.mov(true, to, x_slot(n)),
             }
         }
         let mut moves: Vec<(u8, Xmm, Option<Xmm>)> = (0..32u8)
             .filter_map(|n| places.v[usize::from(n)].map(|to| (n, to, now.v[usize::from(n)])))
             .filter(|&(_, to, from)| from != Some(to))
             .collect();
-        while !moves.is_empty() {
-            let ready = moves.iter().position(|&(_, to, _)| moves.iter().all(|m| m.1 == to || m.2 != Some(to)));
-            match ready {
-                Some(i) => {
-                    let (n, to, from) = moves.swap_remove(i);
-                    let from = from.map_or(Rm::from(v_slot(n)), Rm::from);
-                    self.sse(Op(0, MAP_0F, 0x28), to, from);
-                }
-                None => moves[0].2 = None,
-            }
+        while let Some((n, to, from)) = next_move(&mut moves) {
+            let from = from.map_or(Rm::from(v_slot(n)), Rm::from);
+            self.sse(Op(0, MAP_0F, 0x28), to, from);
+        }
+    }
+}
+
+/// Takes the next of parallel moves, each of a guest register's number, a target, and a source if that is a register: one
+/// whose target is no other's source. Where they go in circles, one of them comes from memory.
+fn next_move<R: Copy + PartialEq>(moves: &mut Vec<(u8, R, Option<R>)>) -> Option<(u8, R, Option<R>)> {
+    let ready = moves.iter().position(|&(_, to, _)| moves.iter().all(|m| m.1 == to || m.2 != Some(to)));
+    match ready {
+        Some(i) => Some(moves.swap_remove(i)),
+        None => {
+            moves.first_mut()?.2 = None;
+            next_move(moves)
         }
     }
 }

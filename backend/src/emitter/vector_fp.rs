@@ -8,7 +8,7 @@ use super::fp::round_mode;
 use super::value::{Arg, Number, Val, Vector};
 use super::vector_moves::every;
 use crate::helpers::{Helper, encode_arr, encode_fp_int};
-use ir::{Arr, Fp1, Fp2, FpInt, FpSize, Lane, Rounding, Vec1, Vec2, Vec3, Width};
+use ir::{Arr, Fp1, FpInt, FpSize, Lane, Rounding, Vec1, Vec2, Vec3, Width};
 
 const PAND: Op = Op(0x66, MAP_0F, 0xdb);
 const PANDN: Op = Op(0x66, MAP_0F, 0xdf);
@@ -31,21 +31,6 @@ fn packed(lane: Lane, opcode: u8) -> Op {
 
 const fn sign(lane: Lane) -> u64 {
     1 << (lane.bits() - 1)
-}
-
-fn scalar_fp2(op: Vec2) -> Option<Fp2> {
-    Some(match op {
-        Vec2::Fadd => Fp2::Fadd,
-        Vec2::Fsub => Fp2::Fsub,
-        Vec2::Fmul => Fp2::Fmul,
-        Vec2::Fnmul => Fp2::Fnmul,
-        Vec2::Fdiv => Fp2::Fdiv,
-        Vec2::Fmax => Fp2::Fmax,
-        Vec2::Fmin => Fp2::Fmin,
-        Vec2::Fmaxnm => Fp2::Fmaxnm,
-        Vec2::Fminnm => Fp2::Fminnm,
-        _ => return None,
-    })
 }
 
 fn scalar_round(op: Vec1) -> Option<Fp1> {
@@ -94,7 +79,7 @@ impl Emitter {
     pub(super) fn vec2_fp(&mut self, op: Vec2, arr: Arr, a: Vector, b: Vector) -> Option<Vector> {
         let size = size_of(arr.lane)?;
         let (a, b) = (self.xmm(a), self.xmm(b));
-        if let (1, Some(op)) = (arr.count, scalar_fp2(op)) {
+        if let (1, Some(op)) = (arr.count, op.as_scalar()) {
             let result = self.emit_fp2(op, size, Number::Reg(a), Number::Reg(b));
             return Some(self.number_vector(size, result));
         }
