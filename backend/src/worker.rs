@@ -164,6 +164,10 @@ mod tests {
         for n in 2..100 {
             assert!(worker.submit(Place::new(GuestAddr(4 * n), false), || unreachable!("the thread has been started")));
         }
+        // Or else the fork could be over before the first job is under way.
+        while !worker.jobs().busy {
+            std::thread::yield_now();
+        }
         let forker = std::thread::spawn(|| worker.around_fork(|| false));
         while !worker.jobs().forking {
             std::thread::yield_now();
