@@ -64,7 +64,7 @@ class Missing(Exception):
 
 def fetch():
     """Fetches what is missing, and compiles Python's modules as installing them would."""
-    subprocess.run([HERE / "programs"], check=True)
+    subprocess.run([HERE / "programs", *TRIPLETS], check=True)
     for machine in TRIPLETS:
         done = TREES / machine / "compiled"
         if not done.exists():
