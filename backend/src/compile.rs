@@ -6,10 +6,10 @@ use crate::cache::{Provider, Slot};
 use crate::code::Generation;
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
-use cranelift_codegen::ir::UserFuncName;
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{Function, UserFuncName};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CodegenError, Context};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, ModuleError};
@@ -63,7 +63,8 @@ fn host_isa() -> Result<OwnedTargetIsa, String> {
     for (name, value) in [
         ("opt_level", "speed"),
         ("enable_pinned_reg", "true"),
-        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        // `verify` does it, before the conventions are exchanged.
+        ("enable_verifier", "false"),
         // Tail calls need it on x86-64.
         ("preserve_frame_pointers", "true"),
         ("unwind_info", "false"),
@@ -112,11 +113,7 @@ impl Compiler {
         let (clif, host_asm) = wanted;
         listing.clif = clif.then(|| self.context.func.display().to_string());
         self.context.set_disasm(host_asm);
-
-        let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
-        self.module.define_function(id, &mut self.context).map_err(explain)?;
-        self.module.finalize_definitions().map_err(explain)?;
-        let code = CodePtr(self.module.get_finalized_function(id) as u64);
+        let code = self.define()?;
         let buffer = self.context.compiled_code().expect("define_function has just compiled it");
         let locations = buffer
             .buffer
@@ -130,6 +127,16 @@ impl Compiler {
         Ok((Compiled { code, bytes, exits: built.exits, counter: None, locations }, listing))
     }
 
+    /// Compiles the context's function and places it.
+    fn define(&mut self) -> Result<CodePtr, CompileError> {
+        verify(&self.context.func, &*self.isa);
+        preserve_nothing(&mut self.context.func);
+        let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
+        self.module.define_function(id, &mut self.context).map_err(explain)?;
+        self.module.finalize_definitions().map_err(explain)?;
+        Ok(CodePtr(self.module.get_finalized_function(id) as u64))
+    }
+
     /// From now on code goes into `generation`.
     pub fn turn_to(&mut self, generation: &Arc<Generation>) {
         if !Arc::ptr_eq(&self.generation, generation) {
@@ -139,12 +146,187 @@ impl Compiler {
     }
 }
 
+/// In builds with debug assertions: the CLIF we build is valid.
+fn verify(func: &Function, isa: &dyn TargetIsa) {
+    if cfg!(debug_assertions)
+        && let Err(errors) = cranelift_codegen::verify_function(func, isa)
+    {
+        panic!("the CLIF we build is valid: {errors}");
+    }
+}
+
+/// Makes regions preserve no registers for their callers: callers keep nothing in them but the address of their entry.
+///
+/// CLIF has tail calls in the `tail` convention only, in which rbx and r12 to r14 are the caller's. So the CLIF is built
+/// and verified with that, and then gets the `winch` convention: argument in rdi, result in rax, and every register but
+/// rsp, rbp and the pinned r15 is the callee's. Code generation for x86-64 knows of the convention where it chooses
+/// registers for arguments and results, what a call clobbers, and what a frame saves; tail calls are the same in both,
+/// as long as no arguments are on the stack. Only a debug assertion of Cranelift's refuses them; the workspace's
+/// Cargo.toml turns that off. The tests below would notice another Cranelift that does otherwise.
+fn preserve_nothing(func: &mut Function) {
+    let signatures = func.stencil.dfg.signatures.values_mut();
+    for signature in signatures.chain([&mut func.stencil.signature]) {
+        if signature.call_conv == CallConv::Tail {
+            signature.call_conv = CallConv::Winch;
+        }
+    }
+}
+
 fn explain(error: ModuleError) -> CompileError {
     match error {
         ModuleError::Allocation { .. } => CompileError::CacheFull,
-        ModuleError::Compilation(CodegenError::Verifier(errors)) => {
-            panic!("the CLIF we build is valid: {errors}")
-        }
         other => CompileError::Refused(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout;
+    use crate::trampoline;
+    use cranelift_codegen::ir::types::I64;
+    use cranelift_codegen::ir::{InstBuilder, MemFlagsData, SigRef, Value};
+    use ir::CpuState;
+
+    /// More values than there are registers.
+    const VALUES: i32 = 20;
+
+    /// Changes every general register that a region may change. The result is the argument, doubled.
+    const CLOBBER: [u8; 39] = [
+        0x48, 0x8d, 0x04, 0x3f, // lea rax, [rdi + rdi]
+        0x31, 0xdb, // xor ebx, ebx
+        0x31, 0xc9, 0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff, // xor of ecx, edx, esi, edi
+        0x45, 0x31, 0xc0, 0x45, 0x31, 0xc9, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xdb, // of r8d to r11d
+        0x45, 0x31, 0xe4, 0x45, 0x31, 0xed, 0x45, 0x31, 0xf6, // of r12d to r14d
+        0x0f, 0x57, 0xc0, // xorps xmm0, xmm0
+        0xc3, // ret
+    ];
+    /// Returns the argument.
+    const IDENTITY: [u8; 4] = [0x48, 0x89, 0xf8, 0xc3];
+
+    struct Function<'a> {
+        fb: FunctionBuilder<'a>,
+        sig: SigRef,
+        argument: Value,
+    }
+
+    impl Function<'_> {
+        /// Xn.
+        fn x(&mut self, n: i32) -> Value {
+            let cpu = self.fb.ins().get_pinned_reg(I64);
+            self.fb.ins().load(I64, MemFlagsData::trusted(), cpu, layout::x(n as usize))
+        }
+
+        fn registers(&mut self) -> Vec<Value> {
+            (0..VALUES).map(|n| self.x(n)).collect()
+        }
+
+        /// The sum of the values, and `more`.
+        fn sum(&mut self, values: &[Value], more: Value) -> Value {
+            values.iter().fold(more, |sum, &value| self.fb.ins().iadd(sum, value))
+        }
+
+        fn call(&mut self, code: CodePtr, argument: Value) -> Value {
+            let code = self.fb.ins().iconst(I64, code.0 as i64);
+            let call = self.fb.ins().call_indirect(self.sig, code, &[argument]);
+            self.fb.inst_results(call)[0]
+        }
+
+        fn go_on(&mut self, code: CodePtr, argument: Value) {
+            let code = self.fb.ins().iconst(I64, code.0 as i64);
+            self.fb.ins().return_call_indirect(self.sig, code, &[argument]);
+        }
+    }
+
+    fn compile(compiler: &mut Compiler, build: impl FnOnce(&mut Function)) -> (CodePtr, String) {
+        compiler.module.clear_context(&mut compiler.context);
+        compiler.context.func.signature = region_signature();
+        let mut fb = FunctionBuilder::new(&mut compiler.context.func, &mut compiler.builder_context);
+        let block = fb.create_block();
+        fb.append_block_params_for_function_params(block);
+        fb.switch_to_block(block);
+        fb.seal_block(block);
+        let argument = fb.block_params(block)[0];
+        let sig = fb.import_signature(region_signature());
+        let mut function = Function { fb, sig, argument };
+        build(&mut function);
+        function.fb.finalize(compiler.isa.frontend_config());
+        compiler.context.set_disasm(true);
+        let code = compiler.define().unwrap();
+        let asm = compiler.context.compiled_code().unwrap().vcode.clone().unwrap();
+        (code, asm)
+    }
+
+    fn run(code: CodePtr) -> u64 {
+        let mut cpu = CpuState::new();
+        cpu.backend[layout::EXIT] = trampoline::exit_stub();
+        for n in 0..32 {
+            cpu.x[n] = 1000 + n as u64;
+        }
+        cpu.pc = GuestAddr(7);
+        trampoline::enter_region(&mut cpu, code)
+    }
+
+    fn sum_of_registers() -> u64 {
+        (0..VALUES as u64).map(|n| 1000 + n).sum()
+    }
+
+    #[test]
+    fn values_outlive_calls_that_preserve_nothing() {
+        let generation = Generation::new(1 << 22).unwrap();
+        let clobber = generation.memory.append(CLOBBER.len(), |_| &CLOBBER).unwrap();
+        let mut compiler = Compiler::new(generation).unwrap();
+        let (code, _) = compile(&mut compiler, |f| {
+            let values = f.registers();
+            let argument = f.argument;
+            let doubled = f.call(clobber, argument);
+            let sum = f.sum(&values, doubled);
+            let sum = f.fb.ins().iadd(sum, argument);
+            f.go_on(CodePtr(trampoline::exit_stub()), sum);
+        });
+        assert_eq!(run(code), sum_of_registers() + 7 + 14);
+    }
+
+    #[test]
+    fn tail_calls_leave_the_stack_as_it_was() {
+        let generation = Generation::new(1 << 22).unwrap();
+        let clobber = generation.memory.append(CLOBBER.len(), |_| &CLOBBER).unwrap();
+        let identity = generation.memory.append(IDENTITY.len(), |_| &IDENTITY).unwrap();
+        let mut compiler = Compiler::new(generation).unwrap();
+        // A large frame in use when the tail call is made.
+        let (inner, _) = compile(&mut compiler, |f| {
+            let values = f.registers();
+            let argument = f.argument;
+            let doubled = f.call(clobber, argument);
+            let sum = f.sum(&values, doubled);
+            f.go_on(identity, sum);
+        });
+        let (outer, _) = compile(&mut compiler, |f| {
+            let values = f.registers();
+            let argument = f.argument;
+            let first = f.call(inner, argument);
+            let second = f.call(inner, first);
+            let sum = f.sum(&values, second);
+            f.go_on(CodePtr(trampoline::exit_stub()), sum);
+        });
+        let inner = |argument| sum_of_registers() + 2 * argument;
+        assert_eq!(run(outer), sum_of_registers() + inner(inner(7)));
+    }
+
+    #[test]
+    fn frames_save_no_registers() {
+        let generation = Generation::new(1 << 22).unwrap();
+        let clobber = generation.memory.append(CLOBBER.len(), |_| &CLOBBER).unwrap();
+        let mut compiler = Compiler::new(generation).unwrap();
+        let (_, asm) = compile(&mut compiler, |f| {
+            let values = f.registers();
+            let sum = f.sum(&values, f.argument);
+            let product = values.iter().fold(sum, |product, &value| f.fb.ins().imul(product, value));
+            f.go_on(clobber, product);
+        });
+        let used = ["%rbx", "%r12", "%r13", "%r14"].iter().any(|register| asm.contains(register));
+        assert!(used, "the code needs more registers:\n{asm}");
+        let (prologue, _) = asm.split_once("block0").unwrap();
+        assert!(!prologue.contains("%rbx") && !prologue.contains("%r1"), "nothing is saved:\n{asm}");
     }
 }

@@ -135,7 +135,7 @@ pub(crate) struct Built {
 }
 
 /// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out drops
-/// the host frames (`trampoline`).
+/// the host frames (`trampoline`). The convention is that of the CLIF; `compile` exchanges it for another.
 pub(crate) fn region_signature() -> Signature {
     let mut sig = Signature::new(CallConv::Tail);
     sig.params = vec![AbiParam::new(I64)];

@@ -3,7 +3,6 @@
 
 use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, Label, MAP_0F, Mem, Op, R15, RAX, RCX, RDI, RDX, RSP, Xmm};
-use super::registers::SAVED;
 use super::value::{Arg, Number, Truth, Val, Vector};
 use crate::counts;
 use crate::helpers::{COUNT, Helper, SIGNATURES};
@@ -69,11 +68,6 @@ pub(super) enum Cold {
 impl Emitter {
     /// The entry, and of a loop the place it goes back to. `counter` is where in the code cache the counter is.
     pub(super) fn entry(&mut self, counter: u32, is_loop: bool) {
-        if self.saves_more {
-            for r in SAVED {
-                self.asm.push(r);
-            }
-        }
         if is_loop {
             self.preload();
             self.places = self.places();
@@ -100,7 +94,6 @@ impl Emitter {
         }
         let Some(slot) = self.link(target) else { return };
         self.put(RDI, Val::Pc(target));
-        self.restore();
         self.asm.jmp_mem(Mem::Cache(slot));
     }
 
@@ -119,7 +112,6 @@ impl Emitter {
         self.ended = true;
         self.store_flags();
         let Some(slot) = self.link(target) else { return };
-        self.restore();
         self.asm.push(RDI);
         self.put(RDI, Val::Pc(target));
         self.asm.call_mem(Mem::Cache(slot));
@@ -131,7 +123,6 @@ impl Emitter {
         self.ended = true;
         self.store_flags();
         let code = self.look_up(target);
-        self.restore();
         self.asm.push(RDI);
         self.asm.mov(true, RDI, RDX);
         self.asm.call_mem(code);
@@ -157,17 +148,7 @@ impl Emitter {
         self.ended = true;
         self.store_flags();
         self.put(RAX, target);
-        self.restore();
         self.asm.raw(&RET);
-    }
-
-    /// Takes back the registers that the block has saved: it goes on elsewhere. The host's flags stay.
-    fn restore(&mut self) {
-        if self.saves_more {
-            for r in SAVED.into_iter().rev() {
-                self.asm.pop(r);
-            }
-        }
     }
 
     pub(super) fn leave_if(&mut self, truth: Truth, target: GuestAddr) {
@@ -195,7 +176,6 @@ impl Emitter {
         self.store_flags();
         let code = self.look_up(target);
         self.asm.mov(true, RDI, RDX);
-        self.restore();
         self.asm.jmp_mem(code);
     }
 

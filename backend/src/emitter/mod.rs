@@ -4,7 +4,7 @@
 //! from the block's own, helpers are found through `CpuState`, and what is in the cache at its distance from the code.
 //!
 //! Registers: r15 is the `CpuState`, rdi the block's guest address, rax, rcx, rdx and xmm0 to xmm5 are scratch, the pool is
-//! that of `registers.rs`, and the rest are left alone. Invariants: when an instruction that can fault or stop runs, memory
+//! that of `registers.rs`, and rbp is left alone. Invariants: when an instruction that can fault or stop runs, memory
 //! holds every guest register and the flags; values are never changed once made, so that code out of line may use them.
 
 mod asm;
@@ -79,8 +79,6 @@ pub(crate) struct Emitter {
     start: GuestAddr,
     pc: GuestAddr,
     mode: Mode,
-    /// The block needs more registers than are free, and saves some.
-    saves_more: bool,
     ended: bool,
     refused: bool,
 }
@@ -119,7 +117,6 @@ impl Emitter {
             start: GuestAddr(0),
             pc: GuestAddr(0),
             mode: Mode::default(),
-            saves_more: false,
             ended: false,
             refused: false,
         };
@@ -137,20 +134,6 @@ impl Emitter {
         mode: Mode,
     ) -> Result<Compiled, Refused> {
         self.mode = mode;
-        self.saves_more = false;
-        self.try_to_emit::<F>(block, memory, runs).or_else(|Refused| {
-            self.saves_more = true;
-            self.try_to_emit::<F>(block, memory, runs)
-        })
-    }
-
-    fn try_to_emit<F: Frontend>(
-        &mut self,
-        block: &Block<F::Insn>,
-        memory: &CodeMemory,
-        runs: u32,
-    ) -> Result<Compiled, Refused> {
-        let mode = self.mode;
         self.begin::<F>(block);
         let counter = memory.take_counter(runs).ok_or(Refused)?;
         // Both ways out of a conditional branch, or a call and the way back, at most.

@@ -7,12 +7,9 @@ use super::value::{Val, Vector};
 use crate::layout;
 use ir::RegSet;
 
-/// The registers of the pools: rsi and r8 to r11, xmm6 to xmm15. Regions expect rbx, rbp and r12 to r14 back unchanged
-/// from what they call.
-const GPRS: u16 = 0x0f40;
-/// Those registers but rbp, for blocks that need more: they save them.
-pub(super) const SAVED: [Gpr; 4] = [Gpr(3), Gpr(12), Gpr(13), Gpr(14)];
-const MORE_GPRS: u16 = GPRS | 0x7008;
+/// The registers of the pools: rbx, rsi and r8 to r14, xmm6 to xmm15. Regions expect rbp back unchanged from what they
+/// call.
+const GPRS: u16 = 0x7f48;
 const XMMS: u16 = 0xffc0;
 
 /// The numbers of the bits that are set.
@@ -147,17 +144,12 @@ pub(super) fn v_slot(n: u8) -> Mem {
 }
 
 impl Emitter {
-    fn pool(&self) -> u16 {
-        if self.saves_more { MORE_GPRS } else { GPRS }
-    }
-
     /// A register of the pool for a new value, locked for this instruction.
     pub(super) fn new_gpr(&mut self) -> Gpr {
-        let pool = self.pool();
-        let mut pick = self.regs.x.pick(pool, self.flag_gprs());
+        let mut pick = self.regs.x.pick(GPRS, self.flag_gprs());
         if pick.is_none() {
             self.spill_flags();
-            pick = self.regs.x.pick(pool, 0);
+            pick = self.regs.x.pick(GPRS, 0);
         }
         let Some(r) = pick else {
             self.refused = true;
@@ -294,7 +286,7 @@ impl Emitter {
     /// Loads what the block reads first into registers: it is a loop. Gives what `rejoin` restores.
     pub(super) fn preload(&mut self) {
         let reads = self.regs.read_first;
-        for n in bits(reads.x).take(self.pool().count_ones() as usize - 2) {
+        for n in bits(reads.x).take(GPRS.count_ones() as usize - 2) {
             self.read_x(n);
         }
         for n in bits(reads.v).take(XMMS.count_ones() as usize - 4) {
