@@ -7,12 +7,14 @@ use crate::cache::own_neighbourhood;
 use crate::layout::LOOKUP_ENTRIES;
 use crate::trampoline::CodePtr;
 use ir::GuestAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A direct-mapped table of guest PC and code pointer. Other threads may remove entries; only the owner adds.
 #[derive(Debug)]
 pub struct Lookup {
     entries: *mut [AtomicU64; 2],
+    /// Nothing has been added since it was made or emptied.
+    is_empty: AtomicBool,
 }
 
 // SAFETY: the entries are atomics; the mapping lives as long as the table.
@@ -34,7 +36,7 @@ impl Lookup {
         if at == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
-        let table = Self { entries: at.cast() };
+        let table = Self { entries: at.cast(), is_empty: AtomicBool::new(true) };
         // A zero tag in entry 0 would make address 0 a hit.
         table.entry(0)[0].store(NO_PC, Ordering::Relaxed);
         Ok(table)
@@ -58,6 +60,7 @@ impl Lookup {
     /// Adds an entry. Owner only.
     pub fn insert(&self, pc: GuestAddr, code: CodePtr) {
         let entry = self.entry(Self::index(pc));
+        self.is_empty.store(false, Ordering::Relaxed);
         entry[0].store(NO_PC, Ordering::Relaxed);
         entry[1].store(code.0, Ordering::Release);
         entry[0].store(pc.0, Ordering::Release);
@@ -69,8 +72,12 @@ impl Lookup {
         let _ = entry[0].compare_exchange(pc.0, NO_PC, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Removes all entries.
+    /// Removes all entries. Owner only.
     pub fn clear(&self) {
+        // Even reading would have the kernel map each page.
+        if self.is_empty.swap(true, Ordering::Relaxed) {
+            return;
+        }
         for index in 0..LOOKUP_ENTRIES {
             let tag = &self.entry(index)[0];
             // Reading first leaves untouched pages untouched.

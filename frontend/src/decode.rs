@@ -27,52 +27,60 @@ impl Insn {
     }
 }
 
-/// Rows by bits 31 to 21 of the word, those that fix more bits first.
+/// Rows by bits 31 to 21 of the word. It is made at each start, so it is kept small.
 struct Index {
+    /// All rows, those that fix more bits first.
+    all: Vec<&'static Row>,
+    /// Where in `numbers` the rows of each key begin.
     starts: Vec<u16>,
-    rows: Vec<&'static Row>,
+    /// Numbers of rows in `all`.
+    numbers: Vec<u16>,
 }
 
 const KEY_SHIFT: u32 = 21;
-const KEYS: u32 = 1 << (32 - KEY_SHIFT);
+const KEYS: usize = 1 << (32 - KEY_SHIFT);
+
+/// The keys of words that a row matches.
+fn keys(row: &Row) -> impl Iterator<Item = usize> {
+    let free = !(row.pattern.mask >> KEY_SHIFT) as usize & (KEYS - 1);
+    let value = (row.pattern.value >> KEY_SHIFT) as usize;
+    // Counts through the subsets of the free bits.
+    let next = move |&subset: &usize| Some(subset.wrapping_sub(free) & free).filter(|&next| next != 0);
+    std::iter::successors(Some(0), next).map(move |subset| value | subset)
+}
 
 impl Index {
     fn build() -> Self {
         let mut all: Vec<&'static Row> = table::rows().collect();
         all.sort_by_key(|row| std::cmp::Reverse(row.pattern.mask.count_ones()));
-        let key_mask = KEYS - 1;
-        let mut buckets: Vec<Vec<&'static Row>> = vec![Vec::new(); KEYS as usize];
-        for row in all {
-            let free = !(row.pattern.mask >> KEY_SHIFT) & key_mask;
-            let value = row.pattern.value >> KEY_SHIFT;
-            // Counts through the subsets of the free bits.
-            let mut subset = 0u32;
-            loop {
-                buckets[(value | subset) as usize].push(row);
-                subset = subset.wrapping_sub(free) & free;
-                if subset == 0 {
-                    break;
-                }
+        let mut starts = vec![0u16; KEYS + 1];
+        for row in &all {
+            keys(row).for_each(|key| starts[key + 1] += 1);
+        }
+        for key in 0..KEYS {
+            starts[key + 1] += starts[key];
+        }
+        let mut ends = starts.clone();
+        let mut numbers = vec![0u16; usize::from(starts[KEYS])];
+        for (number, row) in all.iter().enumerate() {
+            for key in keys(row) {
+                numbers[usize::from(ends[key])] = number as u16;
+                ends[key] += 1;
             }
         }
-        let mut index = Self { starts: Vec::with_capacity(KEYS as usize + 1), rows: Vec::new() };
-        for bucket in buckets {
-            index.starts.push(index.rows.len() as u16);
-            index.rows.extend(bucket);
-        }
-        index.starts.push(index.rows.len() as u16);
-        index
+        Self { all, starts, numbers }
     }
 
-    fn candidates(&self, bits: u32) -> &[&'static Row] {
+    fn candidates(&self, bits: u32) -> impl Iterator<Item = &'static Row> {
         let key = (bits >> KEY_SHIFT) as usize;
-        &self.rows[usize::from(self.starts[key])..usize::from(self.starts[key + 1])]
+        let numbers = &self.numbers[usize::from(self.starts[key])..usize::from(self.starts[key + 1])];
+        numbers.iter().map(|&number| self.all[usize::from(number)])
     }
 }
 
 fn find(word: Word) -> Option<(&'static Row, Args)> {
     static INDEX: OnceLock<Index> = OnceLock::new();
-    let row = *INDEX.get_or_init(Index::build).candidates(word.bits).iter().find(|r| r.pattern.matches(word.bits))?;
+    let row = INDEX.get_or_init(Index::build).candidates(word.bits).find(|row| row.pattern.matches(word.bits))?;
     if let Some(is_opcode) = row.is_opcode
         && !yaxpeax::opcode(word).is_some_and(is_opcode)
     {
