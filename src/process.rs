@@ -19,6 +19,27 @@ pub fn settle_allocator() {
     const MMAP_THRESHOLD_BYTES: i32 = 32 << 20;
     // SAFETY: sets a parameter of the allocator; if it is refused, the default stays.
     unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES) };
+    start_heap_with_huge_page();
+}
+
+/// Has the heap go on at the start of a huge page, if the host has them: its one fault costs as much as 25 faults of small
+/// pages, and the shortest program has emu use a hundred.
+fn start_heap_with_huge_page() {
+    const HUGE_PAGE_BYTES: usize = 2 << 20;
+    /// More than the heap has at the start.
+    const FIRST_HEAP_BYTES: usize = 256 << 10;
+    /// What a block has around it, at most.
+    const OVERHEAD_BYTES: usize = 48;
+    // SAFETY: a parameter of the allocator, two blocks that are never freed, and advice on memory that lies behind them in
+    // the heap: no content changes. If the allocator puts the blocks elsewhere the advice fails or is of no use.
+    unsafe {
+        libc::mallopt(libc::M_TOP_PAD, HUGE_PAGE_BYTES as i32);
+        let here = libc::malloc(1) as usize;
+        let boundary = (here + FIRST_HEAP_BYTES).next_multiple_of(HUGE_PAGE_BYTES);
+        // Never touched. Or else the compiler leaves the allocation out.
+        std::hint::black_box(libc::malloc(boundary - here - OVERHEAD_BYTES));
+        libc::madvise(boundary as *mut libc::c_void, HUGE_PAGE_BYTES, libc::MADV_HUGEPAGE);
+    }
 }
 
 /// Becomes another program. Comes back only with the reason why not.

@@ -3,10 +3,10 @@
 //! Unsafe because generated code reads it: it is shared memory of atomics at a fixed address.
 #![allow(unsafe_code)]
 
-use crate::cache::own_neighbourhood;
 use crate::layout::LOOKUP_ENTRIES;
 use crate::trampoline::CodePtr;
 use ir::GuestAddr;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A direct-mapped table of guest PC and code pointer. Other threads may remove entries; only the owner adds.
@@ -17,24 +17,26 @@ pub struct Lookup {
     is_empty: AtomicBool,
 }
 
-// SAFETY: the entries are atomics; the mapping lives as long as the table.
+// SAFETY: the entries are atomics; they live as long as the table.
 unsafe impl Send for Lookup {}
 // SAFETY: as above.
 unsafe impl Sync for Lookup {}
 
-const BYTES: usize = LOOKUP_ENTRIES * 16;
+// Aligned so that no entry is in two cache lines. More, and zeroing would touch all of it.
+const LAYOUT: Layout = match Layout::from_size_align(LOOKUP_ENTRIES * 16, 16) {
+    Ok(layout) => layout,
+    Err(_) => panic!("the size is no multiple of the alignment"),
+};
 /// A tag that no address with entry 0's index has.
 const NO_PC: u64 = u64::MAX;
 
 impl Lookup {
-    /// An empty table; pages are touched when used.
+    /// An empty table; pages are touched when used. On the heap, because that begins with a huge page.
     pub fn new() -> std::io::Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let prot = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a fresh anonymous mapping: the address is a wish.
-        let at = unsafe { libc::mmap(own_neighbourhood(BYTES), BYTES, prot, flags, -1, 0) };
-        if at == libc::MAP_FAILED {
-            return Err(std::io::Error::last_os_error());
+        // SAFETY: the layout is not empty.
+        let at = unsafe { alloc_zeroed(LAYOUT) };
+        if at.is_null() {
+            return Err(std::io::ErrorKind::OutOfMemory.into());
         }
         let table = Self { entries: at.cast(), is_empty: AtomicBool::new(true) };
         // A zero tag in entry 0 would make address 0 a hit.
@@ -49,7 +51,7 @@ impl Lookup {
 
     fn entry(&self, index: usize) -> &[AtomicU64; 2] {
         assert!(index < LOOKUP_ENTRIES, "the index is masked");
-        // SAFETY: within the mapping, which `self` keeps; atomics may be shared.
+        // SAFETY: within the memory that `self` keeps; atomics may be shared.
         unsafe { &*self.entries.add(index) }
     }
 
@@ -90,7 +92,7 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        // SAFETY: the mapping made in `new`, which nothing refers to any more: its thread has ended.
-        unsafe { libc::munmap(self.entries.cast(), BYTES) };
+        // SAFETY: allocated in `new`; nothing refers to it any more: its thread has ended.
+        unsafe { dealloc(self.entries.cast(), LAYOUT) };
     }
 }
