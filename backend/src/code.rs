@@ -365,6 +365,8 @@ impl<F: Frontend> Code<F> {
         let block = self.blocks.get(&place)?;
         let in_tier0 = block.count.load(Ordering::Relaxed);
         let emitted = match (block.counter(), &self.generation) {
+            // It has been hot, and runs as part of a region since.
+            _ if block.cooled.load(Ordering::Relaxed) => threshold,
             (Some(counter), Some(generation)) => threshold.wrapping_sub(generation.memory.counter(counter)),
             // Of a region's entry, runs are not counted any more.
             _ if block.code.load(Ordering::Relaxed) != 0 => threshold,

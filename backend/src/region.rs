@@ -3,8 +3,8 @@
 //! must be in memory.
 
 use crate::checkpoint::{self, Effect, Step};
-use ir::{Flow, Frontend, GuestAddr, RegSet};
-use std::collections::{HashMap, VecDeque};
+use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A decoded basic block.
@@ -40,55 +40,241 @@ impl<I> Block<I> {
     }
 }
 
-/// What tier 1 compiles: `blocks[0]` is the entry.
+/// Who called the code of a node, if the region contains the call: the instance of a function that stands in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The address behind the call.
+    pub back: GuestAddr,
+    /// The context of the caller, less than this one's number.
+    pub parent: usize,
+    /// Calls around it that the region contains, this one included.
+    depth: usize,
+}
+
+/// The nodes of a region and how control goes between them. Each is a block in a context. In context 0 the region has
+/// been entered; another is that of a call in the region whose callee is in it too. So the same block may stand in
+/// several.
+#[derive(Debug)]
+pub struct Graph {
+    /// The contexts of the nodes.
+    pub context: Vec<usize>,
+    /// All contexts. The first has neither caller nor address to return to.
+    pub contexts: Vec<Context>,
+    /// Addresses that a node's computed branch (BR) has been seen to go to.
+    pub computed: Vec<Vec<GuestAddr>>,
+    /// Functions that a node's computed call (BLR) has been seen to call; of a direct call, the function.
+    pub called: Vec<Vec<GuestAddr>>,
+    /// By node, the context of the functions that it calls, if any of them is in the region.
+    pub callee: Vec<Option<usize>>,
+    /// Node by context and address.
+    index: HashMap<(usize, GuestAddr), usize>,
+}
+
+impl Graph {
+    /// The node of an address in a context.
+    pub fn node(&self, context: usize, at: GuestAddr) -> Option<usize> {
+        self.index.get(&(context, at)).copied()
+    }
+
+    /// The node that a return from a context leads to.
+    pub fn returned(&self, context: usize) -> Option<usize> {
+        if context == 0 {
+            return None;
+        }
+        let Context { back, parent, .. } = self.contexts[context];
+        self.node(parent, back)
+    }
+
+    /// Addresses of functions that a node calls and that are in the region, in the callee's context.
+    pub fn callees(&self, node: usize) -> impl Iterator<Item = (usize, GuestAddr)> {
+        let functions = self.callee[node].map(|context| self.called[node].iter().map(move |&at| (context, at)));
+        functions.into_iter().flatten().filter(|key| self.index.contains_key(key))
+    }
+}
+
+/// What tier 1 compiles.
 #[derive(Debug)]
 pub struct Region<I> {
-    /// The blocks, each reached from the entry through direct branches, returns of calls and computed branches.
+    /// The blocks of the nodes, each reached from the entry, the first, through direct branches, calls, returns and
+    /// computed branches.
     pub blocks: Vec<Arc<Block<I>>>,
-    /// Blocks of the region, by index, that a block's computed branch (BR) has been seen to go to.
-    pub computed: Vec<Vec<usize>>,
-    /// Functions that a block's computed call (BLR) has been seen to call.
-    pub called: Vec<Vec<GuestAddr>>,
+    /// The nodes.
+    pub graph: Graph,
+}
+
+/// Most instructions of a function that is taken into its caller's region.
+const MOST_CALLEE_INSNS: usize = 40;
+/// Most calls around each other in a region.
+const MOST_DEPTH: usize = 3;
+/// A computed call that has been seen to call so many functions at most compares with each.
+pub const MOST_CALLED: usize = 2;
+
+/// A region being discovered.
+struct Discovery<'d, I> {
+    region: Region<I>,
+    insns: usize,
+    max_insns: usize,
+    known: &'d mut dyn FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
+    computed: &'d mut dyn FnMut(GuestAddr) -> Vec<GuestAddr>,
+}
+
+impl<I> Discovery<'_, I> {
+    /// Adds a node, if its block is known and there is room; says whether it is there now.
+    fn add(&mut self, context: usize, at: GuestAddr) -> bool {
+        if self.region.graph.index.contains_key(&(context, at)) {
+            return true;
+        }
+        let Some(block) = (self.known)(at) else { return false };
+        if self.insns + block.insns.len() > self.max_insns && !self.region.blocks.is_empty() {
+            return false;
+        }
+        self.insns += block.insns.len();
+        self.region.graph.index.insert((context, at), self.region.blocks.len());
+        self.region.blocks.push(block);
+        self.region.graph.context.push(context);
+        true
+    }
+
+    /// Adds what a node goes to.
+    fn expand(&mut self, node: usize) {
+        let (block, context) = (Arc::clone(&self.region.blocks[node]), self.region.graph.context[node]);
+        for target in block.successors().into_iter().flatten() {
+            self.add(context, target);
+        }
+        let computed = if block.flow == Flow::Indirect { (self.computed)(block.start) } else { Vec::new() };
+        for &target in &computed {
+            self.add(context, target);
+        }
+        self.region.graph.computed.push(computed);
+        let called = match block.flow {
+            Flow::Call(target) => vec![target],
+            Flow::IndirectCall => (self.computed)(block.start),
+            _ => Vec::new(),
+        };
+        let callee = block.resumes().and_then(|back| self.add_callees(context, back, &called));
+        self.region.graph.callee.push(callee);
+        self.region.graph.called.push(called);
+        if let Some(back) = block.resumes() {
+            self.add(context, back);
+        }
+        if let (Flow::Return, true) = (block.flow, context != 0) {
+            let Context { back, parent, .. } = self.region.graph.contexts[context];
+            self.add(parent, back);
+        }
+    }
+
+    /// Adds the entries of functions that are called, in a context of their own, if they are worth it.
+    fn add_callees(&mut self, parent: usize, back: GuestAddr, called: &[GuestAddr]) -> Option<usize> {
+        let depth = self.region.graph.contexts[parent].depth + 1;
+        if depth > MOST_DEPTH || called.len() > MOST_CALLED {
+            return None;
+        }
+        let context = self.region.graph.contexts.len();
+        self.region.graph.contexts.push(Context { back, parent, depth });
+        let mut any = false;
+        for &function in called {
+            any |= self.is_small(function) && self.add(context, function);
+        }
+        if !any {
+            self.region.graph.contexts.pop();
+        }
+        any.then_some(context)
+    }
+
+    /// Whether a function returns and is so short that it is worth having in its caller's region, and has room there.
+    fn is_small(&mut self, function: GuestAddr) -> bool {
+        let room = MOST_CALLEE_INSNS.min(self.max_insns.saturating_sub(self.insns));
+        let (mut insns, mut returns) = (0, false);
+        let mut seen = HashSet::from([function]);
+        let mut left = vec![function];
+        while let Some(at) = left.pop() {
+            let Some(block) = (self.known)(at) else { continue };
+            insns += block.insns.len();
+            if insns > room {
+                return false;
+            }
+            returns |= block.flow == Flow::Return;
+            let computed = if block.flow == Flow::Indirect { (self.computed)(at) } else { Vec::new() };
+            let next = block.successors().into_iter().flatten().chain(block.resumes()).chain(computed);
+            left.extend(next.filter(|&to| seen.insert(to)));
+        }
+        returns
+    }
 }
 
 impl<I> Region<I> {
-    /// The region from `entry`, breadth first over direct branches, the returns of calls, and the targets that
-    /// `computed` knows of the branch that ends a block; of the blocks that `known` gives, at most `max_insns`
-    /// instructions (the first block always). None if the entry itself is not known.
+    /// The region from `entry`, breadth first over direct branches, calls of small functions, the returns of calls, and
+    /// the targets that `computed` knows of the branch that ends a block; of the blocks that `known` gives, at most
+    /// `max_insns` instructions (the first block always). None if the entry itself is not known.
     pub fn discover(
         entry: GuestAddr,
         max_insns: usize,
         mut known: impl FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
         mut computed: impl FnMut(GuestAddr) -> Vec<GuestAddr>,
     ) -> Option<Self> {
-        let first = known(entry)?;
-        let mut insns = first.insns.len();
-        let mut blocks = vec![first];
-        let mut index = HashMap::from([(entry, 0)]);
-        let (mut branches, mut called) = (Vec::new(), Vec::new());
+        let graph = Graph {
+            context: Vec::new(),
+            contexts: vec![Context { back: GuestAddr(0), parent: 0, depth: 0 }],
+            computed: Vec::new(),
+            called: Vec::new(),
+            callee: Vec::new(),
+            index: HashMap::new(),
+        };
+        let region = Self { blocks: Vec::new(), graph };
+        let mut discovery = Discovery { region, insns: 0, max_insns, known: &mut known, computed: &mut computed };
+        if !discovery.add(0, entry) {
+            return None;
+        }
         let mut next = 0;
-        while next < blocks.len() {
-            let block = Arc::clone(&blocks[next]);
-            let seen = if block.flow == Flow::Indirect { computed(block.start) } else { Vec::new() };
-            for &target in block.successors().iter().chain([&block.resumes()]).flatten().chain(&seen) {
-                if index.contains_key(&target) {
-                    continue;
-                }
-                if let Some(block) = known(target)
-                    && insns + block.insns.len() <= max_insns
-                {
-                    insns += block.insns.len();
-                    index.insert(target, blocks.len());
-                    blocks.push(block);
-                }
-            }
-            branches.push(seen);
-            called.push(if block.flow == Flow::IndirectCall { computed(block.start) } else { Vec::new() });
+        while next < discovery.region.blocks.len() {
+            discovery.expand(next);
             next += 1;
         }
-        let inside =
-            |targets: &Vec<GuestAddr>| targets.iter().filter_map(|target| index.get(target).copied()).collect();
-        Some(Self { computed: branches.iter().map(inside).collect(), called, blocks })
+        let mut region = discovery.region;
+        region.sort();
+        Some(region)
+    }
+
+    /// Puts the nodes into reverse postorder, so that few edges lead back: what follows a call comes after the callee.
+    fn sort(&mut self) {
+        let count = self.blocks.len();
+        let ways: Vec<Vec<usize>> = (0..count)
+            .map(|node| {
+                let mut ways = self.successors(node);
+                // Not taken directly, if the callee is in the region, but all its ways lead there.
+                ways.extend(self.resumed(node));
+                ways
+            })
+            .collect();
+        let mut order = Vec::with_capacity(count);
+        let mut seen = vec![false; count];
+        seen[0] = true;
+        let mut path = vec![(0, 0)];
+        while let Some((node, way)) = path.pop() {
+            // The first way is the last in postorder, if the order is free: straight on.
+            let Some(&to) = ways[node].iter().rev().nth(way) else {
+                order.push(node);
+                continue;
+            };
+            path.push((node, way + 1));
+            if !std::mem::replace(&mut seen[to], true) {
+                path.push((to, 0));
+            }
+        }
+        order.reverse();
+        debug_assert_eq!(order.len(), count, "every node is reached");
+        let mut position = vec![0; count];
+        for (new, &old) in order.iter().enumerate() {
+            position[old] = new;
+        }
+        self.blocks = order.iter().map(|&old| Arc::clone(&self.blocks[old])).collect();
+        self.graph.context = order.iter().map(|&old| self.graph.context[old]).collect();
+        self.graph.computed = order.iter().map(|&old| std::mem::take(&mut self.graph.computed[old])).collect();
+        self.graph.called = order.iter().map(|&old| std::mem::take(&mut self.graph.called[old])).collect();
+        self.graph.callee = order.iter().map(|&old| self.graph.callee[old]).collect();
+        for node in self.graph.index.values_mut() {
+            *node = position[*node];
+        }
     }
 
     /// The entry's address.
@@ -100,13 +286,63 @@ impl<I> Region<I> {
     pub fn insn_count(&self) -> usize {
         self.blocks.iter().map(|block| block.insns.len()).sum()
     }
+
+    /// Where a call of a node comes back to.
+    fn resumed(&self, node: usize) -> Option<usize> {
+        self.graph.node(self.graph.context[node], self.blocks[node].resumes()?)
+    }
+
+    /// Nodes that a node goes to with registers as they are.
+    fn successors(&self, node: usize) -> Vec<usize> {
+        let (block, context) = (&self.blocks[node], self.graph.context[node]);
+        let direct = block.successors().into_iter().flatten();
+        let mut inside: Vec<usize> = direct.filter_map(|at| self.graph.node(context, at)).collect();
+        inside.dedup();
+        inside.extend(self.graph.computed[node].iter().filter_map(|&at| self.graph.node(context, at)));
+        inside.extend(self.graph.callees(node).filter_map(|(context, at)| self.graph.node(context, at)));
+        if block.flow == Flow::Return {
+            inside.extend(self.graph.returned(context));
+        }
+        inside
+    }
+
+    /// Whether a node makes a host call: it calls what is not in the region.
+    fn calls_out(&self, node: usize) -> bool {
+        match self.blocks[node].flow {
+            Flow::Call(_) => self.graph.callee[node].is_none(),
+            Flow::IndirectCall => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a node goes on in code outside of the region, other than by a return or a call.
+    fn goes_out(&self, node: usize) -> bool {
+        let (block, context) = (&self.blocks[node], self.graph.context[node]);
+        match block.flow {
+            Flow::Indirect | Flow::Stop => true,
+            _ => block.successors().into_iter().flatten().any(|at| self.graph.node(context, at).is_none()),
+        }
+    }
+
+    /// By context, whether the code of a node in it goes on outside of the region. There it is a host call, whose return
+    /// is that of the context.
+    fn contexts_left(&self) -> Vec<bool> {
+        let mut left = vec![false; self.graph.contexts.len()];
+        for node in 0..self.blocks.len() {
+            let context = self.graph.context[node];
+            left[context] |= self.goes_out(node) || self.calls_out(node) && self.resumed(node).is_none();
+        }
+        // Children first: what they return to may be outside.
+        for context in (1..left.len()).rev() {
+            left[self.graph.contexts[context].parent] |= self.graph.returned(context).is_none();
+        }
+        left
+    }
 }
 
-/// The result of the dataflow, by block index.
+/// The result of the dataflow, by node.
 #[derive(Debug)]
 pub struct Plan {
-    /// Index of a block by its address.
-    pub index: HashMap<GuestAddr, usize>,
     /// Registers that may be newer than memory when the block starts. What else is, is stored on the way to it.
     pub dirty_in: Vec<RegSet>,
     /// What to do about each instruction of each block.
@@ -125,42 +361,31 @@ pub struct Plan {
     pub loads: Vec<RegSet>,
     /// Predecessors inside the region; the entry has one more, from outside.
     pub predecessors: Vec<usize>,
-    /// Targets inside the region of a block's computed branch, by index.
-    pub computed: Vec<Vec<usize>>,
-    /// Functions that a block's computed call has been seen to call.
-    pub called: Vec<Vec<GuestAddr>>,
+    /// Whether the block ends with a return that goes to where its context says: nothing has changed X30.
+    pub returns_surely: Vec<bool>,
+    /// By context, whether code in it goes on outside of the region.
+    pub is_left: Vec<bool>,
 }
 
 impl Plan {
     /// Plans a region.
     pub fn new<F: Frontend>(region: &Region<F::Insn>) -> Self {
-        let index: HashMap<_, _> = region.blocks.iter().enumerate().map(|(i, b)| (b.start, i)).collect();
         let count = region.blocks.len();
         let (steps, effects): (Vec<_>, Vec<_>) = region.blocks.iter().map(|block| checkpoint::plan::<F>(block)).unzip();
         let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
-        let successors: Vec<Vec<usize>> = region
-            .blocks
-            .iter()
-            .zip(&region.computed)
-            .map(|(b, computed)| {
-                let mut inside: Vec<usize> =
-                    b.successors().into_iter().flatten().filter_map(|t| index.get(&t).copied()).collect();
-                inside.dedup();
-                inside.extend(computed);
-                inside
-            })
-            .collect();
-        let leaves: Vec<bool> = region
-            .blocks
-            .iter()
-            .map(|b| {
-                let targets = b.successors();
-                targets == [None, None] || targets.into_iter().flatten().any(|t| !index.contains_key(&t))
+        let successors: Vec<Vec<usize>> = (0..count).map(|node| region.successors(node)).collect();
+        let is_left = region.contexts_left();
+        let returns_surely = sure_returns::<F>(region, &effects, &successors);
+        let leaves: Vec<bool> = (0..count)
+            .map(|node| match region.blocks[node].flow {
+                Flow::Return => !(returns_surely[node] && region.graph.returned(region.graph.context[node]).is_some()),
+                _ => region.calls_out(node) || region.goes_out(node),
             })
             .collect();
         let mut predecessors = vec![0; count];
-        let resumed = region.blocks.iter().filter_map(|b| index.get(&b.resumes()?));
-        for &to in successors.iter().flatten().chain(resumed) {
+        let resumed = (0..count).filter(|&node| region.calls_out(node)).filter_map(|node| region.resumed(node));
+        let outside = (0..is_left.len()).filter(|&c| is_left[c]).filter_map(|c| region.graph.returned(c));
+        for to in successors.iter().flatten().copied().chain(resumed).chain(outside) {
             predecessors[to] += 1;
         }
 
@@ -190,21 +415,52 @@ impl Plan {
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
         let loaded_in = loaded_at_start(&effects, &successors);
         let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
-        let computed = region.computed.clone();
-        Self {
-            index,
-            dirty_in,
-            steps,
-            replayed,
-            flags_in,
-            live_in,
-            loaded_in,
-            loads,
-            predecessors,
-            computed,
-            called: region.called.clone(),
+        Self { dirty_in, steps, replayed, flags_in, live_in, loaded_in, loads, predecessors, returns_surely, is_left }
+    }
+}
+
+const LINK: RegSet = RegSet { x: 1 << 30, v: 0 };
+
+/// By node, whether it returns from its context to where that says: by X30, which nothing has changed since the call.
+fn sure_returns<F: Frontend>(
+    region: &Region<F::Insn>,
+    effects: &[Effect],
+    successors: &[Vec<usize>],
+) -> Vec<bool> {
+    let keeps = |node: usize| effects[node].writes.intersection(LINK) == RegSet::default();
+    // Whether X30 is what the context's call has put there.
+    let mut is_kept: Vec<bool> = region.graph.context.iter().map(|&context| context != 0).collect();
+    for node in (0..is_kept.len()).filter(|&node| region.calls_out(node)) {
+        if let Some(to) = region.resumed(node) {
+            is_kept[to] = false;
         }
     }
+    for to in (1..region.graph.contexts.len()).filter_map(|context| region.graph.returned(context)) {
+        is_kept[to] = false;
+    }
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (node, targets) in successors.iter().enumerate() {
+            for &to in targets.iter().filter(|&&to| region.graph.context[to] == region.graph.context[node]) {
+                if is_kept[to] && !(is_kept[node] && keeps(node)) {
+                    is_kept[to] = false;
+                    changed = true;
+                }
+            }
+        }
+    }
+    let by_link = |block: &Block<F::Insn>| {
+        let mut f = Footprint::default();
+        block.insns.last().is_some_and(|insn| {
+            let Ok(()) = F::lift(insn, &mut f);
+            f.reads == LINK
+        })
+    };
+    let is_sure = |(node, block): (usize, &Arc<Block<_>>)| {
+        block.flow == Flow::Return && is_kept[node] && keeps(node) && by_link(block)
+    };
+    region.blocks.iter().enumerate().map(is_sure).collect()
 }
 
 /// By block, the shortest loop through it: the blocks of one turn. Empty if there is none.

@@ -21,7 +21,7 @@ use crate::checkpoint::Unneeded;
 use crate::counts;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
-use crate::region::{Plan, Region, is_back_edge};
+use crate::region::{Context, Graph, MOST_CALLED, Plan, Region, is_back_edge};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
@@ -42,10 +42,11 @@ type FpCache = [Option<(FpSize, Value)>; 32];
 /// A region under construction.
 pub(crate) struct Builder<'f, 'r> {
     fb: FunctionBuilder<'f>,
+    graph: &'r Graph,
     plan: &'r Plan,
     blocks: Vec<Block>,
-    /// Guest addresses of `blocks`.
-    starts: Vec<GuestAddr>,
+    /// By context, where its code goes on outside of the region, if it does: with code and guest address as parameters.
+    outside: Vec<Option<Block>>,
     unsealed: Vec<usize>,
     entry: GuestAddr,
     entry_pc: Value,
@@ -159,7 +160,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Builds the CLIF of `region` into `fb`'s function, with link slots from `memory`; None if those have run out.
     pub fn build<F: Frontend>(
         mut fb: FunctionBuilder<'f>,
-        region: &Region<F::Insn>,
+        region: &'r Region<F::Insn>,
         plan: &'r Plan,
         mode: Mode,
         memory: &'r CodeMemory,
@@ -179,9 +180,10 @@ impl<'f, 'r> Builder<'f, 'r> {
         unsealed[0] += 1;
         let mut builder = Builder {
             fb,
+            graph: &region.graph,
             plan,
             blocks,
-            starts: region.blocks.iter().map(|block| block.start).collect(),
+            outside: vec![None; region.graph.contexts.len()],
             unsealed,
             entry: region.entry(),
             entry_pc,
@@ -210,6 +212,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             pc: region.entry(),
             ended: false,
         };
+        builder.declare_outside();
         builder.prologue();
         let mut pcs = Vec::with_capacity(region.insn_count());
         for (index, block) in region.blocks.iter().enumerate() {
@@ -233,6 +236,9 @@ impl<'f, 'r> Builder<'f, 'r> {
                     // region by another way.
                     _ => builder.exit_to(block.next()),
                 }
+            }
+            if let Some(context) = region.graph.callee[index] {
+                builder.go_outside(context);
             }
         }
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
@@ -305,7 +311,8 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Runs `body` in a cold block taken if `condition`; `body` must end it. State known here is as before.
     fn side_exit(&mut self, condition: Value, body: impl FnOnce(&mut Self)) {
-        let (cold, next) = (self.cold_block(), self.fb.create_block());
+        let cold = self.cold_block();
+        let next = if self.is_cold { self.cold_block() } else { self.fb.create_block() };
         self.fb.ins().brif(condition, cold, &[], next, &[]);
         self.fb.seal_block(cold);
         self.fb.seal_block(next);
@@ -488,10 +495,20 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     // --- exits ------------------------------------------------------------------------------------------------
 
+    /// The context of the current node.
+    fn context(&self) -> usize {
+        self.graph.context[self.current]
+    }
+
     /// Goes to a guest address, inside the region or out of it. Ends the block.
     fn leave_to(&mut self, target: GuestAddr) {
+        self.leave_in(self.context(), target);
+    }
+
+    /// Goes to a guest address in a context, inside the region or out of it. Ends the block.
+    fn leave_in(&mut self, context: usize, target: GuestAddr) {
         self.ended = true;
-        let Some(&index) = self.plan.index.get(&target) else { return self.exit_to(target) };
+        let Some(index) = self.graph.node(context, target) else { return self.exit_in(context, target) };
         let taken = self.plan.dirty_in[index];
         self.store_registers(self.dirty.without(taken));
         self.dirty = self.dirty.intersection(taken);
@@ -511,17 +528,51 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Leaves the region for a known address, through a link slot. Ends the block.
     fn exit_to(&mut self, target: GuestAddr) {
+        self.exit_in(self.context(), target);
+    }
+
+    /// Leaves the region for a known address in a context. Ends the block.
+    fn exit_in(&mut self, context: usize, target: GuestAddr) {
         self.store_dirty();
         let (code, pc) = self.linked(target);
-        self.fb.ins().return_call_indirect(self.exit_sig, code, &[pc]);
+        self.exit_through(context, code, pc);
+    }
+
+    /// Goes on in code outside of the region. The code is that of a function that the context's call has entered: it
+    /// returns to the region, if that contains the call. Ends the block.
+    fn exit_through(&mut self, context: usize, code: Value, pc: Value) {
+        if context == 0 {
+            self.fb.ins().return_call_indirect(self.exit_sig, code, &[pc]);
+            return;
+        }
+        let outside = self.outside[context].expect("the plan knows the contexts that are left");
+        self.fb.ins().jump(outside, &[code.into(), pc.into()]);
+    }
+
+    /// Makes the blocks in which contexts go on outside of the region.
+    fn declare_outside(&mut self) {
+        for context in (1..self.outside.len()).filter(|&context| self.plan.is_left[context]) {
+            let block = self.cold_block();
+            self.fb.append_block_param(block, I64);
+            self.fb.append_block_param(block, I64);
+            self.outside[context] = Some(block);
+        }
+    }
+
+    /// Builds the call by which a context, that of a call of the current node, goes on outside.
+    fn go_outside(&mut self, context: usize) {
+        let Some(block) = self.outside[context] else { return };
+        self.switch_to(block);
+        let &[code, pc] = self.fb.block_params(block) else { unreachable!("it was made with two") };
+        self.call_code(code, pc, self.graph.contexts[context].back);
     }
 
     /// Goes to a computed address: to the blocks of the region that it has been seen to be by a jump table, elsewhere
     /// by the lookup table. Ends the block.
     fn jump_computed(&mut self, target: Value) {
-        let plan = self.plan;
-        let cases: Vec<(usize, GuestAddr)> =
-            plan.computed[self.current].iter().map(|&index| (index, self.starts[index])).collect();
+        let (plan, graph, context) = (self.plan, self.graph, self.context());
+        let seen = graph.computed[self.current].iter();
+        let cases: Vec<(usize, GuestAddr)> = seen.filter_map(|&at| Some((graph.node(context, at)?, at))).collect();
         if cases.is_empty() {
             return self.exit_indirect(target);
         }
@@ -569,18 +620,8 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Goes to a computed address: compared with a few that it has been seen to be, then looked up. Ends the block.
     fn jump_compared(&mut self, target: Value, cases: &[(usize, GuestAddr)]) {
-        let (dirty, flags) = (self.dirty, self.flags);
         for &(_, start) in cases {
-            let (go, other) = (self.fb.create_block(), self.fb.create_block());
-            let expected = self.pc_value(start);
-            let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
-            self.fb.ins().brif(same, go, &[], other, &[]);
-            self.fb.seal_block(go);
-            self.fb.seal_block(other);
-            self.switch_to(go);
-            self.leave_to(start);
-            (self.dirty, self.flags) = (dirty, flags);
-            self.switch_to(other);
+            self.leave_if_same(target, self.context(), start);
         }
         self.exit_indirect(target);
     }
@@ -590,37 +631,63 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.ended = true;
         self.store_dirty();
         let code = self.looked_up(target);
-        self.fb.ins().return_call_indirect(self.exit_sig, code, &[target]);
+        self.exit_through(self.context(), code, target);
     }
 
-    /// Calls a guest function at a known address, as `call_code` does. Ends the block.
+    /// Calls a guest function at a known address: one that is in the region, or as `call_code` does. Ends the block.
     fn call_to(&mut self, target: GuestAddr, back: GuestAddr) {
         self.ended = true;
+        if let Some(context) = self.graph.callee[self.current] {
+            return self.leave_in(context, target);
+        }
         self.store_dirty();
         let (code, pc) = self.linked(target);
         self.call_code(code, pc, back);
     }
 
-    /// Calls a guest function at a computed address, as `call_code` does. Ends the block.
+    /// Calls a guest function at a computed address: one that is in the region, or as `call_code` does. Ends the block.
     fn call_indirect_to(&mut self, target: Value, back: GuestAddr) {
         self.ended = true;
+        let graph = self.graph;
+        for (context, function) in graph.callees(self.current) {
+            self.leave_if_same(target, context, function);
+        }
         self.store_dirty();
         let code = self.called_code(target);
         self.call_code(code, target, back);
     }
 
+    /// Goes to a guest address in a context if that is the computed one, and on here if not.
+    fn leave_if_same(&mut self, computed: Value, context: usize, target: GuestAddr) {
+        let (go, other) = (self.fb.create_block(), self.fb.create_block());
+        let expected = self.pc_value(target);
+        let same = self.fb.ins().icmp(IntCC::Equal, computed, expected);
+        self.fb.ins().brif(same, go, &[], other, &[]);
+        self.fb.seal_block(go);
+        self.fb.seal_block(other);
+        let (dirty, flags) = (self.dirty, self.flags);
+        self.switch_to(go);
+        self.leave_in(context, target);
+        (self.dirty, self.flags) = (dirty, flags);
+        self.switch_to(other);
+    }
+
     /// The code for a computed function: compared with those that this call has been seen to call, if they are few,
     /// then looked up.
     fn called_code(&mut self, target: Value) -> Value {
-        const MOST_CACHED: usize = 2;
-        let plan = self.plan;
-        let seen = &plan.called[self.current];
-        if seen.is_empty() || seen.len() > MOST_CACHED {
+        let graph = self.graph;
+        let seen = &graph.called[self.current];
+        if seen.len() > MOST_CALLED {
+            return self.looked_up(target);
+        }
+        let inside: Vec<GuestAddr> = graph.callees(self.current).map(|(_, function)| function).collect();
+        let seen: Vec<GuestAddr> = seen.iter().copied().filter(|function| !inside.contains(function)).collect();
+        if seen.is_empty() {
             return self.looked_up(target);
         }
         let done = self.fb.create_block();
         let code = self.fb.append_block_param(done, I64);
-        for &function in seen {
+        for function in seen {
             let (hit, miss) = (self.fb.create_block(), self.fb.create_block());
             let expected = self.pc_value(function);
             let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
@@ -639,9 +706,18 @@ impl<'f, 'r> Builder<'f, 'r> {
         code
     }
 
-    /// A guest return: to the host frame of the guest's caller, which looks whether it is meant. Ends the block.
+    /// A guest return: to behind the call if that is in the region, else to the host frame of the guest's caller, which
+    /// looks whether it is meant. Ends the block.
     fn return_to(&mut self, target: Value) {
         self.ended = true;
+        let context = self.context();
+        if context != 0 {
+            let Context { back, parent, .. } = self.graph.contexts[context];
+            if self.plan.returns_surely[self.current] {
+                return self.leave_in(parent, back);
+            }
+            self.leave_if_same(target, parent, back);
+        }
         self.store_dirty();
         self.fb.ins().return_(&[target]);
     }
