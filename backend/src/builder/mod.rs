@@ -64,6 +64,8 @@ pub(crate) struct Builder<'f, 'r> {
     low_bits: HashMap<Value, u32>,
     /// Numbers that vectors have been made of.
     scalars: HashMap<Value, Value>,
+    /// Integers whose bits have been reversed, by the result.
+    reversals: HashMap<Value, Value>,
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
@@ -197,6 +199,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             v,
             low_bits: HashMap::new(),
             scalars: HashMap::new(),
+            reversals: HashMap::new(),
             compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
