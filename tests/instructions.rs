@@ -11,10 +11,12 @@ use frontend::table::{Class, FlowKind, Row, rows};
 use harness::random::Random;
 use harness::registers::{Registers, copy, detail, listed, random_state, reads_counter};
 use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the pages lie.
 const PLACE: u64 = 0x1000_0000_0000;
+/// Held by the test that runs: random stores of one may come to the pages of another.
+static RUNNING: Mutex<()> = Mutex::new(());
 /// Words per row.
 const WORDS: usize = 1000;
 /// Words run as one sequence.
@@ -206,6 +208,7 @@ fn check_words(
 
 #[test]
 fn every_row_compiles_to_what_eval_does() {
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let only = std::env::var("EMU_TEST_ROW").ok();
     let pages = Pages::new(PLACE);
     let mut eval = Machine::new("eval", Tier::Eval, &pages);
@@ -236,6 +239,7 @@ fn every_row_compiles_to_what_eval_does() {
 fn rows_that_use_each_others_results_compile_to_what_eval_does() {
     const SEQUENCES: usize = 4000;
     const PAGES_APART: u64 = 1 << 32;
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let pages = Pages::new(PLACE + PAGES_APART);
     let mut eval = Machine::new("eval", Tier::Eval, &pages);
     let mut others = [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages)];

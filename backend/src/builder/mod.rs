@@ -6,6 +6,7 @@
 //! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block.
 
 mod convert;
+mod extensions;
 mod flags;
 mod fp;
 mod int;
@@ -240,6 +241,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
+        extensions::drop_needless(builder.fb.func);
         builder.fb.finalize(target);
         Some(Built { exits: builder.exits?, pcs })
     }
