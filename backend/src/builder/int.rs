@@ -3,7 +3,7 @@
 
 use super::Builder;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I8, I16, I32, I64};
+use cranelift_codegen::ir::types::{I8, I8X16, I16, I32, I64, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Opcode, Type, Value};
 use ir::{Compare, Extend, Int1, Int2, Width};
 
@@ -25,7 +25,65 @@ impl Builder<'_, '_> {
 
     /// Zero-extended to 64 bits.
     pub(super) fn widen(&mut self, value: Value) -> Value {
-        if self.fb.func.dfg.value_type(value) == I64 { value } else { self.fb.ins().uextend(I64, value) }
+        if self.fb.func.dfg.value_type(value) == I64 {
+            return value;
+        }
+        if let Some((Opcode::Ireduce, whole)) = self.defining(value)
+            && self.fb.func.dfg.value_type(whole) == I64
+            && self.significant_bits(whole) <= self.fb.func.dfg.value_type(value).bits()
+        {
+            return whole;
+        }
+        self.fb.ins().uextend(I64, value)
+    }
+
+    /// The operation that made a value, and its first operand.
+    fn defining(&self, value: Value) -> Option<(Opcode, Value)> {
+        let dfg = &self.fb.func.dfg;
+        let inst = dfg.value_def(value).inst()?;
+        Some((dfg.insts[inst].opcode(), *dfg.inst_args(inst).first()?))
+    }
+
+    /// From which bit on an integer is known to be zero.
+    pub(super) fn significant_bits(&self, value: Value) -> u32 {
+        const DEPTH: u32 = 6;
+        self.significant_bits_within(value, DEPTH)
+    }
+
+    fn significant_bits_within(&self, value: Value, depth: u32) -> u32 {
+        let dfg = &self.fb.func.dfg;
+        let all = dfg.value_type(value).bits();
+        let Some(inst) = dfg.value_def(value).inst() else { return all };
+        if depth == 0 {
+            return all;
+        }
+        let args = dfg.inst_args(inst);
+        let of = |n: usize| self.significant_bits_within(args[n], depth - 1);
+        let bits = match dfg.insts[inst].opcode() {
+            Opcode::Iconst => self.constant(value).map_or(all, |constant| 64 - constant.leading_zeros()),
+            Opcode::Icmp | Opcode::Fcmp => 1,
+            Opcode::Uload8 => 8,
+            Opcode::Uload16 => 16,
+            Opcode::Uload32 => 32,
+            Opcode::Clz | Opcode::Ctz | Opcode::Popcnt => 7,
+            Opcode::Uextend | Opcode::Ireduce => of(0),
+            Opcode::Band => of(0).min(of(1)),
+            Opcode::Bor | Opcode::Bxor => of(0).max(of(1)),
+            Opcode::Select => of(1).max(of(2)),
+            Opcode::Ushr => of(0).saturating_sub(self.shift_of(args[1], all).unwrap_or(0)),
+            Opcode::Ishl => self.shift_of(args[1], all).map_or(all, |amount| of(0) + amount),
+            _ => all,
+        };
+        bits.min(all)
+    }
+
+    /// The amount of a shift in `bits` bits, if it is constant.
+    fn shift_of(&self, amount: Value, bits: u32) -> Option<u32> {
+        let whole = match self.defining(amount) {
+            Some((Opcode::Ireduce, whole)) => whole,
+            _ => amount,
+        };
+        Some(self.constant(whole)? as u32 & (bits - 1))
     }
 
     pub(super) fn build_int1(&mut self, op: Int1, width: Width, a: Value) -> Value {
@@ -36,13 +94,18 @@ impl Builder<'_, '_> {
             return self.widen(zeros);
         }
         let a = self.narrow(width, a);
+        if op == Int1::Rbit {
+            let result = self.reverse_bits(a);
+            self.reversals.insert(result, a);
+            return result;
+        }
         let ins = self.fb.ins();
         let result = match op {
             Int1::Not => ins.bnot(a),
             Int1::Neg => ins.ineg(a),
             Int1::Clz => ins.clz(a),
             Int1::Cls => ins.cls(a),
-            Int1::Rbit => ins.bitrev(a),
+            Int1::Rbit => unreachable!("built above"),
             Int1::Rev => ins.bswap(a),
             Int1::Rev16 => {
                 const MASK: i64 = 0x00ff_00ff_00ff_00ff;
@@ -64,24 +127,38 @@ impl Builder<'_, '_> {
         self.widen(result)
     }
 
+    /// The bits of an integer in reverse, zero-extended to 64 bits: its bytes in reverse, and each half of a byte looked
+    /// up in a table of sixteen.
+    fn reverse_bits(&mut self, a: Value) -> Value {
+        const REVERSED: [u8; 16] = [0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15];
+        let swapped = self.fb.ins().bswap(a);
+        let bytes = self.vector_of_low_lane(swapped);
+        let low_half = self.vconst(0x0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f);
+        let low = self.fb.ins().band(bytes, low_half);
+        let lanes = self.cast(I64X2, bytes);
+        let shifted = self.fb.ins().ushr_imm_s(lanes, 4);
+        let shifted = self.cast(I8X16, shifted);
+        let high = self.fb.ins().band(shifted, low_half);
+        let of_low = self.vconst(u128::from_le_bytes(REVERSED.map(|half| half << 4)));
+        let of_high = self.vconst(u128::from_le_bytes(REVERSED));
+        let (low, high) = (self.fb.ins().x86_pshufb(of_low, low), self.fb.ins().x86_pshufb(of_high, high));
+        let reversed = self.fb.ins().bor(low, high);
+        let result = self.low_lane(self.fb.func.dfg.value_type(a), reversed);
+        self.widen(result)
+    }
+
     /// What RBIT of the same width has made `value` of, if it has.
     fn reversed(&self, width: Width, value: Value) -> Option<Value> {
-        let dfg = &self.fb.func.dfg;
-        let defining = |value| {
-            let inst = dfg.value_def(value).inst()?;
-            Some((dfg.insts[inst].opcode(), *dfg.inst_args(inst).first()?))
-        };
-        let low = match (width, defining(value)?) {
-            (Width::W, (Opcode::Uextend, low)) => low,
-            _ => value,
-        };
-        match defining(low)? {
-            (Opcode::Bitrev, straight) if dfg.value_type(straight) == int_type(width) => Some(straight),
-            _ => None,
-        }
+        let straight = *self.reversals.get(&value)?;
+        (self.fb.func.dfg.value_type(straight) == int_type(width)).then_some(straight)
     }
 
     pub(super) fn build_int2(&mut self, op: Int2, width: Width, a: Value, b: Value) -> Value {
+        if let Some(constant) = self.constant(b)
+            && let Some(result) = self.build_with_constant(op, width, a, constant)
+        {
+            return result;
+        }
         let (a, b) = (self.narrow(width, a), self.narrow(width, b));
         let ins = self.fb.ins();
         let result = match op {
@@ -104,6 +181,65 @@ impl Builder<'_, '_> {
             Int2::Sdiv => self.divide(width, a, b, true),
         };
         self.widen(result)
+    }
+
+    /// Masks and fields that the host moves and extends in one instruction.
+    fn build_with_constant(&mut self, op: Int2, width: Width, a: Value, constant: u64) -> Option<Value> {
+        match op {
+            Int2::And => {
+                let mask = constant & width.mask();
+                let ones = mask.trailing_ones();
+                if mask != 0 && mask.checked_shr(ones).unwrap_or(0) == 0 {
+                    return self.low_bits_of(a, ones, false);
+                }
+                None
+            }
+            Int2::Lsr | Int2::Asr => self.shifted_back(op == Int2::Asr, width, a, constant as u32 & (width.bits() - 1)),
+            _ => None,
+        }
+    }
+
+    /// The low bits of a value, extended, if that is one instruction or none.
+    fn low_bits_of(&mut self, a: Value, bits: u32, signed: bool) -> Option<Value> {
+        if self.significant_bits(a) <= bits - u32::from(signed) {
+            return Some(a);
+        }
+        let ty = match bits {
+            8 => I8,
+            16 => I16,
+            32 => I32,
+            _ => return None,
+        };
+        let low = self.fb.ins().ireduce(ty, a);
+        Some(if signed { self.fb.ins().sextend(I64, low) } else { self.widen(low) })
+    }
+
+    /// A shift right of a shift left that is not smaller (UBFIZ, SBFIZ): a field that is extended, then shifted to its
+    /// place, which may become part of an address.
+    fn shifted_back(&mut self, signed: bool, width: Width, a: Value, right: u32) -> Option<Value> {
+        let (ty, whole) = match (width, self.defining(a)?) {
+            (Width::W, (Opcode::Uextend, low)) => (I32, low),
+            (Width::W, _) => return None,
+            (Width::X, _) => (I64, a),
+        };
+        let inst = self.fb.func.dfg.value_def(whole).inst()?;
+        if self.fb.func.dfg.insts[inst].opcode() != Opcode::Ishl || self.fb.func.dfg.value_type(whole) != ty {
+            return None;
+        }
+        let (value, amount) = (self.fb.func.dfg.inst_args(inst)[0], self.fb.func.dfg.inst_args(inst)[1]);
+        let left = self.shift_of(amount, ty.bits())?;
+        if right > left || left == 0 {
+            return None;
+        }
+        let value = match self.defining(value) {
+            Some((Opcode::Ireduce, whole)) if ty == I32 => whole,
+            _ if ty == I32 => return None,
+            _ => value,
+        };
+        let field = self.low_bits_of(value, ty.bits() - left, signed)?;
+        let placed = self.fb.ins().ishl_imm_s(field, i64::from(left - right));
+        let result = self.narrow(width, placed);
+        Some(self.widen(result))
     }
 
     /// Arm's division: no traps. The host's traps are kept away by dividing by one instead.
@@ -134,12 +270,8 @@ impl Builder<'_, '_> {
             Extend::Uxth | Extend::Sxth => I16,
             Extend::Uxtw | Extend::Sxtw => I32,
         };
-        let low = self.fb.ins().ireduce(ty, a);
-        if matches!(op, Extend::Sxtb | Extend::Sxth | Extend::Sxtw) {
-            self.fb.ins().sextend(I64, low)
-        } else {
-            self.fb.ins().uextend(I64, low)
-        }
+        let signed = matches!(op, Extend::Sxtb | Extend::Sxth | Extend::Sxtw);
+        self.low_bits_of(a, ty.bits(), signed).expect("a register's width")
     }
 
     pub(super) fn build_extract_pair(&mut self, width: Width, high: Value, low: Value, lsb: u8) -> Value {

@@ -6,6 +6,7 @@
 //! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block.
 
 mod convert;
+mod extensions;
 mod flags;
 mod fp;
 mod int;
@@ -65,6 +66,8 @@ pub(crate) struct Builder<'f, 'r> {
     low_bits: HashMap<Value, u32>,
     /// Numbers that vectors have been made of.
     scalars: HashMap<Value, Value>,
+    /// Integers whose bits have been reversed, by the result.
+    reversals: HashMap<Value, Value>,
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
@@ -199,6 +202,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             v,
             low_bits: HashMap::new(),
             scalars: HashMap::new(),
+            reversals: HashMap::new(),
             compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
@@ -243,6 +247,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
+        extensions::drop_needless(builder.fb.func);
         builder.fb.finalize(target);
         Some(Built { exits: builder.exits?, pcs })
     }

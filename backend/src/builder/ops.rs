@@ -229,6 +229,12 @@ impl Ops for Builder<'_, '_> {
             return self.leave_to(target);
         }
         let (taken, not_taken) = (self.fb.create_block(), self.fb.create_block());
+        // Ways out of the region go behind it, so that a loop runs straight on.
+        for (block, way) in [(taken, target), (not_taken, next)] {
+            if !self.plan.index.contains_key(&way) {
+                self.fb.set_cold_block(block);
+            }
+        }
         self.branch(c, taken, not_taken);
         self.fb.seal_block(taken);
         self.fb.seal_block(not_taken);
@@ -283,6 +289,9 @@ impl Ops for Builder<'_, '_> {
     }
     fn splat(&mut self, arr: Arr, value: Value) -> Value {
         self.build_splat(arr, value)
+    }
+    fn splat_lane(&mut self, arr: Arr, index: u8, a: Value) -> Value {
+        self.build_splat_lane(arr, index, a)
     }
     fn low_half(&mut self, a: Value) -> Value {
         self.build_low_half(a)

@@ -5,8 +5,8 @@ use super::Builder;
 use crate::helpers::{Helper, encode_arr};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
-use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I16X8, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Type, Value};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I16X8, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value};
 use ir::{Arr, Lane, Vec1, Vec2, Vec3, VecShift};
 
 pub(super) fn lanes_type(lane: Lane) -> Type {
@@ -16,6 +16,14 @@ pub(super) fn lanes_type(lane: Lane) -> Type {
         Lane::S => I32X4,
         Lane::D | Lane::Q => I64X2,
     }
+}
+
+/// Bytes of a vector and of zero that are its high half, with zeros above.
+const HIGH_HALF: [u8; 16] = [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
+
+/// What PSHUFB wants for a byte of a vector, or of zero: its top bit set gives zero.
+fn shuffle_or_zero(byte: u8) -> u8 {
+    if byte < 16 { byte } else { 0x80 }
 }
 
 /// Whether an operation on two lanes that are zero gives zero, lane by lane.
@@ -159,8 +167,7 @@ impl Builder<'_, '_> {
     /// The bytes of b:a that `bytes` names.
     pub(super) fn byte_shuffle(&mut self, a: Value, b: Value, bytes: [u8; 16]) -> Value {
         if self.constant_of(b) == Some(0) {
-            // Zero where the mask's top bit is set.
-            let mask = self.vconst(u128::from_le_bytes(bytes.map(|i| if i < 16 { i } else { 0x80 })));
+            let mask = self.vconst(u128::from_le_bytes(bytes.map(shuffle_or_zero)));
             return self.fb.ins().x86_pshufb(a, mask);
         }
         let bytes = if a == b { bytes.map(|i| i % 16) } else { bytes };
@@ -180,27 +187,99 @@ impl Builder<'_, '_> {
         Some(u128::from_le_bytes(bytes.try_into().ok()?))
     }
 
+    /// The vector whose low half, with zeros above, another is.
+    pub(super) fn source_of_low_half(&self, half: Value) -> Option<Value> {
+        let scalar = self.scalar_of(F64, half)?;
+        let dfg = &self.fb.func.dfg;
+        match dfg.insts[dfg.value_def(scalar).inst()?] {
+            InstructionData::BinaryImm8 { opcode: Opcode::Extractlane, arg, imm: 0 } => Some(arg),
+            _ => None,
+        }
+    }
+
+    /// The vector whose high half another is, with zeros above.
+    pub(super) fn source_of_high_half(&self, half: Value) -> Option<Value> {
+        let dfg = &self.fb.func.dfg;
+        match dfg.insts[dfg.value_def(half).inst()?] {
+            InstructionData::Binary { opcode: Opcode::X86Pshufb, args: [source, mask] } => {
+                (self.constant_of(mask)? == u128::from_le_bytes(HIGH_HALF.map(shuffle_or_zero))).then_some(source)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn build_low_half(&mut self, a: Value) -> Value {
         self.clear_above(Arr::vector(Lane::B, false), a)
     }
 
     pub(super) fn build_high_half(&mut self, a: Value) -> Value {
         let zero = self.vconst(0);
-        self.byte_shuffle(a, zero, std::array::from_fn(|i| i as u8 + 8))
+        self.byte_shuffle(a, zero, HIGH_HALF)
     }
 
     pub(super) fn build_join_halves(&mut self, low: Value, high: Value) -> Value {
         self.byte_shuffle(low, high, std::array::from_fn(|i| if i < 8 { i as u8 } else { i as u8 + 8 }))
     }
 
+    /// The lowest lane of a vector as an I32 or I64. The host moves a number to a general register sooner than a lane.
+    pub(super) fn low_lane(&mut self, ty: Type, a: Value) -> Value {
+        let number = if ty == I32 { self.vec_to_f32(a) } else { self.vec_to_f64(a) };
+        match self.bits_of_number(number) {
+            Some(bits) => bits,
+            None => self.fb.ins().bitcast(ty, MemFlagsData::new(), number),
+        }
+    }
+
+    /// An I32 or I64 in the lowest lane of an I8X16, zeros above.
+    pub(super) fn vector_of_low_lane(&mut self, value: Value) -> Value {
+        let ty = self.fb.func.dfg.value_type(value);
+        let vector = self.fb.ins().scalar_to_vector(if ty == I32 { I32X4 } else { I64X2 }, value);
+        self.zero_above(ty.bits(), vector)
+    }
+
     pub(super) fn build_lane(&mut self, lane: Lane, index: u8, a: Value) -> Value {
-        let lanes = self.cast(lanes_type(lane), a);
+        let ty = lanes_type(lane);
+        if index == 0 && matches!(ty, I32X4 | I64X2) {
+            let value = self.low_lane(ty.lane_type(), a);
+            return self.widen(value);
+        }
+        let lanes = self.cast(ty, a);
         let value = self.fb.ins().extractlane(lanes, index);
         self.widen(value)
     }
 
+    /// The vector and the lane that an integer has just been taken from by `build_lane`.
+    fn lane_of(&self, lane: Lane, value: Value) -> Option<(Value, u8)> {
+        let ty = lanes_type(lane);
+        let dfg = &self.fb.func.dfg;
+        let inst_of = |value: Value| dfg.value_def(value).inst().map(|inst| dfg.insts[inst]);
+        let unextended = match inst_of(value)? {
+            InstructionData::Unary { opcode: Opcode::Uextend, arg } => arg,
+            _ => value,
+        };
+        let (vector, index) = match inst_of(unextended)? {
+            InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. } => match inst_of(arg)? {
+                InstructionData::BinaryImm8 { opcode: Opcode::Extractlane, arg, imm } => (arg, imm),
+                _ => return None,
+            },
+            InstructionData::BinaryImm8 { opcode: Opcode::Extractlane, arg, imm } => (arg, imm),
+            _ => return None,
+        };
+        (dfg.value_type(vector).lane_bits() == ty.lane_bits()).then_some((vector, index))
+    }
+
     pub(super) fn build_set_lane(&mut self, lane: Lane, index: u8, a: Value, value: Value) -> Value {
         let ty = lanes_type(lane);
+        // From a lane to a lane, by way of a number.
+        if matches!(ty, I32X4 | I64X2)
+            && let Some((source, from)) = self.lane_of(lane, value)
+        {
+            let numbers = if ty == I32X4 { F32X4 } else { F64X2 };
+            let (source, lanes) = (self.cast(numbers, source), self.cast(numbers, a));
+            let number = self.fb.ins().extractlane(source, from);
+            let lanes = self.fb.ins().insertlane(lanes, number, index);
+            return self.cast(I8X16, lanes);
+        }
         let lanes = self.cast(ty, a);
         let value = self.reduced(ty.lane_type(), value);
         let lanes = self.fb.ins().insertlane(lanes, value, index);
@@ -217,6 +296,21 @@ impl Builder<'_, '_> {
         let lanes = self.fb.ins().splat(ty, value);
         let vector = self.cast(I8X16, lanes);
         self.clear_above(arr, vector)
+    }
+
+    pub(super) fn build_splat_lane(&mut self, arr: Arr, index: u8, a: Value) -> Value {
+        let bytes = arr.lane.bytes() as u8;
+        if index == 0 && arr.count == 1 {
+            return self.clear_above(arr, a);
+        }
+        let covered = arr.bits() / 8;
+        let from = |i: usize| if (i as u32) < covered { index * bytes + i as u8 % bytes } else { 16 };
+        if arr.is_full() {
+            return self.byte_shuffle(a, a, std::array::from_fn(from));
+        }
+        let zero = self.vconst(0);
+        let vector = self.byte_shuffle(a, zero, std::array::from_fn(from));
+        self.zero_above(arr.bits(), vector)
     }
 
     pub(super) fn build_ext(&mut self, arr: Arr, index: u8, a: Value, b: Value) -> Value {

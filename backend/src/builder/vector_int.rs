@@ -30,7 +30,12 @@ impl Builder<'_, '_> {
 
     /// The operand's low lanes, twice as wide.
     fn widened(&mut self, lane: Lane, signed: bool, a: Value) -> Value {
-        let lanes = self.cast(lanes_type(lane), a);
+        if let Some(source) = self.source_of_high_half(a) {
+            let lanes = self.cast(lanes_type(lane), source);
+            return if signed { self.fb.ins().swiden_high(lanes) } else { self.fb.ins().uwiden_high(lanes) };
+        }
+        let low = self.source_of_low_half(a).unwrap_or(a);
+        let lanes = self.cast(lanes_type(lane), low);
         if signed { self.fb.ins().swiden_low(lanes) } else { self.fb.ins().uwiden_low(lanes) }
     }
 

@@ -1,0 +1,125 @@
+//! Drops extensions of values that are extended already, once a region's CLIF is complete: only then is it known what
+//! comes into a block by a loop's back-edge. Cranelift would keep each as a move, and a register for it.
+
+use cranelift_codegen::entity::SecondaryMap;
+use cranelift_codegen::ir::{BlockArg, Function, Inst, InstructionData, Opcode, Value};
+
+/// Drops zero-extensions and sign-extensions of the low bits of values that have nothing above them.
+pub(super) fn drop_needless(func: &mut Function) {
+    let extensions = extensions_of_low_bits(func);
+    if extensions.is_empty() {
+        return;
+    }
+    let known = significant_bits(func);
+    for (inst, whole, bits) in extensions {
+        if known[whole] <= bits {
+            let result = func.dfg.first_result(inst);
+            func.dfg.clear_results(inst);
+            func.dfg.change_to_alias(result, whole);
+            func.layout.remove_inst(inst);
+        }
+    }
+}
+
+/// Instructions that take the low bits of a value and extend them to what it was, the value, and how many bits it may
+/// have for that to change nothing.
+fn extensions_of_low_bits(func: &Function) -> Vec<(Inst, Value, u8)> {
+    let dfg = &func.dfg;
+    let mut found = Vec::new();
+    for block in func.layout.blocks() {
+        for inst in func.layout.block_insts(block) {
+            let opcode = dfg.insts[inst].opcode();
+            if !matches!(opcode, Opcode::Uextend | Opcode::Sextend) {
+                continue;
+            }
+            let narrow = dfg.resolve_aliases(dfg.inst_args(inst)[0]);
+            let Some(reduction) = dfg.value_def(narrow).inst() else { continue };
+            if dfg.insts[reduction].opcode() != Opcode::Ireduce {
+                continue;
+            }
+            let whole = dfg.resolve_aliases(dfg.inst_args(reduction)[0]);
+            if dfg.value_type(whole) == dfg.value_type(dfg.first_result(inst)) {
+                let bits = dfg.value_type(narrow).bits() as u8 - u8::from(opcode == Opcode::Sextend);
+                found.push((inst, whole, bits));
+            }
+        }
+    }
+    found
+}
+
+/// From which bit on each value is zero whenever it is computed; roughly, so that loops need few rounds.
+fn significant_bits(func: &Function) -> SecondaryMap<Value, u8> {
+    let dfg = &func.dfg;
+    // Nothing is known to be set until something sets it.
+    let mut known: SecondaryMap<Value, u8> = SecondaryMap::with_capacity(dfg.num_values());
+    for &param in func.layout.entry_block().map_or(&[][..], |entry| dfg.block_params(entry)) {
+        known[param] = 64;
+    }
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for block in func.layout.blocks() {
+            for inst in func.layout.block_insts(block) {
+                for &result in dfg.inst_results(inst) {
+                    let bits = bits_of_result(func, &known, inst, result);
+                    changed |= bits > known[result];
+                    known[result] = bits;
+                }
+                for call in dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables) {
+                    let params = dfg.block_params(call.block(&dfg.value_lists));
+                    for (&param, arg) in params.iter().zip(call.args(&dfg.value_lists)) {
+                        let bits = match arg {
+                            BlockArg::Value(arg) => known[dfg.resolve_aliases(arg)],
+                            _ => 64,
+                        };
+                        if bits > known[param] {
+                            known[param] = bits;
+                            changed = true;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    known
+}
+
+fn bits_of_result(func: &Function, known: &SecondaryMap<Value, u8>, inst: Inst, result: Value) -> u8 {
+    let dfg = &func.dfg;
+    let all = dfg.value_type(result).bits().min(64) as u8;
+    let args = dfg.inst_args(inst);
+    let of = |n: usize| known[dfg.resolve_aliases(args[n])];
+    let constant = |n: usize| constant_of(func, args[n]).map(|amount| (amount & (u64::from(all) - 1)) as u8);
+    let bits = match dfg.insts[inst].opcode() {
+        Opcode::Iconst => constant_of(func, result).map_or(all, |value| 64 - value.leading_zeros() as u8),
+        Opcode::Icmp | Opcode::Fcmp => 1,
+        Opcode::Uload8 => 8,
+        Opcode::Uload16 => 16,
+        Opcode::Uload32 => 32,
+        Opcode::Clz | Opcode::Ctz | Opcode::Popcnt => 7,
+        Opcode::Uextend | Opcode::Ireduce => of(0),
+        Opcode::Band => of(0).min(of(1)),
+        Opcode::Bor | Opcode::Bxor => of(0).max(of(1)),
+        Opcode::Select => of(1).max(of(2)),
+        Opcode::Ushr => of(0).saturating_sub(constant(1).unwrap_or(0)),
+        Opcode::Ishl => constant(1).map_or(all, |amount| of(0).saturating_add(amount)),
+        _ => all,
+    };
+    // Few steps, so that what grows in a loop is soon as large as it gets.
+    let coarse = match bits {
+        0..=7 => 7,
+        8 => 8,
+        9..=16 => 16,
+        17..=31 => 31,
+        32 => 32,
+        _ => 64,
+    };
+    coarse.min(all)
+}
+
+fn constant_of(func: &Function, value: Value) -> Option<u64> {
+    match func.dfg.insts[func.dfg.value_def(value).inst()?] {
+        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits() as u64),
+        _ => None,
+    }
+}
