@@ -11,6 +11,7 @@ mod fp;
 mod int;
 mod memory;
 mod ops;
+mod pending;
 mod round;
 mod vector;
 mod vector_fp;
@@ -64,6 +65,8 @@ pub(crate) struct Builder<'f, 'r> {
     low_bits: HashMap<Value, u32>,
     /// Numbers that vectors have been made of.
     scalars: HashMap<Value, Value>,
+    /// Floating-point results that wait for being checked.
+    checks: pending::Checks,
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
@@ -197,6 +200,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             v,
             low_bits: HashMap::new(),
             scalars: HashMap::new(),
+            checks: pending::Checks::default(),
             compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
@@ -272,6 +276,7 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     fn begin_block(&mut self, index: usize) {
         self.current = index;
+        self.forget_checks();
         self.switch_to(self.blocks[index]);
         self.dirty = self.plan.dirty_in[index];
         self.load_registers(self.plan.loads[index]);
@@ -305,6 +310,7 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Runs `body` in a cold block taken if `condition`; `body` must end it. State known here is as before.
     fn side_exit(&mut self, condition: Value, body: impl FnOnce(&mut Self)) {
+        self.settle();
         let (cold, next) = (self.cold_block(), self.fb.create_block());
         self.fb.ins().brif(condition, cold, &[], next, &[]);
         self.fb.seal_block(cold);
@@ -343,6 +349,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     }
 
     fn store_registers(&mut self, registers: RegSet) {
+        self.settle_registers(registers.v);
         for n in 0..32 {
             if registers.x >> n & 1 != 0 {
                 let value = self.fb.use_var(self.x[n]);
@@ -491,6 +498,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Goes to a guest address, inside the region or out of it. Ends the block.
     fn leave_to(&mut self, target: GuestAddr) {
         self.ended = true;
+        self.settle();
         let Some(&index) = self.plan.index.get(&target) else { return self.exit_to(target) };
         let taken = self.plan.dirty_in[index];
         self.store_registers(self.dirty.without(taken));
@@ -511,6 +519,7 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Leaves the region for a known address, through a link slot. Ends the block.
     fn exit_to(&mut self, target: GuestAddr) {
+        self.settle();
         self.store_dirty();
         let (code, pc) = self.linked(target);
         self.fb.ins().return_call_indirect(self.exit_sig, code, &[pc]);
