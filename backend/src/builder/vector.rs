@@ -214,9 +214,43 @@ impl Builder<'_, '_> {
             let vector = self.fb.ins().scalar_to_vector(ty, value);
             return self.zero_above(arr.bits(), vector);
         }
-        let lanes = self.fb.ins().splat(ty, value);
-        let vector = self.cast(I8X16, lanes);
+        let vector = match self.lane_of(arr.lane, value) {
+            Some((vector, index)) => self.splat_of_lane(arr.lane, vector, index),
+            None => {
+                let lanes = self.fb.ins().splat(ty, value);
+                self.cast(I8X16, lanes)
+            }
+        };
         self.clear_above(arr, vector)
+    }
+
+    /// The vector and the lane that a word or doubleword has been taken from.
+    fn lane_of(&self, lane: Lane, value: Value) -> Option<(Value, u8)> {
+        let dfg = &self.fb.func.dfg;
+        let made_by = |value: Value, opcode| {
+            dfg.value_def(value).inst().filter(|&inst| dfg.insts[inst].opcode() == opcode)
+        };
+        let mut taken = value;
+        for opcode in [Opcode::Ireduce, Opcode::Uextend] {
+            taken = made_by(taken, opcode).map_or(taken, |inst| dfg.inst_args(inst)[0]);
+        }
+        let InstructionData::BinaryImm8 { arg, imm, .. } = dfg.insts[made_by(taken, Opcode::Extractlane)?] else {
+            return None;
+        };
+        let vector = made_by(arg, Opcode::Bitcast).map_or(arg, |inst| dfg.inst_args(inst)[0]);
+        let fits = lane.bits() >= 32 && dfg.value_type(arg) == lanes_type(lane) && dfg.value_type(vector) == I8X16;
+        fits.then_some((vector, imm))
+    }
+
+    /// A lane in every lane, without going through an integer register.
+    fn splat_of_lane(&mut self, lane: Lane, vector: Value, index: u8) -> Value {
+        let ty = if lane == Lane::S { F32 } else { F64 };
+        if let Some(scalar) = self.scalar_of(ty, vector).filter(|_| index == 0) {
+            let lanes = self.fb.ins().splat(if lane == Lane::S { F32X4 } else { F64X2 }, scalar);
+            return self.cast(I8X16, lanes);
+        }
+        let bytes = lane.bytes() as u8;
+        self.byte_shuffle(vector, vector, std::array::from_fn(|i| index * bytes + i as u8 % bytes))
     }
 
     pub(super) fn build_ext(&mut self, arr: Arr, index: u8, a: Value, b: Value) -> Value {
