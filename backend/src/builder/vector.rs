@@ -227,9 +227,8 @@ impl Builder<'_, '_> {
     /// The vector and the lane that a word or doubleword has been taken from.
     fn lane_of(&self, lane: Lane, value: Value) -> Option<(Value, u8)> {
         let dfg = &self.fb.func.dfg;
-        let made_by = |value: Value, opcode| {
-            dfg.value_def(value).inst().filter(|&inst| dfg.insts[inst].opcode() == opcode)
-        };
+        let made_by =
+            |value: Value, opcode| dfg.value_def(value).inst().filter(|&inst| dfg.insts[inst].opcode() == opcode);
         let mut taken = value;
         for opcode in [Opcode::Ireduce, Opcode::Uextend] {
             taken = made_by(taken, opcode).map_or(taken, |inst| dfg.inst_args(inst)[0]);
