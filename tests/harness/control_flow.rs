@@ -231,7 +231,8 @@ impl Maker<'_> {
                 }
                 _ => {
                     let which = [Class::Fp, Class::SimdThree, Class::SimdMisc, Class::SimdPermute];
-                    let row = random_row(self.random, which[self.random.below(4) as usize]);
+                    let which = which[self.random.below(4) as usize];
+                    let row = random_row(self.random, which);
                     let word = row.random_word(self.random.next() as u32);
                     let near = word & !fields(31, 31, 31) | fields(n, m, d);
                     let word = if row.pattern.matches(near) { near } else { word };
