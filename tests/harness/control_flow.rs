@@ -166,7 +166,8 @@ impl Maker<'_> {
 
     fn item(&mut self) {
         match self.random.below(100) {
-            0..60 => self.data_processing(),
+            0..52 => self.data_processing(),
+            52..60 => self.fp_chain(),
             60..88 => self.access(),
             88..90 => self.wild_access(),
             90..93 => self.fixed(0xf81f_0ffe), // str x30, [sp, #-16]!
@@ -198,6 +199,50 @@ impl Maker<'_> {
             if !row.name.starts_with("DC_") && is_allowed(word, row) {
                 return self.word(word);
             }
+        }
+    }
+
+    /// Floating-point operations that use each other's results, of which many are NaNs or barely normal, and among them
+    /// what looks at a result's bits.
+    fn fp_chain(&mut self) {
+        let fields = |n: u32, m: u32, d: u32| m << 16 | n << 5 | d;
+        let is_double = self.random.below(2) as u32;
+        for _ in 0..3 + self.random.below(10) {
+            let mut v = || self.random.below(5) as u32;
+            let (n, m, a, d) = (v(), v(), v(), v());
+            let word = match self.random.below(20) {
+                // ldr q, [DATA, #imm]
+                0..3 => 0x3dc0_0000 | (self.random.below(64) as u32) << 10 | DATA << 5 | d,
+                // fmul, fdiv, fadd, fsub; fnmul
+                3..9 => 0x1e20_0800 | is_double << 22 | (self.random.below(4) as u32) << 12 | fields(n, m, d),
+                9 => 0x1e20_8800 | is_double << 22 | fields(n, m, d),
+                // fmadd, fmsub, fnmadd, fnmsub
+                10..13 => {
+                    let signs = self.random.below(4) as u32;
+                    0x1f00_0000 | is_double << 22 | (signs & 1) << 15 | (signs >> 1) << 21 | a << 10 | fields(n, m, d)
+                }
+                // fsqrt
+                13 => 0x1e21_c000 | is_double << 22 | fields(n, 0, d),
+                // fadd, fsub, fmul, fdiv, fmla, fabd by lanes
+                14..17 => {
+                    let words = [0x0e20_d400, 0x0ea0_d400, 0x2e20_dc00, 0x2e20_fc00, 0x0e20_cc00, 0x2ea0_d400];
+                    let full = is_double | self.random.below(2) as u32;
+                    words[self.random.below(6) as usize] | full << 30 | is_double << 22 | fields(n, m, d)
+                }
+                _ => {
+                    let which = [Class::Fp, Class::SimdThree, Class::SimdMisc, Class::SimdPermute];
+                    let which = which[self.random.below(4) as usize];
+                    let row = random_row(self.random, which);
+                    let word = row.random_word(self.random.next() as u32);
+                    let near = word & !fields(31, 31, 31) | fields(n, m, d);
+                    let word = if row.pattern.matches(near) { near } else { word };
+                    if !row.pattern.matches(word) || !is_allowed(word, row) {
+                        continue;
+                    }
+                    word
+                }
+            };
+            self.word(word);
         }
     }
 

@@ -26,8 +26,8 @@ impl Builder<'_, '_> {
             (FpSize::D, FpSize::S) => self.fb.ins().fdemote(F32, a),
             _ => return self.convert_helper(from, to, a),
         };
-        let doubtful = self.is_doubtful(to, result, to == FpSize::S);
-        self.unless(doubtful, fp_type(to), |_| result, |builder| builder.convert_helper(from, to, a))
+        let selectors = [from as u64, to as u64];
+        self.unless_doubtful_scalar(to, result, to == FpSize::S, Helper::FpConvert, &selectors, &[a])
     }
 
     fn convert_helper(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {

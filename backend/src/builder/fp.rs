@@ -3,11 +3,12 @@
 //! change while FPCR.FZ is set. Numbers are F32 or F64; halves are I16.
 
 use super::Builder;
+use super::pending::Pending;
 use crate::helpers::Helper;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Opcode, Type, Value};
-use ir::{Fp1, Fp2, FpSize, Lane, VReg};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
+use ir::{Arr, Fp1, Fp2, FpSize, Lane, VReg};
 
 pub(super) fn fp_type(size: FpSize) -> Type {
     match size {
@@ -33,6 +34,7 @@ impl Builder<'_, '_> {
             return value;
         }
         let vector = self.read_v(r);
+        let vector = self.scalar_operand(size.lane(), vector);
         match size {
             FpSize::D => self.vec_to_f64(vector),
             FpSize::S => self.vec_to_f32(vector),
@@ -59,7 +61,7 @@ impl Builder<'_, '_> {
 
     pub(super) fn read_v(&mut self, r: VReg) -> Value {
         debug_assert!(self.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
-        self.fb.use_var(self.v[usize::from(r.0)])
+        self.held(usize::from(r.0)).unwrap_or_else(|| self.fb.use_var(self.v[usize::from(r.0)]))
     }
 
     pub(super) fn write_v(&mut self, r: VReg, value: Value) {
@@ -67,6 +69,7 @@ impl Builder<'_, '_> {
         self.dirty.v |= 1 << r.0;
         self.loaded.v |= 1 << r.0;
         self.fp_cache[usize::from(r.0)] = None;
+        self.note_held(usize::from(r.0), value);
     }
 
     /// From the low bits of an I64.
@@ -82,38 +85,8 @@ impl Builder<'_, '_> {
         self.widen(low)
     }
 
-    /// Whether a result is a NaN or, if it may be `tiny`, the smallest normal number: the host judges tininess after
-    /// rounding, Arm before.
-    pub(super) fn is_doubtful(&mut self, size: FpSize, result: Value, tiny: bool) -> Value {
-        if !tiny {
-            return self.fb.ins().fcmp(FloatCC::Unordered, result, result);
-        }
-        let magnitude = if self.is_square(result) {
-            result
-        } else {
-            // A mask that comes from a vector stays in a register; FABS makes its own each time.
-            let ty = if size == FpSize::S { F32X4 } else { F64X2 };
-            let positive = self.every_lane(size.lane(), u64::MAX >> (65 - size.bits()));
-            let positive = self.cast(ty, positive);
-            let positive = self.fb.ins().extractlane(positive, 0);
-            self.fb.ins().band(result, positive)
-        };
-        let edge = match size {
-            FpSize::D => self.fb.ins().f64const(f64::MIN_POSITIVE),
-            _ => self.fb.ins().f32const(f32::MIN_POSITIVE),
-        };
-        self.fb.ins().fcmp(FloatCC::UnorderedOrEqual, magnitude, edge)
-    }
-
-    /// Whether a number is a product of a number with itself.
-    fn is_square(&self, value: Value) -> bool {
-        let dfg = &self.fb.func.dfg;
-        let product = dfg.value_def(value).inst().filter(|&inst| dfg.insts[inst].opcode() == Opcode::Fmul);
-        product.is_some_and(|inst| dfg.inst_args(inst)[0] == dfg.inst_args(inst)[1])
-    }
-
     /// `result`, or if it is doubtful, what the helper makes of the same operands.
-    fn unless_doubtful_scalar(
+    pub(super) fn unless_doubtful_scalar(
         &mut self,
         size: FpSize,
         result: Value,
@@ -122,17 +95,16 @@ impl Builder<'_, '_> {
         selectors: &[u64],
         operands: &[Value],
     ) -> Value {
-        let doubtful = self.is_doubtful(size, result, tiny);
-        let (fix, done) = (self.cold_block(), self.fb.create_block());
-        let value = self.fb.append_block_param(done, fp_type(size));
-        self.fb.ins().brif(doubtful, fix, &[], done, &[result.into()]);
-        self.fb.seal_block(fix);
-        self.switch_to(fix);
-        let fixed = self.fp_helper(size, helper, selectors, operands);
-        self.fb.ins().jump(done, &[fixed.into()]);
-        self.fb.seal_block(done);
-        self.switch_to(done);
-        value
+        self.defer(Pending {
+            value: result,
+            checked: result,
+            arr: Arr::scalar(size.lane()),
+            tiny,
+            helper,
+            selectors: selectors.to_vec(),
+            operands: operands.to_vec(),
+            is_covered: false,
+        })
     }
 
     pub(super) fn fp_helper(&mut self, size: FpSize, helper: Helper, selectors: &[u64], operands: &[Value]) -> Value {

@@ -12,6 +12,7 @@ mod fp;
 mod int;
 mod memory;
 mod ops;
+mod pending;
 mod round;
 mod vector;
 mod vector_fp;
@@ -68,6 +69,8 @@ pub(crate) struct Builder<'f, 'r> {
     scalars: HashMap<Value, Value>,
     /// Integers whose bits have been reversed, by the result.
     reversals: HashMap<Value, Value>,
+    /// Floating-point results that wait for being checked.
+    checks: pending::Checks,
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
@@ -203,6 +206,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             low_bits: HashMap::new(),
             scalars: HashMap::new(),
             reversals: HashMap::new(),
+            checks: pending::Checks::default(),
             compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
@@ -283,6 +287,7 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     fn begin_block(&mut self, index: usize) {
         self.current = index;
+        self.forget_checks();
         self.switch_to(self.blocks[index]);
         self.dirty = self.plan.dirty_in[index];
         self.load_registers(self.plan.loads[index]);
@@ -316,6 +321,7 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Runs `body` in a cold block taken if `condition`; `body` must end it. State known here is as before.
     fn side_exit(&mut self, condition: Value, body: impl FnOnce(&mut Self)) {
+        self.settle();
         let cold = self.cold_block();
         let next = if self.is_cold { self.cold_block() } else { self.fb.create_block() };
         self.fb.ins().brif(condition, cold, &[], next, &[]);
@@ -355,6 +361,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     }
 
     fn store_registers(&mut self, registers: RegSet) {
+        self.settle_registers(registers.v);
         for n in 0..32 {
             if registers.x >> n & 1 != 0 {
                 let value = self.fb.use_var(self.x[n]);
@@ -513,6 +520,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Goes to a guest address in a context, inside the region or out of it. Ends the block.
     fn leave_in(&mut self, context: usize, target: GuestAddr) {
         self.ended = true;
+        self.settle();
         let Some(index) = self.graph.node(context, target) else { return self.exit_in(context, target) };
         let taken = self.plan.dirty_in[index];
         self.store_registers(self.dirty.without(taken));
@@ -538,6 +546,7 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Leaves the region for a known address in a context. Ends the block.
     fn exit_in(&mut self, context: usize, target: GuestAddr) {
+        self.settle();
         self.store_dirty();
         let (code, pc) = self.linked(target);
         self.exit_through(context, code, pc);

@@ -148,6 +148,7 @@ impl Ops for Builder<'_, '_> {
         Ok(self.build_load_vec(access.bytes, addr))
     }
     fn store_vec(&mut self, access: Access, addr: Value, value: Value) -> Result<(), Infallible> {
+        let value = self.exact(value);
         self.build_store_vec(access.bytes, addr, value);
         Ok(())
     }
@@ -194,6 +195,7 @@ impl Ops for Builder<'_, '_> {
     }
 
     fn read_sysreg(&mut self, reg: SysReg) -> Value {
+        self.settle();
         match reg {
             SysReg::Nzcv => return self.packed_flags(),
             SysReg::TpidrEl0 => return self.load_state(I64, offset_of!(CpuState, tpidr_el0) as i32),
@@ -205,6 +207,7 @@ impl Ops for Builder<'_, '_> {
         self.call_helper(Helper::ReadSysreg, &[number])
     }
     fn write_sysreg(&mut self, reg: SysReg, value: Value) {
+        self.settle();
         match reg {
             SysReg::Nzcv => return self.set_nzcv(value),
             SysReg::TpidrEl0 => return self.store_state(value, offset_of!(CpuState, tpidr_el0) as i32),
@@ -224,6 +227,7 @@ impl Ops for Builder<'_, '_> {
         self.leave_to(target);
     }
     fn jump_if(&mut self, c: Value, target: GuestAddr) {
+        self.settle();
         let next = self.pc.offset(4);
         if target == next {
             return self.leave_to(target);
@@ -231,7 +235,7 @@ impl Ops for Builder<'_, '_> {
         let (taken, not_taken) = (self.fb.create_block(), self.fb.create_block());
         // Ways out of the region go behind it, so that a loop runs straight on.
         for (block, way) in [(taken, target), (not_taken, next)] {
-            if !self.plan.index.contains_key(&way) {
+            if self.graph.node(self.context(), way).is_none() {
                 self.fb.set_cold_block(block);
             }
         }
@@ -246,18 +250,23 @@ impl Ops for Builder<'_, '_> {
         self.leave_to(next);
     }
     fn call(&mut self, target: GuestAddr, back: GuestAddr) {
+        self.settle();
         self.call_to(target, back);
     }
     fn jump_indirect(&mut self, target: Value) {
+        self.settle();
         self.jump_computed(target);
     }
     fn call_indirect(&mut self, target: Value, back: GuestAddr) {
+        self.settle();
         self.call_indirect_to(target, back);
     }
     fn ret(&mut self, target: Value) {
+        self.settle();
         self.return_to(target);
     }
     fn stop(&mut self, stop: Stop, code: i32) -> Result<(), Infallible> {
+        self.settle();
         self.ended = true;
         let code = self.fb.ins().iconst(cranelift_codegen::ir::types::I32, i64::from(code as u32));
         self.store_state(code, (offset_of!(CpuState, stop) + offset_of!(StopDetail, code)) as i32);
@@ -265,6 +274,7 @@ impl Ops for Builder<'_, '_> {
         Ok(())
     }
     fn code_changed(&mut self, addr: Value) -> Result<(), Infallible> {
+        self.settle();
         self.ended = true;
         let line = self.fb.ins().band_imm_s(addr, !63);
         self.store_state(line, (offset_of!(CpuState, stop) + offset_of!(StopDetail, addr)) as i32);
@@ -276,54 +286,74 @@ impl Ops for Builder<'_, '_> {
         self.read_v(r)
     }
     fn set_v(&mut self, r: VReg, value: Value) {
+        let value = self.resolved(value);
         self.write_v(r, value);
     }
     fn vec_imm(&mut self, value: u128) -> Value {
         self.vconst(value)
     }
     fn lane(&mut self, lane: Lane, index: u8, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_lane(lane, index, a)
     }
     fn set_lane(&mut self, lane: Lane, index: u8, a: Value, value: Value) -> Value {
+        let a = self.exact(a);
         self.build_set_lane(lane, index, a, value)
     }
     fn splat(&mut self, arr: Arr, value: Value) -> Value {
         self.build_splat(arr, value)
     }
     fn splat_lane(&mut self, arr: Arr, index: u8, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_splat_lane(arr, index, a)
     }
     fn low_half(&mut self, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_low_half(a)
     }
     fn high_half(&mut self, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_high_half(a)
     }
     fn join_halves(&mut self, low: Value, high: Value) -> Value {
+        let [low, high] = self.each([low, high], Self::exact);
         self.build_join_halves(low, high)
     }
     fn vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
+        let a = if op == Vec1::Fsqrt { self.lanes_operand(arr, a) } else { self.exact(a) };
         self.build_vec1(op, arr, a)
     }
     fn vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+        let [a, b] = self.vec2_operands(op, arr, [a, b]);
         self.build_vec2(op, arr, a, b)
     }
     fn vec3(&mut self, op: Vec3, arr: Arr, a: Value, b: Value, c: Value) -> Value {
+        let [a, b, c] = if op == Vec3::Fmla {
+            self.each([a, b, c], |builder, operand| builder.lanes_operand(arr, operand))
+        } else {
+            self.each([a, b, c], Self::exact)
+        };
         self.build_vec3(op, arr, a, b, c)
     }
     fn vec_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_shift(op, arr, amount, a)
     }
     fn vec_ext(&mut self, arr: Arr, index: u8, a: Value, b: Value) -> Value {
+        let [a, b] = self.each([a, b], Self::exact);
         self.build_ext(arr, index, a, b)
     }
     fn vec_table(&mut self, arr: Arr, table: &[Value], index: Value, fallback: Value) -> Value {
-        self.build_table(arr, table, index, fallback)
+        let table: Vec<Value> = table.iter().map(|&vector| self.exact(vector)).collect();
+        let [index, fallback] = self.each([index, fallback], Self::exact);
+        self.build_table(arr, &table, index, fallback)
     }
     fn vec_fp_to_int(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_vec_fp_to_int(how, arr, a)
     }
     fn vec_int_to_fp(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_vec_int_to_fp(how, arr, a)
     }
 
@@ -331,42 +361,54 @@ impl Ops for Builder<'_, '_> {
         self.read_fp(size, r)
     }
     fn set_fp(&mut self, size: FpSize, r: VReg, value: Value) {
+        let value = self.resolved(value);
         self.write_fp(size, r, value);
     }
     fn fp_from_bits(&mut self, size: FpSize, bits: Value) -> Value {
         self.number_from_bits(size, bits)
     }
     fn fp_bits(&mut self, size: FpSize, a: Value) -> Value {
+        let a = self.exact(a);
         self.number_bits(size, a)
     }
     fn fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
+        let a = if op == Fp1::Fsqrt { self.resolved(a) } else { self.exact(a) };
         self.build_fp1(op, size, a)
     }
     fn fp2(&mut self, op: Fp2, size: FpSize, a: Value, b: Value) -> Value {
+        let waits = matches!(op, Fp2::Fadd | Fp2::Fsub | Fp2::Fmul | Fp2::Fnmul | Fp2::Fdiv);
+        let [a, b] = self.each([a, b], if waits { Self::resolved } else { Self::exact });
         self.build_fp2(op, size, a, b)
     }
     fn fp_mul_add(&mut self, size: FpSize, addend: Value, a: Value, b: Value) -> Value {
+        let [addend, a, b] = self.each([addend, a, b], Self::resolved);
         self.build_mul_add(size, addend, a, b)
     }
     fn fp_convert(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_convert(from, to, a)
     }
     fn fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
+        let a = self.exact(a);
         self.build_fp_to_int(how, size, width, a)
     }
     fn int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
         self.build_int_to_fp(how, size, width, a)
     }
     fn fp_compare(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) {
+        let [a, b] = self.each([a, b], Self::exact);
         self.build_fp_compare(size, signal_quiet, a, b);
     }
     fn fp_compare_if(&mut self, cond: Cond, size: FpSize, signal_quiet: bool, a: Value, b: Value, nzcv: u8) {
+        let [a, b] = self.each([a, b], Self::exact);
         self.flags_if(cond, nzcv, |ops| ops.compare_helper(size, signal_quiet, a, b));
     }
     fn fp_select(&mut self, c: Value, yes: Value, no: Value) -> Value {
+        let [yes, no] = self.each([yes, no], Self::exact);
         self.fb.ins().select(c, yes, no)
     }
     fn fp_to_int_js(&mut self, a: Value) -> Value {
+        let a = self.exact(a);
         let bits = self.number_bits(FpSize::D, a);
         let both = self.call_helper(Helper::FpToIntJs, &[bits]);
         let packed = self.fb.ins().ushr_imm_s(both, 32);

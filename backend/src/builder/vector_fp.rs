@@ -3,6 +3,7 @@
 //! Lanes outside an arrangement hold copies of lanes inside it, so that they raise nothing of their own.
 
 use super::Builder;
+use super::pending::Pending;
 use super::vector::lanes_type;
 use crate::helpers::{Helper, encode_arr, encode_fp_int};
 use crate::layout;
@@ -32,12 +33,8 @@ fn every(lane: Lane, value: u64) -> u128 {
     }
 }
 
-const fn sign_bit(lane: Lane) -> u64 {
+pub(super) const fn sign_bit(lane: Lane) -> u64 {
     1 << (lane.bits() - 1)
-}
-
-const fn min_normal(lane: Lane) -> u64 {
-    if matches!(lane, Lane::S) { 1 << 23 } else { 1 << 52 }
 }
 
 impl Builder<'_, '_> {
@@ -86,33 +83,28 @@ impl Builder<'_, '_> {
         self.cast(lanes_type(lane), constant)
     }
 
-    /// Whether a lane of a result is a NaN or, if the result may be `tiny`, the smallest normal number: the host judges
-    /// tininess after rounding, Arm before.
-    fn any_doubtful(&mut self, lane: Lane, result: Value, tiny: bool) -> Value {
-        let mut doubtful = self.fb.ins().fcmp(FloatCC::Unordered, result, result);
-        if tiny {
-            let bits = self.cast(lanes_type(lane), result);
-            let positive = self.every_lane(lane, !sign_bit(lane));
-            let magnitude = self.fb.ins().band(bits, positive);
-            let edge = self.every_lane(lane, min_normal(lane));
-            let at_edge = self.fb.ins().icmp(IntCC::Equal, magnitude, edge);
-            doubtful = self.fb.ins().bor(doubtful, at_edge);
-        }
-        self.fb.ins().vany_true(doubtful)
-    }
-
     /// A result, or what the helper makes of the same operands if it is doubtful.
-    fn unless_doubtful(&mut self, arr: Arr, result: Value, tiny: bool, slow: impl FnOnce(&mut Self) -> Value) -> Value {
-        let doubtful = self.any_doubtful(arr.lane, result, tiny);
-        self.unless(
-            doubtful,
-            I8X16,
-            |b| {
-                let bytes = b.cast(I8X16, result);
-                b.clear_above(arr, bytes)
-            },
-            slow,
-        )
+    fn unless_doubtful(
+        &mut self,
+        arr: Arr,
+        result: Value,
+        tiny: bool,
+        helper: Helper,
+        selectors: [u64; 2],
+        operands: &[Value],
+    ) -> Value {
+        let bytes = self.cast(I8X16, result);
+        let value = self.clear_above(arr, bytes);
+        self.defer(Pending {
+            value,
+            checked: result,
+            arr,
+            tiny,
+            helper,
+            selectors: selectors.to_vec(),
+            operands: operands.to_vec(),
+            is_covered: false,
+        })
     }
 
     /// Keeps an operation that may only raise a flag: it must happen even if nobody uses its result.
@@ -148,7 +140,14 @@ impl Builder<'_, '_> {
                 let (x, y) = (self.floats(arr, even)?, self.floats(arr, odd)?);
                 if op == Vec2::Faddp {
                     let sum = self.fb.ins().fadd(x, y);
-                    return Some(self.unless_doubtful(arr, sum, false, slow));
+                    return Some(self.unless_doubtful(
+                        arr,
+                        sum,
+                        false,
+                        Helper::Vec2,
+                        [op as u64, encode_arr(arr)],
+                        &[a, b],
+                    ));
                 }
                 Some(self.extreme(arr, matches!(op, Vec2::Fmaxp | Vec2::Fmaxnmp), x, y, slow))
             }
@@ -167,7 +166,7 @@ impl Builder<'_, '_> {
                     _ => result,
                 };
                 let tiny = matches!(op, Vec2::Fmul | Vec2::Fnmul | Vec2::Fdiv);
-                Some(self.unless_doubtful(arr, result, tiny, slow))
+                Some(self.unless_doubtful(arr, result, tiny, Helper::Vec2, [op as u64, encode_arr(arr)], &[a, b]))
             }
             Vec2::Fmax | Vec2::Fmin | Vec2::Fmaxnm | Vec2::Fminnm => {
                 let (x, y) = (self.floats(arr, a)?, self.floats(arr, b)?);
@@ -258,17 +257,24 @@ impl Builder<'_, '_> {
             Vec1::Fsqrt => {
                 let x = self.floats(arr, a)?;
                 let result = self.fb.ins().sqrt(x);
-                Some(self.unless_doubtful(arr, result, false, slow))
+                Some(self.unless_doubtful(arr, result, false, Helper::Vec1, [op as u64, encode_arr(arr)], &[a]))
             }
             Vec1::Fcvtl if arr.lane == Lane::S && arr.count == 2 => {
                 let x = self.cast(F32X4, a);
                 let result = self.fb.ins().fvpromote_low(x);
-                Some(self.unless_doubtful(arr.wider(), result, false, slow))
+                Some(self.unless_doubtful(arr.wider(), result, false, Helper::Vec1, [op as u64, encode_arr(arr)], &[a]))
             }
             Vec1::Fcvtn if arr.lane == Lane::D && arr.is_full() => {
                 let x = self.cast(F64X2, a);
                 let result = self.fb.ins().fvdemote(x);
-                Some(self.unless_doubtful(arr.narrower(), result, true, slow))
+                Some(self.unless_doubtful(
+                    arr.narrower(),
+                    result,
+                    true,
+                    Helper::Vec1,
+                    [op as u64, encode_arr(arr)],
+                    &[a],
+                ))
             }
             Vec1::Fmaxv | Vec1::Fminv | Vec1::Fmaxnmv | Vec1::Fminnmv if arr.count > 1 => {
                 let x = self.floats(arr, a)?;
@@ -311,7 +317,14 @@ impl Builder<'_, '_> {
         }
         let (z, x, y) = (self.floats(arr, addend)?, self.floats(arr, a)?, self.floats(arr, b)?);
         let result = self.fb.ins().fma(x, y, z);
-        Some(self.unless_doubtful(arr, result, true, |builder| builder.helper_vec3(Vec3::Fmla, arr, addend, a, b)))
+        Some(self.unless_doubtful(
+            arr,
+            result,
+            true,
+            Helper::Vec3,
+            [Vec3::Fmla as u64, encode_arr(arr)],
+            &[addend, a, b],
+        ))
     }
 
     pub(super) fn build_vec_fp_to_int(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
