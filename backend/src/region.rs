@@ -422,11 +422,7 @@ impl Plan {
 const LINK: RegSet = RegSet { x: 1 << 30, v: 0 };
 
 /// By node, whether it returns from its context to where that says: by X30, which nothing has changed since the call.
-fn sure_returns<F: Frontend>(
-    region: &Region<F::Insn>,
-    effects: &[Effect],
-    successors: &[Vec<usize>],
-) -> Vec<bool> {
+fn sure_returns<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect], successors: &[Vec<usize>]) -> Vec<bool> {
     let keeps = |node: usize| effects[node].writes.intersection(LINK) == RegSet::default();
     // Whether X30 is what the context's call has put there.
     let mut is_kept: Vec<bool> = region.graph.context.iter().map(|&context| context != 0).collect();

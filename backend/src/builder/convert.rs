@@ -7,7 +7,7 @@ use super::int::int_type;
 use crate::helpers::{Helper, encode_fp_int};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I64};
-use cranelift_codegen::ir::{InstBuilder, Opcode, Value};
+use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{FpInt, FpSize, Rounding, Width};
 
 /// The bits of 2^n.
@@ -94,27 +94,12 @@ impl Builder<'_, '_> {
         )
     }
 
-    /// Whether a value is computed from constants only: Cranelift would fold the conversion, and then arithmetic on it,
-    /// without knowing FPCR or raising flags. Nothing else makes floating-point constants that it can fold.
-    fn is_constant(&self, value: Value, depth: u32) -> bool {
-        let dfg = &self.fb.func.dfg;
-        let Some(instruction) = dfg.value_def(dfg.resolve_aliases(value)).inst() else { return false };
-        let opcode = dfg.insts[instruction].opcode();
-        let arguments = dfg.inst_args(instruction);
-        opcode == Opcode::Iconst
-            || depth > 0
-                && !arguments.is_empty()
-                && !opcode.can_load()
-                && !opcode.is_call()
-                && arguments.iter().all(|&argument| self.is_constant(argument, depth - 1))
-    }
-
     pub(super) fn build_int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
         let slow = |builder: &mut Self| {
             let args = [encode_fp_int(how), size as u64, width as u64].map(|s| builder.iconst(s));
             builder.call_for_number(size, Helper::IntToFp, &[args[0], args[1], args[2], a])
         };
-        if size == FpSize::H || self.is_constant(a, 8) {
+        if size == FpSize::H {
             return slow(self);
         }
         // Exact conversions raise nothing.

@@ -5,6 +5,7 @@
 use super::Builder;
 use super::pending::Pending;
 use crate::helpers::Helper;
+use crate::layout;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
@@ -27,6 +28,32 @@ fn int_bits(size: FpSize) -> Type {
 }
 
 impl Builder<'_, '_> {
+    /// Operands of a floating-point operation, such that Cranelift takes the operation for one whose result it cannot
+    /// know. It would compute one of constants itself, or once for all places and turns of a loop; but the rounding mode
+    /// may change in between, and the operation raises flags each time.
+    pub(super) fn unfolded<const N: usize>(&mut self, mut operands: [Value; N]) -> [Value; N] {
+        if operands.iter().all(|&operand| self.is_constant(operand, 0)) {
+            let ty = self.fb.func.dfg.value_type(operands[0]);
+            self.store_state(operands[0], layout::operand(0));
+            // What is loaded is not known to be what has been stored.
+            self.fb.ins().sequence_point();
+            operands[0] = self.load_state(ty, layout::operand(0));
+        }
+        operands
+    }
+
+    /// Whether a value is the same wherever it is computed in the region.
+    fn is_constant(&self, value: Value, depth: u32) -> bool {
+        const DEEPEST: u32 = 6;
+        let dfg = &self.fb.func.dfg;
+        let value = dfg.resolve_aliases(value);
+        let Some(inst) = dfg.value_def(value).inst() else { return value == self.entry_pc };
+        let opcode = dfg.insts[inst].opcode();
+        !opcode.can_load()
+            && !opcode.is_call()
+            && (depth == DEEPEST || dfg.inst_args(inst).iter().all(|&arg| self.is_constant(arg, depth + 1)))
+    }
+
     pub(super) fn read_fp(&mut self, size: FpSize, r: VReg) -> Value {
         if let Some((cached, value)) = self.fp_cache[usize::from(r.0)]
             && cached == size

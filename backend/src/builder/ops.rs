@@ -321,10 +321,12 @@ impl Ops for Builder<'_, '_> {
     }
     fn vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
         let a = if op == Vec1::Fsqrt { self.lanes_operand(arr, a) } else { self.exact(a) };
+        let [a] = self.unfolded([a]);
         self.build_vec1(op, arr, a)
     }
     fn vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
         let [a, b] = self.vec2_operands(op, arr, [a, b]);
+        let [a, b] = self.unfolded([a, b]);
         self.build_vec2(op, arr, a, b)
     }
     fn vec3(&mut self, op: Vec3, arr: Arr, a: Value, b: Value, c: Value) -> Value {
@@ -333,6 +335,7 @@ impl Ops for Builder<'_, '_> {
         } else {
             self.each([a, b, c], Self::exact)
         };
+        let [a, b, c] = self.unfolded([a, b, c]);
         self.build_vec3(op, arr, a, b, c)
     }
     fn vec_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Value) -> Value {
@@ -350,10 +353,12 @@ impl Ops for Builder<'_, '_> {
     }
     fn vec_fp_to_int(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
         let a = self.exact(a);
+        let [a] = self.unfolded([a]);
         self.build_vec_fp_to_int(how, arr, a)
     }
     fn vec_int_to_fp(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
         let a = self.exact(a);
+        let [a] = self.unfolded([a]);
         self.build_vec_int_to_fp(how, arr, a)
     }
 
@@ -373,30 +378,37 @@ impl Ops for Builder<'_, '_> {
     }
     fn fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
         let a = if op == Fp1::Fsqrt { self.resolved(a) } else { self.exact(a) };
+        let [a] = self.unfolded([a]);
         self.build_fp1(op, size, a)
     }
     fn fp2(&mut self, op: Fp2, size: FpSize, a: Value, b: Value) -> Value {
         let waits = matches!(op, Fp2::Fadd | Fp2::Fsub | Fp2::Fmul | Fp2::Fnmul | Fp2::Fdiv);
         let [a, b] = self.each([a, b], if waits { Self::resolved } else { Self::exact });
+        let [a, b] = self.unfolded([a, b]);
         self.build_fp2(op, size, a, b)
     }
     fn fp_mul_add(&mut self, size: FpSize, addend: Value, a: Value, b: Value) -> Value {
         let [addend, a, b] = self.each([addend, a, b], Self::resolved);
+        let [addend, a, b] = self.unfolded([addend, a, b]);
         self.build_mul_add(size, addend, a, b)
     }
     fn fp_convert(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
         let a = self.exact(a);
+        let [a] = self.unfolded([a]);
         self.build_convert(from, to, a)
     }
     fn fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
         let a = self.exact(a);
+        let [a] = self.unfolded([a]);
         self.build_fp_to_int(how, size, width, a)
     }
     fn int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
+        let [a] = self.unfolded([a]);
         self.build_int_to_fp(how, size, width, a)
     }
     fn fp_compare(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) {
         let [a, b] = self.each([a, b], Self::exact);
+        let [a, b] = self.unfolded([a, b]);
         self.build_fp_compare(size, signal_quiet, a, b);
     }
     fn fp_compare_if(&mut self, cond: Cond, size: FpSize, signal_quiet: bool, a: Value, b: Value, nzcv: u8) {
