@@ -4,6 +4,7 @@
 use crate::builder::{Builder, Mode, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::code::Generation;
+use crate::flag_source::FlagSource;
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
 use cranelift_codegen::ir::UserFuncName;
@@ -27,8 +28,21 @@ pub struct Compiled {
     pub exits: Vec<(Slot, GuestAddr)>,
     /// What counts its runs, if something does.
     pub counter: Option<Slot>,
-    /// Host code offset at which the code of a guest instruction begins, ascending, and that instruction.
-    pub locations: Vec<(u32, GuestAddr)>,
+    /// What faults mean, by host code offset, ascending.
+    pub locations: Vec<Location>,
+    /// Where the flags of checkpoints are.
+    pub flag_sources: Vec<FlagSource>,
+}
+
+/// What a fault in generated code means, from some offset on.
+#[derive(Clone, Copy, Debug)]
+pub struct Location {
+    /// Host code offset at which it begins.
+    pub offset: u32,
+    /// Where the flags are, as a number in `flag_sources`, plus 1; 0 if they are in memory.
+    pub flags: u32,
+    /// The guest instruction from which tier 0 takes over.
+    pub pc: GuestAddr,
 }
 
 /// Texts for `-d clif,out_asm`, made when asked for.
@@ -123,11 +137,15 @@ impl Compiler {
             .get_srclocs_sorted()
             .iter()
             .filter(|s| !s.loc.is_default())
-            .map(|s| (s.start, built.pcs[s.loc.bits() as usize]))
+            .map(|s| {
+                let (pc, flags) = built.locations[s.loc.bits() as usize];
+                Location { offset: s.start, flags: flags.map_or(0, |flags| flags + 1), pc }
+            })
             .collect();
         listing.host_asm = buffer.vcode.clone();
         let bytes = buffer.code_buffer().len() as u32;
-        Ok((Compiled { code, bytes, exits: built.exits, counter: None, locations }, listing))
+        let flag_sources = built.flag_sources;
+        Ok((Compiled { code, bytes, exits: built.exits, counter: None, locations, flag_sources }, listing))
     }
 
     /// From now on code goes into `generation`.

@@ -15,11 +15,42 @@ pub(super) enum Flags {
     /// Only that memory holds them.
     InMemory,
     /// The operation that set them (operands as `LazyFlags` has them).
-    Lazy { kind: FlagKind, a: Value, b: Value, dirty: bool },
+    Lazy { kind: FlagKind, a: Value, b: Value, stored: Parts },
     /// Those of an operation if `holds`, else `nzcv` (a packed constant).
-    Conditional { holds: Value, kind: FlagKind, a: Value, b: Value, nzcv: u32, dirty: bool },
+    Conditional { holds: Value, before: Option<Before>, kind: FlagKind, a: Value, b: Value, nzcv: u32, dirty: bool },
     /// A floating-point comparison.
     Fp { a: Value, b: Value, dirty: bool },
+}
+
+/// What of `LazyFlags` is meant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    pub a: bool,
+    pub b: bool,
+    pub kind: bool,
+}
+
+impl Parts {
+    const NONE: Self = Self { a: false, b: false, kind: false };
+    const ALL: Self = Self { a: true, b: true, kind: true };
+
+    pub(super) fn all(self) -> bool {
+        self.a && self.b && self.kind
+    }
+}
+
+/// A condition, and the operation whose flags it was a condition of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    pub cond: Cond,
+    pub kind: FlagKind,
+    pub a: Value,
+    pub b: Value,
+}
+
+/// Whether the flags depend on the second operand.
+pub(super) fn b_matters(kind: FlagKind) -> bool {
+    matches!(kind, FlagKind::Add32 | FlagKind::Add64 | FlagKind::Sub32 | FlagKind::Sub64)
 }
 
 /// A condition of two: whether any holds, or both do.
@@ -34,7 +65,8 @@ impl Flags {
     pub(super) fn set_clean(&mut self) {
         match self {
             Self::InMemory => {}
-            Self::Lazy { dirty, .. } | Self::Conditional { dirty, .. } | Self::Fp { dirty, .. } => *dirty = false,
+            Self::Lazy { stored, .. } => *stored = Parts::ALL,
+            Self::Conditional { dirty, .. } | Self::Fp { dirty, .. } => *dirty = false,
         }
     }
 }
@@ -47,15 +79,11 @@ impl Builder<'_, '_> {
     /// Stores the flags if they are newer than memory.
     pub(super) fn store_flags(&mut self) {
         match self.flags {
-            Flags::Lazy { kind, a, b, dirty: true } => {
-                self.store_state(a, A);
-                if matches!(kind, FlagKind::Add32 | FlagKind::Add64 | FlagKind::Sub32 | FlagKind::Sub64) {
-                    self.store_state(b, B);
-                }
-                let kind = self.fb.ins().iconst(I32, kind as i64);
-                self.store_state(kind, KIND);
+            Flags::Lazy { kind, a, b, stored } => {
+                let parts = Parts { a: !stored.a, b: !stored.b && b_matters(kind), kind: !stored.kind };
+                self.store_parts(parts, kind, a, b);
             }
-            Flags::Conditional { holds, kind, a, b, nzcv, dirty: true } => {
+            Flags::Conditional { holds, kind, a, b, nzcv, dirty: true, .. } => {
                 let otherwise = self.iconst(u64::from(nzcv));
                 let a = self.fb.ins().select(holds, a, otherwise);
                 self.store_state(a, A);
@@ -82,9 +110,23 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Stores parts of the flags of an operation.
+    pub(super) fn store_parts(&mut self, parts: Parts, kind: FlagKind, a: Value, b: Value) {
+        if parts.a {
+            self.store_state(a, A);
+        }
+        if parts.b {
+            self.store_state(b, B);
+        }
+        if parts.kind {
+            let kind = self.fb.ins().iconst(I32, kind as i64);
+            self.store_state(kind, KIND);
+        }
+    }
+
     /// From now on the flags are those of an operation.
     pub(super) fn set_lazy_flags(&mut self, kind: FlagKind, a: Value, b: Value) {
-        self.flags = Flags::Lazy { kind, a, b, dirty: true };
+        self.flags = Flags::Lazy { kind, a, b, stored: Parts::NONE };
     }
 
     /// From now on the flags are `packed`.
@@ -95,7 +137,11 @@ impl Builder<'_, '_> {
     /// From now on the flags are those of an operation if `cond` holds, else `nzcv` (four bits).
     pub(super) fn set_flags_of_compare_if(&mut self, cond: Cond, kind: FlagKind, a: Value, b: Value, nzcv: u8) {
         let holds = self.condition(cond);
-        self.flags = Flags::Conditional { holds, kind, a, b, nzcv: u32::from(nzcv) << 28, dirty: true };
+        let before = match self.flags {
+            Flags::Lazy { kind, a, b, .. } => Some(Before { cond, kind, a, b }),
+            _ => None,
+        };
+        self.flags = Flags::Conditional { holds, before, kind, a, b, nzcv: u32::from(nzcv) << 28, dirty: true };
     }
 
     /// From now on the flags are those of comparing two numbers.
@@ -116,7 +162,7 @@ impl Builder<'_, '_> {
         match self.flags {
             Flags::InMemory => {
                 let packed = self.packed_from_memory();
-                self.flags = Flags::Lazy { kind: FlagKind::Packed, a: packed, b: packed, dirty: false };
+                self.flags = Flags::Lazy { kind: FlagKind::Packed, a: packed, b: packed, stored: Parts::ALL };
                 packed
             }
             Flags::Lazy { kind: FlagKind::Packed, a, .. } => a,

@@ -6,6 +6,7 @@
 //! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block.
 
 mod convert;
+mod flag_source;
 mod flags;
 mod fp;
 mod int;
@@ -19,6 +20,7 @@ mod vector_int;
 use crate::cache::{CodeMemory, Slot};
 use crate::checkpoint::Unneeded;
 use crate::counts;
+use crate::flag_source::FlagSource;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
 use crate::region::{Plan, Region, is_back_edge};
@@ -38,6 +40,18 @@ use std::mem::offset_of;
 
 /// The scalars that vector registers hold, as far as known.
 type FpCache = [Option<(FpSize, Value)>; 32];
+
+/// What is known at some point.
+#[derive(Clone, Copy)]
+struct Known {
+    flags: Flags,
+    fp_cache: FpCache,
+    x_now: [Option<Value>; 32],
+}
+
+impl Known {
+    const NOTHING: Self = Self { flags: Flags::InMemory, fp_cache: [None; 32], x_now: [None; 32] };
+}
 
 /// A region under construction.
 pub(crate) struct Builder<'f, 'r> {
@@ -67,7 +81,7 @@ pub(crate) struct Builder<'f, 'r> {
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
-    known_at: Vec<Option<(Flags, FpCache)>>,
+    known_at: Vec<Option<Known>>,
     // Per CLIF block.
     cpu: Option<Value>,
     is_cold: bool,
@@ -78,6 +92,11 @@ pub(crate) struct Builder<'f, 'r> {
     loaded: RegSet,
     flags: Flags,
     fp_cache: FpCache,
+    /// Values of general registers, as far as the block has used them.
+    x_now: [Option<Value>; 32],
+    /// Where the flags of the last checkpoint are, as a number in `flag_sources`.
+    checkpoint_flags: Option<u32>,
+    flag_sources: Vec<FlagSource>,
     // Per instruction.
     /// The checkpoint before covers its accesses.
     is_covered: bool,
@@ -130,8 +149,11 @@ impl TargetHash {
 pub(crate) struct Built {
     /// Link slots and their targets.
     pub exits: Vec<(Slot, GuestAddr)>,
-    /// By source location number, where tier 0 takes over after a fault.
-    pub pcs: Vec<GuestAddr>,
+    /// By source location number, where tier 0 takes over after a fault, and where the flags are, as a number in
+    /// `flag_sources`; in memory if there is none.
+    pub locations: Vec<(GuestAddr, Option<u32>)>,
+    /// Where the flags of checkpoints are.
+    pub flag_sources: Vec<FlagSource>,
 }
 
 /// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out drops
@@ -206,24 +228,28 @@ impl<'f, 'r> Builder<'f, 'r> {
             loaded: RegSet::default(),
             flags: Flags::InMemory,
             fp_cache: [None; 32],
+            x_now: [None; 32],
+            checkpoint_flags: None,
+            flag_sources: Vec::new(),
             is_covered: false,
             pc: region.entry(),
             ended: false,
         };
         builder.prologue();
-        let mut pcs = Vec::with_capacity(region.insn_count());
+        let mut locations = Vec::with_capacity(region.insn_count());
         for (index, block) in region.blocks.iter().enumerate() {
             builder.begin_block(index);
             builder.count(counts::REGION_INSNS, block.insns.len() as u64);
             for (i, insn) in block.insns.iter().enumerate() {
                 builder.pc = block.start.offset(4 * i as i64);
-                builder.fb.set_srcloc(SourceLoc::new(pcs.len() as u32));
+                builder.fb.set_srcloc(SourceLoc::new(locations.len() as u32));
                 let step = plan.steps[index][i];
-                pcs.push(block.start.offset(4 * step.covered_by.unwrap_or(i) as i64));
                 if let Some(unneeded) = step.checkpoint {
                     builder.checkpoint(unneeded);
                 }
                 builder.is_covered = step.covered_by.is_some();
+                let flags = builder.checkpoint_flags.filter(|_| builder.is_covered);
+                locations.push((block.start.offset(4 * step.covered_by.unwrap_or(i) as i64), flags));
                 let Ok(()) = F::lift(insn, &mut builder);
             }
             if !builder.ended {
@@ -238,7 +264,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
         builder.fb.finalize(target);
-        Some(Built { exits: builder.exits?, pcs })
+        Some(Built { exits: builder.exits?, locations, flag_sources: builder.flag_sources })
     }
 
     /// Looks at the safepoint word, and loads what the first block does not load itself.
@@ -276,7 +302,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.dirty = self.plan.dirty_in[index];
         self.load_registers(self.plan.loads[index]);
         self.loaded = self.plan.loaded_in[index].union(self.plan.loads[index]);
-        (self.flags, self.fp_cache) = self.known_at[index].unwrap_or((Flags::InMemory, [None; 32]));
+        let known = self.known_at[index].unwrap_or(Known::NOTHING);
+        (self.flags, self.fp_cache, self.x_now) = (known.flags, known.fp_cache, known.x_now);
+        self.checkpoint_flags = None;
         self.ended = false;
     }
 
@@ -355,20 +383,24 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
     }
 
-    /// Makes memory exact but for what is not needed.
+    /// Makes memory exact but for what is not needed, and for flags that follow from registers.
     fn checkpoint(&mut self, unneeded: Unneeded) {
         self.store_registers(self.dirty.without(unneeded.registers));
         self.dirty = self.dirty.intersection(unneeded.registers);
-        if !unneeded.flags {
-            self.store_flags();
-            self.flags.set_clean();
-        }
+        let source = if unneeded.flags { None } else { self.source_of_flags() };
+        self.checkpoint_flags = source.map(|source| {
+            self.flag_sources.push(source);
+            self.flag_sources.len() as u32 - 1
+        });
     }
 
     /// Before what may fault or look at the state: makes memory exact, unless a checkpoint does instead.
     fn write_back(&mut self) {
         if !self.is_covered {
-            self.checkpoint(Unneeded::default());
+            self.store_registers(self.dirty);
+            self.dirty = RegSet::default();
+            self.store_flags();
+            self.flags.set_clean();
         }
     }
 
@@ -496,7 +528,8 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.store_registers(self.dirty.without(taken));
         self.dirty = self.dirty.intersection(taken);
         if index > self.current && self.plan.predecessors[index] == 1 {
-            self.known_at[index] = Some((self.flags, self.fp_cache));
+            let known = Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now };
+            self.known_at[index] = Some(known);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags();
         }
@@ -689,7 +722,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             b.fb.ins().return_(&[returned]);
         });
         (self.dirty, self.loaded) = (RegSet::default(), RegSet::default());
-        (self.flags, self.fp_cache) = (Flags::InMemory, [None; 32]);
+        (self.flags, self.fp_cache, self.x_now) = (Flags::InMemory, [None; 32], [None; 32]);
         self.leave_to(back);
     }
 
