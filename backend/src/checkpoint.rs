@@ -53,6 +53,8 @@ pub struct Effect {
     pub wants_flags: bool,
     /// The flags that come in are overwritten before anything wants them.
     pub kills_flags: bool,
+    /// The flags are written.
+    pub writes_flags: bool,
     /// The block is a loop of its own that is performed again as a whole.
     pub is_replayed: bool,
 }
@@ -72,6 +74,7 @@ impl Effect {
             passes: ALL,
             wants_flags: false,
             kills_flags: false,
+            writes_flags: false,
             is_replayed: false,
         }
     }
@@ -89,6 +92,7 @@ impl Effect {
         self.writes = self.writes.union(f.writes);
         self.dirty_after = self.dirty_after.union(f.writes);
         self.passes = self.passes.without(f.writes);
+        self.writes_flags |= f.writes_flags;
         if !self.kills_flags && !self.wants_flags {
             self.wants_flags = f.needs_state || f.reads_flags;
             self.kills_flags = f.writes_flags && !self.wants_flags;

@@ -115,6 +115,9 @@ pub struct Plan {
     pub replayed: Vec<bool>,
     /// Whether the flags must be in memory when the block starts.
     pub flags_in: Vec<bool>,
+    /// Whether the flags are those of the same instruction of the region on all ways to the block. They need not be in
+    /// memory then.
+    pub flags_known: Vec<bool>,
     /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
     /// written.
     pub live_in: Vec<RegSet>,
@@ -159,15 +162,17 @@ impl Plan {
             })
             .collect();
         let mut predecessors = vec![0; count];
-        let resumed = region.blocks.iter().filter_map(|b| index.get(&b.resumes()?));
-        for &to in successors.iter().flatten().chain(resumed) {
+        let resumed: Vec<usize> = region.blocks.iter().filter_map(|b| index.get(&b.resumes()?).copied()).collect();
+        for &to in successors.iter().flatten().chain(&resumed) {
             predecessors[to] += 1;
         }
+        let flags_known = flags_known(&effects, &successors, &resumed);
 
         let loops = shortest_loops(&successors);
         let stored = stored_on_entry(&effects, &loops);
         let mut dirty_in = vec![RegSet::default(); count];
-        let mut flags_in: Vec<bool> = effects.iter().map(|e| e.wants_flags).collect();
+        let mut flags_in: Vec<bool> =
+            effects.iter().zip(&flags_known).map(|(e, known)| e.wants_flags && !known).collect();
         let mut changed = true;
         while changed {
             changed = false;
@@ -182,7 +187,7 @@ impl Plan {
                 }
                 // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there already.
                 let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| flags_in[to] || is_back_edge(i, to));
-                let wants = e.wants_flags || !e.kills_flags && leaves_with_them;
+                let wants = !flags_known[i] && (e.wants_flags || !e.kills_flags && leaves_with_them);
                 changed |= wants != flags_in[i];
                 flags_in[i] = wants;
             }
@@ -197,6 +202,7 @@ impl Plan {
             steps,
             replayed,
             flags_in,
+            flags_known,
             live_in,
             loaded_in,
             loads,
@@ -242,6 +248,43 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
         turn.iter().fold(RegSet::default(), |sum, &block| sum.union(effects[block].stores_incoming))
     };
     loops.iter().enumerate().map(body).collect()
+}
+
+/// By block, whether the flags are those of the same instruction of the region on all ways to it, and all these ways lead
+/// forward. `resumed` are the blocks behind calls: what comes back from those has its flags in memory.
+fn flags_known(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize]) -> Vec<bool> {
+    /// Whose flags they are.
+    #[derive(Clone, Copy, PartialEq)]
+    enum From {
+        /// No way to the block has been seen.
+        Nowhere,
+        /// The last flags that this block writes.
+        Block(usize),
+        /// One of several, or those that the region was entered with.
+        Memory,
+    }
+    let mut coming = vec![From::Nowhere; effects.len()];
+    for &block in [0].iter().chain(resumed) {
+        coming[block] = From::Memory;
+    }
+    for (i, to) in successors.iter().enumerate() {
+        for &to in to.iter().filter(|&&to| is_back_edge(i, to)) {
+            coming[to] = From::Memory;
+        }
+    }
+    for (i, e) in effects.iter().enumerate() {
+        let leaving = match coming[i] {
+            _ if e.writes_flags => From::Block(i),
+            // No block before this one leads here.
+            From::Nowhere => From::Memory,
+            coming => coming,
+        };
+        for &to in successors[i].iter().filter(|&&to| !is_back_edge(i, to)) {
+            let same = matches!(coming[to], From::Nowhere) || coming[to] == leaving;
+            coming[to] = if same { leaving } else { From::Memory };
+        }
+    }
+    coming.iter().map(|from| matches!(from, From::Block(_))).collect()
 }
 
 /// Whether an edge between blocks, by index, leads back: then there is a safepoint on it.

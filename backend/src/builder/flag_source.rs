@@ -14,7 +14,11 @@ impl Builder<'_, '_> {
     /// Memory holds all registers but those of `dirty`.
     pub(super) fn source_of_flags(&mut self) -> Option<FlagSource> {
         match self.flags {
-            Flags::Lazy { kind, a, b, mut stored } if !stored.all() => {
+            Flags::Lazy { stored, known: Some(packed), .. } if !stored.all() => {
+                let (a, b) = (Source::Constant(packed.into()), Source::Constant(0));
+                Some(FlagSource::Operation { kind: FlagKind::Packed, a, b })
+            }
+            Flags::Lazy { kind, a, b, mut stored, known } if !stored.all() => {
                 let source_a = if stored.a { Some(Source::StoredA) } else { self.source(a, MOST_STEPS) };
                 let source_b = match b_matters(kind) {
                     true if stored.b => Some(Source::StoredB),
@@ -24,7 +28,7 @@ impl Builder<'_, '_> {
                 let parts = Parts { a: source_a.is_none(), b: source_b.is_none(), kind: false };
                 self.store_parts(parts, kind, a, b);
                 (stored.a, stored.b) = (stored.a || parts.a, stored.b || parts.b);
-                self.flags = Flags::Lazy { kind, a, b, stored };
+                self.flags = Flags::Lazy { kind, a, b, stored, known };
                 let (a, b) = (source_a.unwrap_or(Source::StoredA), source_b.unwrap_or(Source::StoredB));
                 Some(FlagSource::Operation { kind, a, b })
             }

@@ -33,7 +33,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use flags::{Compound, Flags};
+use flags::{Compound, Flags, Tested};
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
@@ -51,6 +51,12 @@ struct Known {
 
 impl Known {
     const NOTHING: Self = Self { flags: Flags::InMemory, fp_cache: [None; 32], x_now: [None; 32] };
+
+    /// What is known where two ways meet on which the flags are those of the same operation.
+    fn merged(self, other: Self) -> Self {
+        let x_now = std::array::from_fn(|n| self.x_now[n].filter(|_| self.x_now[n] == other.x_now[n]));
+        Self { flags: self.flags.merged(other.flags), fp_cache: [None; 32], x_now }
+    }
 }
 
 /// A region under construction.
@@ -91,6 +97,7 @@ pub(crate) struct Builder<'f, 'r> {
     /// Registers that have a value in their variable; memory alone has the others.
     loaded: RegSet,
     flags: Flags,
+    tested: Option<Tested>,
     fp_cache: FpCache,
     /// Values of general registers, as far as the block has used them.
     x_now: [Option<Value>; 32],
@@ -227,6 +234,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             dirty: RegSet::default(),
             loaded: RegSet::default(),
             flags: Flags::InMemory,
+            tested: None,
             fp_cache: [None; 32],
             x_now: [None; 32],
             checkpoint_flags: None,
@@ -527,9 +535,12 @@ impl<'f, 'r> Builder<'f, 'r> {
         let taken = self.plan.dirty_in[index];
         self.store_registers(self.dirty.without(taken));
         self.dirty = self.dirty.intersection(taken);
+        let known = Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now };
         if index > self.current && self.plan.predecessors[index] == 1 {
-            let known = Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now };
             self.known_at[index] = Some(known);
+        } else if self.plan.flags_known[index] {
+            let merged = self.known_at[index].map_or(known, |before| before.merged(known));
+            self.known_at[index] = Some(merged);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags();
         }

@@ -235,10 +235,12 @@ impl Ops for Builder<'_, '_> {
         self.branch(c, taken, not_taken);
         self.fb.seal_block(taken);
         self.fb.seal_block(not_taken);
-        let (dirty, flags) = (self.dirty, self.flags);
+        let dirty = self.dirty;
+        let (if_taken, if_not) = (self.flags_after_branch(c, true), self.flags_after_branch(c, false));
         self.switch_to(taken);
+        self.flags = if_taken;
         self.leave_to(target);
-        (self.dirty, self.flags) = (dirty, flags);
+        (self.dirty, self.flags) = (dirty, if_not);
         self.switch_to(not_taken);
         self.leave_to(next);
     }
