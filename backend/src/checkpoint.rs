@@ -53,6 +53,8 @@ pub struct Effect {
     pub wants_flags: bool,
     /// The flags that come in are overwritten before anything wants them.
     pub kills_flags: bool,
+    /// The flags that come in are overwritten before anything but the checkpoint at the block's start wants them.
+    pub wants_flags_first_only: bool,
     /// The flags are written.
     pub writes_flags: bool,
     /// The block is a loop of its own that is performed again as a whole.
@@ -74,6 +76,7 @@ impl Effect {
             passes: ALL,
             wants_flags: false,
             kills_flags: false,
+            wants_flags_first_only: false,
             writes_flags: false,
             is_replayed: false,
         }
@@ -118,6 +121,7 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
         // The way in stores what is dirty.
         steps[0].checkpoint = None;
     }
+    effect.wants_flags_first_only = wants_flags_first_only(&steps, &footprints);
     for (step, f) in steps.iter().zip(&footprints) {
         if let Some(unneeded) = step.checkpoint {
             effect.stored(unneeded.registers);
@@ -128,6 +132,22 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
         effect.performed(f);
     }
     (steps, effect)
+}
+
+/// Whether the flags that come in are overwritten before anything but the checkpoint at the block's start wants them.
+fn wants_flags_first_only(steps: &[Step], footprints: &[Footprint]) -> bool {
+    let mut wanted = false;
+    for (step, f) in steps.iter().zip(footprints) {
+        let is_covered = f.needs_state && step.covered_by == Some(0);
+        if f.reads_flags || f.needs_state && !is_covered {
+            return false;
+        }
+        wanted |= is_covered;
+        if f.writes_flags {
+            return wanted && steps[0].checkpoint.is_some();
+        }
+    }
+    false
 }
 
 fn steps(footprints: &[Footprint]) -> Vec<Step> {

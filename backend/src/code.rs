@@ -130,8 +130,8 @@ impl Generation {
     }
 
     /// The guest instruction from which tier 0 takes over after a fault at a host address, and where the flags are, if
-    /// not in memory.
-    pub fn fault_at(&self, host_pc: u64) -> Option<(GuestAddr, Option<FlagSource>)> {
+    /// not in memory. `by_edge` is the thread's `layout::FLAGS_BY_EDGE`.
+    pub fn fault_at(&self, host_pc: u64, by_edge: u64) -> Option<(GuestAddr, Option<FlagSource>)> {
         let records = self.records();
         let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
         let record = &records.list[last];
@@ -142,7 +142,8 @@ impl Generation {
         let locations = &records.locations[record.locations.start as usize..record.locations.end as usize];
         let after = locations.partition_point(|location| u64::from(location.offset) <= offset);
         let location = locations[after.checked_sub(1)?];
-        let flags = (location.flags as usize).checked_sub(1).map(|index| record.flag_sources[index].clone());
+        let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge as u32 } else { location.flags };
+        let flags = (number as usize).checked_sub(1).map(|index| record.flag_sources[index].clone());
         Some((location.pc, flags))
     }
 }

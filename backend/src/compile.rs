@@ -1,7 +1,7 @@
 //! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
 //! code cache. Knows nothing of who asks, nor of links.
 
-use crate::builder::{Builder, Mode, region_signature};
+use crate::builder::{Builder, FlagsAt, Mode, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::code::Generation;
 use crate::flag_source::FlagSource;
@@ -39,10 +39,15 @@ pub struct Compiled {
 pub struct Location {
     /// Host code offset at which it begins.
     pub offset: u32,
-    /// Where the flags are, as a number in `flag_sources`, plus 1; 0 if they are in memory.
+    /// Where the flags are, as a number in `flag_sources`, plus 1; 0 if they are in memory; or `FLAGS_BY_EDGE`.
     pub flags: u32,
     /// The guest instruction from which tier 0 takes over.
     pub pc: GuestAddr,
+}
+
+impl Location {
+    /// Of `flags`: `CpuState` says where they are (`layout::FLAGS_BY_EDGE`).
+    pub const FLAGS_BY_EDGE: u32 = u32::MAX;
 }
 
 /// Texts for `-d clif,out_asm`, made when asked for.
@@ -139,7 +144,12 @@ impl Compiler {
             .filter(|s| !s.loc.is_default())
             .map(|s| {
                 let (pc, flags) = built.locations[s.loc.bits() as usize];
-                Location { offset: s.start, flags: flags.map_or(0, |flags| flags + 1), pc }
+                let flags = match flags {
+                    FlagsAt::Memory => 0,
+                    FlagsAt::Source(number) => number + 1,
+                    FlagsAt::Edge => Location::FLAGS_BY_EDGE,
+                };
+                Location { offset: s.start, flags, pc }
             })
             .collect();
         listing.host_asm = buffer.vcode.clone();

@@ -118,6 +118,9 @@ pub struct Plan {
     /// Whether the flags are those of the same instruction of the region on all ways to the block. They need not be in
     /// memory then.
     pub flags_known: Vec<bool>,
+    /// Whether each way to the block says where the flags are (`layout::FLAGS_BY_EDGE`), instead of storing them: only the
+    /// checkpoint at the block's start wants them, when registers in memory are those at the end of the way.
+    pub flags_by_edge: Vec<bool>,
     /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
     /// written.
     pub live_in: Vec<RegSet>,
@@ -166,13 +169,19 @@ impl Plan {
         for &to in successors.iter().flatten().chain(&resumed) {
             predecessors[to] += 1;
         }
-        let flags_known = flags_known(&effects, &successors, &resumed);
+        let flags_from = flags_from(&effects, &successors, &resumed);
+        let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
+        let flags_by_edge: Vec<bool> = (0..count)
+            .map(|i| {
+                flags_from[i].is_set && !flags_known[i] && predecessors[i] > 1 && effects[i].wants_flags_first_only
+            })
+            .collect();
 
         let loops = shortest_loops(&successors);
         let stored = stored_on_entry(&effects, &loops);
         let mut dirty_in = vec![RegSet::default(); count];
         let mut flags_in: Vec<bool> =
-            effects.iter().zip(&flags_known).map(|(e, known)| e.wants_flags && !known).collect();
+            (0..count).map(|i| effects[i].wants_flags && !flags_known[i] && !flags_by_edge[i]).collect();
         let mut changed = true;
         while changed {
             changed = false;
@@ -187,7 +196,8 @@ impl Plan {
                 }
                 // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there already.
                 let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| flags_in[to] || is_back_edge(i, to));
-                let wants = !flags_known[i] && (e.wants_flags || !e.kills_flags && leaves_with_them);
+                let wants =
+                    !flags_known[i] && !flags_by_edge[i] && (e.wants_flags || !e.kills_flags && leaves_with_them);
                 changed |= wants != flags_in[i];
                 flags_in[i] = wants;
             }
@@ -203,6 +213,7 @@ impl Plan {
             replayed,
             flags_in,
             flags_known,
+            flags_by_edge,
             live_in,
             loaded_in,
             loads,
@@ -250,9 +261,18 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
     loops.iter().enumerate().map(body).collect()
 }
 
-/// By block, whether the flags are those of the same instruction of the region on all ways to it, and all these ways lead
-/// forward. `resumed` are the blocks behind calls: what comes back from those has its flags in memory.
-fn flags_known(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize]) -> Vec<bool> {
+/// Where the flags come from when a block starts.
+#[derive(Clone, Copy, Debug)]
+struct FlagsFrom {
+    /// From the same instruction of the region on all ways, and all these ways lead forward.
+    is_known: bool,
+    /// On each way from one instruction of the region.
+    is_set: bool,
+}
+
+/// By block, where the flags come from. `resumed` are the blocks behind calls: what comes back from those has its flags in
+/// memory.
+fn flags_from(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize]) -> Vec<FlagsFrom> {
     /// Whose flags they are.
     #[derive(Clone, Copy, PartialEq)]
     enum From {
@@ -272,6 +292,7 @@ fn flags_known(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize])
             coming[to] = From::Memory;
         }
     }
+    let mut is_set: Vec<bool> = (0..effects.len()).map(|i| i != 0 && !resumed.contains(&i)).collect();
     for (i, e) in effects.iter().enumerate() {
         let leaving = match coming[i] {
             _ if e.writes_flags => From::Block(i),
@@ -279,12 +300,16 @@ fn flags_known(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize])
             From::Nowhere => From::Memory,
             coming => coming,
         };
-        for &to in successors[i].iter().filter(|&&to| !is_back_edge(i, to)) {
-            let same = matches!(coming[to], From::Nowhere) || coming[to] == leaving;
-            coming[to] = if same { leaving } else { From::Memory };
+        for &to in &successors[i] {
+            is_set[to] &= matches!(leaving, From::Block(_));
+            if !is_back_edge(i, to) {
+                let same = matches!(coming[to], From::Nowhere) || coming[to] == leaving;
+                coming[to] = if same { leaving } else { From::Memory };
+            }
         }
     }
-    coming.iter().map(|from| matches!(from, From::Block(_))).collect()
+    let known = coming.iter().map(|from| matches!(from, From::Block(_)));
+    known.zip(is_set).map(|(is_known, is_set)| FlagsFrom { is_known, is_set }).collect()
 }
 
 /// Whether an edge between blocks, by index, leads back: then there is a safepoint on it.

@@ -226,7 +226,7 @@ impl<F: Frontend> Thread<F> {
                 let host_pc = cpu.backend[layout::FAULT_PC];
                 let generation = self.generation.as_ref().expect("the thread is in its code");
                 let (pc, flags) = generation
-                    .fault_at(host_pc)
+                    .fault_at(host_pc, cpu.backend[layout::FLAGS_BY_EDGE])
                     .expect("only guest accesses fault in generated code, and each has a source location");
                 cpu.pc = pc;
                 if let Some(flags) = flags {

@@ -41,6 +41,17 @@ use std::mem::offset_of;
 /// The scalars that vector registers hold, as far as known.
 type FpCache = [Option<(FpSize, Value)>; 32];
 
+/// Where the flags of a checkpoint are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FlagsAt {
+    /// In memory.
+    Memory,
+    /// They follow from registers, as this flag source of the region says.
+    Source(u32),
+    /// As the way to the block has said.
+    Edge,
+}
+
 /// What is known at some point.
 #[derive(Clone, Copy)]
 struct Known {
@@ -101,8 +112,8 @@ pub(crate) struct Builder<'f, 'r> {
     fp_cache: FpCache,
     /// Values of general registers, as far as the block has used them.
     x_now: [Option<Value>; 32],
-    /// Where the flags of the last checkpoint are, as a number in `flag_sources`.
-    checkpoint_flags: Option<u32>,
+    /// Where the flags of the last checkpoint are.
+    checkpoint_flags: FlagsAt,
     flag_sources: Vec<FlagSource>,
     // Per instruction.
     /// The checkpoint before covers its accesses.
@@ -156,9 +167,8 @@ impl TargetHash {
 pub(crate) struct Built {
     /// Link slots and their targets.
     pub exits: Vec<(Slot, GuestAddr)>,
-    /// By source location number, where tier 0 takes over after a fault, and where the flags are, as a number in
-    /// `flag_sources`; in memory if there is none.
-    pub locations: Vec<(GuestAddr, Option<u32>)>,
+    /// By source location number, where tier 0 takes over after a fault, and where the flags are.
+    pub locations: Vec<(GuestAddr, FlagsAt)>,
     /// Where the flags of checkpoints are.
     pub flag_sources: Vec<FlagSource>,
 }
@@ -237,7 +247,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             tested: None,
             fp_cache: [None; 32],
             x_now: [None; 32],
-            checkpoint_flags: None,
+            checkpoint_flags: FlagsAt::Memory,
             flag_sources: Vec::new(),
             is_covered: false,
             pc: region.entry(),
@@ -256,7 +266,7 @@ impl<'f, 'r> Builder<'f, 'r> {
                     builder.checkpoint(unneeded);
                 }
                 builder.is_covered = step.covered_by.is_some();
-                let flags = builder.checkpoint_flags.filter(|_| builder.is_covered);
+                let flags = if builder.is_covered { builder.checkpoint_flags } else { FlagsAt::Memory };
                 locations.push((block.start.offset(4 * step.covered_by.unwrap_or(i) as i64), flags));
                 let Ok(()) = F::lift(insn, &mut builder);
             }
@@ -312,7 +322,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.loaded = self.plan.loaded_in[index].union(self.plan.loads[index]);
         let known = self.known_at[index].unwrap_or(Known::NOTHING);
         (self.flags, self.fp_cache, self.x_now) = (known.flags, known.fp_cache, known.x_now);
-        self.checkpoint_flags = None;
+        self.checkpoint_flags = FlagsAt::Memory;
         self.ended = false;
     }
 
@@ -396,10 +406,30 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.store_registers(self.dirty.without(unneeded.registers));
         self.dirty = self.dirty.intersection(unneeded.registers);
         let source = if unneeded.flags { None } else { self.source_of_flags() };
-        self.checkpoint_flags = source.map(|source| {
-            self.flag_sources.push(source);
-            self.flag_sources.len() as u32 - 1
-        });
+        self.checkpoint_flags = match source {
+            Some(source) => FlagsAt::Source(self.number_of(source)),
+            // Only the checkpoint at the block's start finds them in memory, for then they are overwritten.
+            None if self.plan.flags_by_edge[self.current] && matches!(self.flags, Flags::InMemory) => FlagsAt::Edge,
+            None => FlagsAt::Memory,
+        };
+    }
+
+    /// A new flag source.
+    fn number_of(&mut self, source: FlagSource) -> u32 {
+        self.flag_sources.push(source);
+        self.flag_sources.len() as u32 - 1
+    }
+
+    /// On the way to a block of `Plan::flags_by_edge`: says where the flags are.
+    fn say_flags(&mut self, index: usize) {
+        let unneeded = self.plan.steps[index][0].checkpoint.expect("the checkpoint wants the flags").registers;
+        // The checkpoint stores all that is dirty then but these.
+        let left = self.plan.dirty_in[index].intersection(unneeded);
+        let dirty = std::mem::replace(&mut self.dirty, left);
+        let number = self.source_of_flags().map_or(0, |source| self.number_of(source) + 1);
+        self.dirty = dirty;
+        let number = self.fb.ins().iconst(I32, i64::from(number));
+        self.store_state(number, layout::backend_word(layout::FLAGS_BY_EDGE));
     }
 
     /// Before what may fault or look at the state: makes memory exact, unless a checkpoint does instead.
@@ -541,6 +571,8 @@ impl<'f, 'r> Builder<'f, 'r> {
         } else if self.plan.flags_known[index] {
             let merged = self.known_at[index].map_or(known, |before| before.merged(known));
             self.known_at[index] = Some(merged);
+        } else if self.plan.flags_by_edge[index] {
+            self.say_flags(index);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags();
         }
