@@ -11,7 +11,8 @@
 //! A block that branches to itself and only loads has its checkpoint where it is entered from elsewhere: all its turns
 //! are performed again.
 //!
-//! Registers that the segment overwrites before its first access, unread, need not be in memory at the checkpoint.
+//! Registers that the segment overwrites before its first access, unread, need not be in memory at the checkpoint. Nor
+//! need the flags where they follow from registers that are (`flag_source.rs`).
 
 use crate::region::Block;
 use ir::{Footprint, Frontend, RegSet};
@@ -19,7 +20,8 @@ use ir::{Footprint, Frontend, RegSet};
 /// What to do about one instruction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step {
-    /// A checkpoint before it: all dirty registers but these are stored, and the flags unless they are among them.
+    /// A checkpoint before it: all dirty registers but these are stored, and it is known where the flags are unless they
+    /// are among them.
     pub checkpoint: Option<Unneeded>,
     /// Its accesses are covered by the checkpoint before this instruction of the block.
     pub covered_by: Option<usize>,

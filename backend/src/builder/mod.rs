@@ -3,7 +3,8 @@
 //! leaves. Its children say how each operation is compiled.
 //!
 //! Invariants: at every instruction that can stop or fault, `write_back` has stored what is dirty before, or a
-//! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block.
+//! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block. Flags
+//! are in memory at a block's start only if the plan's `flags_in` says so.
 
 mod convert;
 mod flag_source;
