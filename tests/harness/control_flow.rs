@@ -306,6 +306,10 @@ impl Maker<'_> {
             let form = [0x7a40_0000 | b << 16, 0x7a40_0800 | low << 16][self.random.below(2) as usize];
             self.word(form | wide | cond << 12 | a << 5 | nzcv); // ccmp
         }
+        if self.random.below(2) == 0 {
+            // A store ends a segment (`backend/src/checkpoint.rs`): the flags live on into the next.
+            self.word(0xf900_0000 | low << 10 | DATA << 5 | b); // str b, [x26, #8 * low]
+        }
         for _ in 0..self.random.below(4) {
             match self.random.below(6) {
                 0 => self.word(add_imm(a, a, 8)),
