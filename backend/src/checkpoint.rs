@@ -11,7 +11,8 @@
 //! A block that branches to itself and only loads has its checkpoint where it is entered from elsewhere: all its turns
 //! are performed again.
 //!
-//! Registers that the segment overwrites before its first access, unread, need not be in memory at the checkpoint.
+//! Registers that the segment overwrites before its first access, unread, need not be in memory at the checkpoint. Nor
+//! need the flags where they follow from registers that are (`flag_source.rs`).
 
 use crate::region::Block;
 use ir::{Footprint, Frontend, RegSet};
@@ -19,7 +20,8 @@ use ir::{Footprint, Frontend, RegSet};
 /// What to do about one instruction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step {
-    /// A checkpoint before it: all dirty registers but these are stored, and the flags unless they are among them.
+    /// A checkpoint before it: all dirty registers but these are stored, and it is known where the flags are unless they
+    /// are among them.
     pub checkpoint: Option<Unneeded>,
     /// Its accesses are covered by the checkpoint before this instruction of the block.
     pub covered_by: Option<usize>,
@@ -53,6 +55,10 @@ pub struct Effect {
     pub wants_flags: bool,
     /// The flags that come in are overwritten before anything wants them.
     pub kills_flags: bool,
+    /// The flags that come in are overwritten before anything but the checkpoint at the block's start wants them.
+    pub wants_flags_first_only: bool,
+    /// The flags are written.
+    pub writes_flags: bool,
     /// The block is a loop of its own that is performed again as a whole.
     pub is_replayed: bool,
 }
@@ -72,6 +78,8 @@ impl Effect {
             passes: ALL,
             wants_flags: false,
             kills_flags: false,
+            wants_flags_first_only: false,
+            writes_flags: false,
             is_replayed: false,
         }
     }
@@ -89,6 +97,7 @@ impl Effect {
         self.writes = self.writes.union(f.writes);
         self.dirty_after = self.dirty_after.union(f.writes);
         self.passes = self.passes.without(f.writes);
+        self.writes_flags |= f.writes_flags;
         if !self.kills_flags && !self.wants_flags {
             self.wants_flags = f.needs_state || f.reads_flags;
             self.kills_flags = f.writes_flags && !self.wants_flags;
@@ -114,6 +123,7 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
         // The way in stores what is dirty.
         steps[0].checkpoint = None;
     }
+    effect.wants_flags_first_only = wants_flags_first_only(&steps, &footprints);
     for (step, f) in steps.iter().zip(&footprints) {
         if let Some(unneeded) = step.checkpoint {
             effect.stored(unneeded.registers);
@@ -124,6 +134,22 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
         effect.performed(f);
     }
     (steps, effect)
+}
+
+/// Whether the flags that come in are overwritten before anything but the checkpoint at the block's start wants them.
+fn wants_flags_first_only(steps: &[Step], footprints: &[Footprint]) -> bool {
+    let mut wanted = false;
+    for (step, f) in steps.iter().zip(footprints) {
+        let is_covered = f.needs_state && step.covered_by == Some(0);
+        if f.reads_flags || f.needs_state && !is_covered {
+            return false;
+        }
+        wanted |= is_covered;
+        if f.writes_flags {
+            return wanted && steps[0].checkpoint.is_some();
+        }
+    }
+    false
 }
 
 fn steps(footprints: &[Footprint]) -> Vec<Step> {

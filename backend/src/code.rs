@@ -6,8 +6,9 @@
 //! - code is never taken from under a thread: a generation's memory goes when the last thread has left it.
 
 use crate::cache::{CodeMemory, Slot};
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Location};
 use crate::config::Stats;
+use crate::flag_source::FlagSource;
 use crate::region::Block;
 use crate::seat::Seat;
 use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
@@ -65,6 +66,8 @@ pub struct Record {
     others: Box<[GuestRange]>,
     /// Its part of `Records::locations`.
     locations: Range<u32>,
+    /// Where the flags of its checkpoints are.
+    flag_sources: Box<[FlagSource]>,
     /// It may be entered.
     alive: bool,
     /// How often its entry was compiled again to take in more blocks.
@@ -83,8 +86,8 @@ struct Records {
     /// Where the code of each begins, ascending.
     starts: Vec<u64>,
     list: Vec<Record>,
-    /// Host code offset at which the code of a guest instruction begins, and that instruction, ascending for each record.
-    locations: Vec<(u32, GuestAddr)>,
+    /// Ascending for each record.
+    locations: Vec<Location>,
 }
 
 impl Records {
@@ -126,8 +129,9 @@ impl Generation {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The guest instruction whose code lies at a host address.
-    pub fn guest_pc(&self, host_pc: u64) -> Option<GuestAddr> {
+    /// The guest instruction from which tier 0 takes over after a fault at a host address, and where the flags are, if
+    /// not in memory. `by_edge` is the thread's `layout::FLAGS_BY_EDGE`.
+    pub fn fault_at(&self, host_pc: u64, by_edge: u64) -> Option<(GuestAddr, Option<FlagSource>)> {
         let records = self.records();
         let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
         let record = &records.list[last];
@@ -136,8 +140,11 @@ impl Generation {
             return None;
         }
         let locations = &records.locations[record.locations.start as usize..record.locations.end as usize];
-        let after = locations.partition_point(|&(start, _)| u64::from(start) <= offset);
-        Some(locations[after.checked_sub(1)?].1)
+        let after = locations.partition_point(|location| u64::from(location.offset) <= offset);
+        let location = locations[after.checked_sub(1)?];
+        let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge as u32 } else { location.flags };
+        let flags = (number as usize).checked_sub(1).map(|index| record.flag_sources[index].clone());
+        Some((location.pc, flags))
     }
 }
 
@@ -308,6 +315,7 @@ impl<F: Frontend> Code<F> {
             first: range(&first.block),
             others: blocks.iter().skip(1).map(range).collect(),
             locations: locations..records.locations.len() as u32,
+            flag_sources: compiled.flag_sources.as_slice().into(),
             alive: true,
             grown,
         };

@@ -1,9 +1,10 @@
 //! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
 //! code cache. Knows nothing of who asks, nor of links.
 
-use crate::builder::{Builder, Mode, region_signature};
+use crate::builder::{Builder, FlagsAt, Mode, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::code::Generation;
+use crate::flag_source::FlagSource;
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
 use cranelift_codegen::Context;
@@ -27,8 +28,26 @@ pub struct Compiled {
     pub exits: Vec<(Slot, GuestAddr)>,
     /// What counts its runs, if something does.
     pub counter: Option<Slot>,
-    /// Host code offset at which the code of a guest instruction begins, ascending, and that instruction.
-    pub locations: Vec<(u32, GuestAddr)>,
+    /// What faults mean, by host code offset, ascending.
+    pub locations: Vec<Location>,
+    /// Where the flags of checkpoints are.
+    pub flag_sources: Vec<FlagSource>,
+}
+
+/// What a fault in generated code means, from some offset on.
+#[derive(Clone, Copy, Debug)]
+pub struct Location {
+    /// Host code offset at which it begins.
+    pub offset: u32,
+    /// Where the flags are, as a number in `flag_sources`, plus 1; 0 if they are in memory; or `FLAGS_BY_EDGE`.
+    pub flags: u32,
+    /// The guest instruction from which tier 0 takes over.
+    pub pc: GuestAddr,
+}
+
+impl Location {
+    /// Of `flags`: `CpuState` says where they are (`layout::FLAGS_BY_EDGE`).
+    pub const FLAGS_BY_EDGE: u32 = u32::MAX;
 }
 
 /// Texts for `-d clif,out_asm`, made when asked for.
@@ -120,11 +139,20 @@ impl Compiler {
             .get_srclocs_sorted()
             .iter()
             .filter(|s| !s.loc.is_default())
-            .map(|s| (s.start, built.pcs[s.loc.bits() as usize]))
+            .map(|s| {
+                let (pc, flags) = built.locations[s.loc.bits() as usize];
+                let flags = match flags {
+                    FlagsAt::Memory => 0,
+                    FlagsAt::Source(number) => number + 1,
+                    FlagsAt::Edge => Location::FLAGS_BY_EDGE,
+                };
+                Location { offset: s.start, flags, pc }
+            })
             .collect();
         listing.host_asm = buffer.vcode.clone();
         let bytes = buffer.code_buffer().len() as u32;
-        Ok((Compiled { code, bytes, exits: built.exits, counter: None, locations }, listing))
+        let flag_sources = built.flag_sources;
+        Ok((Compiled { code, bytes, exits: built.exits, counter: None, locations, flag_sources }, listing))
     }
 
     /// Compiles the context's function and places it.

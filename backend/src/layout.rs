@@ -22,6 +22,10 @@ pub const EXIT: usize = 7;
 /// Address of the thread's counters (`counts`).
 pub const COUNTS: usize = 8;
 
+/// Number of the flag source with which a region's block was entered, plus 1; 0 if the flags are in memory. For blocks
+/// of `Plan::flags_by_edge`, until the flags are overwritten.
+pub const FLAGS_BY_EDGE: usize = 9;
+
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {
     (offset_of!(CpuState, backend) + 8 * index) as i32

@@ -11,6 +11,7 @@ mod config;
 mod counts;
 mod emitter;
 mod engine;
+mod flag_source;
 mod helpers;
 mod layout;
 mod lookup;

@@ -351,6 +351,12 @@ pub struct Plan {
     pub replayed: Vec<bool>,
     /// Whether the flags must be in memory when the block starts.
     pub flags_in: Vec<bool>,
+    /// Whether the flags are those of the same instruction of the region on all ways to the block. They need not be in
+    /// memory then.
+    pub flags_known: Vec<bool>,
+    /// Whether each way to the block says where the flags are (`layout::FLAGS_BY_EDGE`), instead of storing them: only the
+    /// checkpoint at the block's start wants them, when registers in memory are those at the end of the way.
+    pub flags_by_edge: Vec<bool>,
     /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
     /// written.
     pub live_in: Vec<RegSet>,
@@ -385,14 +391,23 @@ impl Plan {
         let mut predecessors = vec![0; count];
         let resumed = (0..count).filter(|&node| region.calls_out(node)).filter_map(|node| region.resumed(node));
         let outside = (0..is_left.len()).filter(|&c| is_left[c]).filter_map(|c| region.graph.returned(c));
-        for to in successors.iter().flatten().copied().chain(resumed).chain(outside) {
+        let resumed: Vec<usize> = resumed.chain(outside).collect();
+        for &to in successors.iter().flatten().chain(&resumed) {
             predecessors[to] += 1;
         }
+        let flags_from = flags_from(&effects, &successors, &resumed);
+        let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
+        let flags_by_edge: Vec<bool> = (0..count)
+            .map(|i| {
+                flags_from[i].is_set && !flags_known[i] && predecessors[i] > 1 && effects[i].wants_flags_first_only
+            })
+            .collect();
 
         let loops = shortest_loops(&successors);
         let stored = stored_on_entry(&effects, &loops);
         let mut dirty_in = vec![RegSet::default(); count];
-        let mut flags_in: Vec<bool> = effects.iter().map(|e| e.wants_flags).collect();
+        let mut flags_in: Vec<bool> =
+            (0..count).map(|i| effects[i].wants_flags && !flags_known[i] && !flags_by_edge[i]).collect();
         let mut changed = true;
         while changed {
             changed = false;
@@ -407,7 +422,8 @@ impl Plan {
                 }
                 // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there already.
                 let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| flags_in[to] || is_back_edge(i, to));
-                let wants = e.wants_flags || !e.kills_flags && leaves_with_them;
+                let wants =
+                    !flags_known[i] && !flags_by_edge[i] && (e.wants_flags || !e.kills_flags && leaves_with_them);
                 changed |= wants != flags_in[i];
                 flags_in[i] = wants;
             }
@@ -415,7 +431,20 @@ impl Plan {
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
         let loaded_in = loaded_at_start(&effects, &successors);
         let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
-        Self { dirty_in, steps, replayed, flags_in, live_in, loaded_in, loads, predecessors, returns_surely, is_left }
+        Self {
+            dirty_in,
+            steps,
+            replayed,
+            flags_in,
+            flags_known,
+            flags_by_edge,
+            live_in,
+            loaded_in,
+            loads,
+            predecessors,
+            returns_surely,
+            is_left,
+        }
     }
 }
 
@@ -494,6 +523,57 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
         turn.iter().fold(RegSet::default(), |sum, &block| sum.union(effects[block].stores_incoming))
     };
     loops.iter().enumerate().map(body).collect()
+}
+
+/// Where the flags come from when a block starts.
+#[derive(Clone, Copy, Debug)]
+struct FlagsFrom {
+    /// From the same instruction of the region on all ways, and all these ways lead forward.
+    is_known: bool,
+    /// On each way from one instruction of the region.
+    is_set: bool,
+}
+
+/// By block, where the flags come from. `resumed` are the blocks behind calls: what comes back from those has its flags in
+/// memory.
+fn flags_from(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize]) -> Vec<FlagsFrom> {
+    /// Whose flags they are.
+    #[derive(Clone, Copy, PartialEq)]
+    enum From {
+        /// No way to the block has been seen.
+        Nowhere,
+        /// The last flags that this block writes.
+        Block(usize),
+        /// One of several, or those that the region was entered with.
+        Memory,
+    }
+    let mut coming = vec![From::Nowhere; effects.len()];
+    for &block in [0].iter().chain(resumed) {
+        coming[block] = From::Memory;
+    }
+    for (i, to) in successors.iter().enumerate() {
+        for &to in to.iter().filter(|&&to| is_back_edge(i, to)) {
+            coming[to] = From::Memory;
+        }
+    }
+    let mut is_set: Vec<bool> = (0..effects.len()).map(|i| i != 0 && !resumed.contains(&i)).collect();
+    for (i, e) in effects.iter().enumerate() {
+        let leaving = match coming[i] {
+            _ if e.writes_flags => From::Block(i),
+            // No block before this one leads here.
+            From::Nowhere => From::Memory,
+            coming => coming,
+        };
+        for &to in &successors[i] {
+            is_set[to] &= matches!(leaving, From::Block(_));
+            if !is_back_edge(i, to) {
+                let same = matches!(coming[to], From::Nowhere) || coming[to] == leaving;
+                coming[to] = if same { leaving } else { From::Memory };
+            }
+        }
+    }
+    let known = coming.iter().map(|from| matches!(from, From::Block(_)));
+    known.zip(is_set).map(|(is_known, is_set)| FlagsFrom { is_known, is_set }).collect()
 }
 
 /// Whether an edge between blocks, by index, leads back: then there is a safepoint on it.

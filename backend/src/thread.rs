@@ -225,9 +225,13 @@ impl<F: Frontend> Thread<F> {
             layout::EXIT_FAULT => {
                 let host_pc = cpu.backend[layout::FAULT_PC];
                 let generation = self.generation.as_ref().expect("the thread is in its code");
-                cpu.pc = generation
-                    .guest_pc(host_pc)
+                let (pc, flags) = generation
+                    .fault_at(host_pc, cpu.backend[layout::FLAGS_BY_EDGE])
                     .expect("only guest accesses fault in generated code, and each has a source location");
+                cpu.pc = pc;
+                if let Some(flags) = flags {
+                    cpu.flags = flags.flags(cpu);
+                }
                 self.run_to_fault(cpu)
             }
             code => Err(stop_of(code)),

@@ -168,7 +168,8 @@ impl Maker<'_> {
         match self.random.below(100) {
             0..52 => self.data_processing(),
             52..60 => self.fp_chain(),
-            60..88 => self.access(),
+            60..85 => self.access(),
+            85..88 => self.compare(),
             88..90 => self.wild_access(),
             90..93 => self.fixed(0xf81f_0ffe), // str x30, [sp, #-16]!
             93..96 => self.fixed(0xf841_07fe), // ldr x30, [sp], #16
@@ -320,6 +321,55 @@ impl Maker<'_> {
         }
         let (word, _) = self.access_word(base);
         self.word(word);
+    }
+
+    /// Sets flags, perhaps overwrites what they were made of, and goes on to what may fault or look at them.
+    fn compare(&mut self) {
+        let (a, b) = (self.register(), self.register());
+        match self.random.below(4) {
+            // Values that are often equal.
+            0 | 1 => self.word(0x9240_0400 | a << 5 | a), // and a, a, #3
+            2 => self.word(0xaa00_03e0 | a << 16 | b),    // mov b, a
+            _ => {}
+        }
+        let wide = (self.random.below(2) as u32) << 31;
+        let (imm, low) = ((self.random.below(4) as u32) << 10, self.random.below(32) as u32);
+        let set = match self.random.below(10) {
+            0 | 1 => 0x7100_001f | imm | a << 5,                                  // cmp a, #imm
+            2 => 0x3100_001f | imm | a << 5,                                      // cmn a, #imm
+            3 => 0x6b00_001f | b << 16 | a << 5,                                  // cmp a, b
+            4 => 0x6b00_001f | b << 16 | low << 10 | a << 5,                      // cmp a, b, lsl #low
+            5 => 0x6b20_001f | b << 16 | (low & 7) << 13 | a << 5,                // cmp a, b, extended
+            6 => 0x6a00_001f | b << 16 | a << 5,                                  // tst a, b
+            7 => [0x7100_0000, 0x3100_0000][low as usize & 1] | imm | a << 5 | a, // subs, adds a, a, #imm
+            8 => 0x6b00_0000 | b << 16 | a << 5 | b,                              // subs b, a, b
+            _ => 0x6a00_0000 | b << 16 | a << 5 | a,                              // ands a, a, b
+        };
+        self.word(set | wide);
+        if self.random.below(4) == 0 {
+            let (cond, nzcv) = (self.random.below(16) as u32, self.random.below(16) as u32);
+            let form = [0x7a40_0000 | b << 16, 0x7a40_0800 | low << 16][self.random.below(2) as usize];
+            self.word(form | wide | cond << 12 | a << 5 | nzcv); // ccmp
+        }
+        if self.random.below(2) == 0 {
+            // A store ends a segment (`backend/src/checkpoint.rs`): the flags live on into the next.
+            self.word(0xf900_0000 | low << 10 | DATA << 5 | b); // str b, [x26, #8 * low]
+        }
+        for _ in 0..self.random.below(4) {
+            match self.random.below(6) {
+                0 => self.word(add_imm(a, a, 8)),
+                1 => self.word(sub_imm(b, b, 8)),
+                2 => self.word(0xaa00_03e0 | b << 16 | a), // mov a, b
+                3 => {
+                    let cond = [0, 1, self.random.below(14) as u32][self.random.below(3) as usize];
+                    self.fixed(0x5400_0040 | cond); // over the next
+                    self.word(add_imm(b, a, 1));
+                }
+                4 => self.access(),
+                _ => self.data_processing(),
+            }
+        }
+        self.wild_access();
     }
 
     fn stop(&mut self) {

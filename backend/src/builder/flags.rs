@@ -6,7 +6,7 @@ use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, I8, I32};
 use cranelift_codegen::ir::{Block, InstBuilder, InstructionData, Opcode, Value};
 use ir::eval::int::cond_holds;
-use ir::{Cond, CpuState, FlagKind, LazyFlags, Nzcv, Width};
+use ir::{Cond, CpuState, FlagKind, GuestAddr, LazyFlags, Nzcv, Width};
 use std::mem::offset_of;
 
 /// What is known of the flags.
@@ -14,12 +14,52 @@ use std::mem::offset_of;
 pub(super) enum Flags {
     /// Only that memory holds them.
     InMemory,
-    /// The operation that set them (operands as `LazyFlags` has them).
-    Lazy { kind: FlagKind, a: Value, b: Value, dirty: bool },
+    /// The operation that set them (operands as `LazyFlags` has them), and their packed value if a branch has told it.
+    Lazy { kind: FlagKind, a: Value, b: Value, stored: Parts, known: Option<u32> },
     /// Those of an operation if `holds`, else `nzcv` (a packed constant).
-    Conditional { holds: Value, kind: FlagKind, a: Value, b: Value, nzcv: u32, dirty: bool },
+    Conditional { holds: Value, before: Option<Before>, kind: FlagKind, a: Value, b: Value, nzcv: u32, dirty: bool },
     /// A floating-point comparison.
     Fp { a: Value, b: Value, dirty: bool },
+}
+
+/// What of `LazyFlags` is meant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    pub a: bool,
+    pub b: bool,
+    pub kind: bool,
+}
+
+impl Parts {
+    const NONE: Self = Self { a: false, b: false, kind: false };
+    const ALL: Self = Self { a: true, b: true, kind: true };
+
+    pub(super) fn all(self) -> bool {
+        self.a && self.b && self.kind
+    }
+}
+
+/// A condition that has been evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tested {
+    value: Value,
+    cond: Cond,
+    /// Where.
+    pc: GuestAddr,
+}
+
+/// A condition, and the operation whose flags it was a condition of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    pub cond: Cond,
+    pub kind: FlagKind,
+    pub a: Value,
+    pub b: Value,
+}
+
+/// Whether the flags depend on the second operand.
+pub(super) fn b_matters(kind: FlagKind) -> bool {
+    matches!(kind, FlagKind::Add32 | FlagKind::Add64 | FlagKind::Sub32 | FlagKind::Sub64)
 }
 
 /// A condition of two: whether any holds, or both do.
@@ -34,7 +74,26 @@ impl Flags {
     pub(super) fn set_clean(&mut self) {
         match self {
             Self::InMemory => {}
-            Self::Lazy { dirty, .. } | Self::Conditional { dirty, .. } | Self::Fp { dirty, .. } => *dirty = false,
+            Self::Lazy { stored, .. } => *stored = Parts::ALL,
+            Self::Conditional { dirty, .. } | Self::Fp { dirty, .. } => *dirty = false,
+        }
+    }
+
+    /// What is known where two ways meet that come from the same operation.
+    pub(super) fn merged(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Lazy { kind, a, b, stored, known }, Self::Lazy { a: c, stored: also, known: or, .. }) => {
+                debug_assert_eq!(a, c, "the flags are those of one operation");
+                let both = Parts { a: stored.a && also.a, b: stored.b && also.b, kind: stored.kind && also.kind };
+                Self::Lazy { kind, a, b, stored: both, known: known.filter(|_| known == or) }
+            }
+            (mut flags, Self::Conditional { dirty: more, .. } | Self::Fp { dirty: more, .. }) => {
+                if let Self::Conditional { dirty, .. } | Self::Fp { dirty, .. } = &mut flags {
+                    *dirty |= more;
+                }
+                flags
+            }
+            (flags, _) => flags,
         }
     }
 }
@@ -47,15 +106,15 @@ impl Builder<'_, '_> {
     /// Stores the flags if they are newer than memory.
     pub(super) fn store_flags(&mut self) {
         match self.flags {
-            Flags::Lazy { kind, a, b, dirty: true } => {
-                self.store_state(a, A);
-                if matches!(kind, FlagKind::Add32 | FlagKind::Add64 | FlagKind::Sub32 | FlagKind::Sub64) {
-                    self.store_state(b, B);
-                }
-                let kind = self.fb.ins().iconst(I32, kind as i64);
-                self.store_state(kind, KIND);
+            Flags::Lazy { stored, known: Some(packed), .. } if !stored.all() => {
+                let packed = self.iconst(u64::from(packed));
+                self.store_parts(Parts { b: false, ..Parts::ALL }, FlagKind::Packed, packed, packed);
             }
-            Flags::Conditional { holds, kind, a, b, nzcv, dirty: true } => {
+            Flags::Lazy { kind, a, b, stored, .. } => {
+                let parts = Parts { a: !stored.a, b: !stored.b && b_matters(kind), kind: !stored.kind };
+                self.store_parts(parts, kind, a, b);
+            }
+            Flags::Conditional { holds, kind, a, b, nzcv, dirty: true, .. } => {
                 let otherwise = self.iconst(u64::from(nzcv));
                 let a = self.fb.ins().select(holds, a, otherwise);
                 self.store_state(a, A);
@@ -82,9 +141,23 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Stores parts of the flags of an operation.
+    pub(super) fn store_parts(&mut self, parts: Parts, kind: FlagKind, a: Value, b: Value) {
+        if parts.a {
+            self.store_state(a, A);
+        }
+        if parts.b {
+            self.store_state(b, B);
+        }
+        if parts.kind {
+            let kind = self.fb.ins().iconst(I32, kind as i64);
+            self.store_state(kind, KIND);
+        }
+    }
+
     /// From now on the flags are those of an operation.
     pub(super) fn set_lazy_flags(&mut self, kind: FlagKind, a: Value, b: Value) {
-        self.flags = Flags::Lazy { kind, a, b, dirty: true };
+        self.flags = Flags::Lazy { kind, a, b, stored: Parts::NONE, known: None };
     }
 
     /// From now on the flags are `packed`.
@@ -95,7 +168,11 @@ impl Builder<'_, '_> {
     /// From now on the flags are those of an operation if `cond` holds, else `nzcv` (four bits).
     pub(super) fn set_flags_of_compare_if(&mut self, cond: Cond, kind: FlagKind, a: Value, b: Value, nzcv: u8) {
         let holds = self.condition(cond);
-        self.flags = Flags::Conditional { holds, kind, a, b, nzcv: u32::from(nzcv) << 28, dirty: true };
+        let before = match self.flags {
+            Flags::Lazy { kind, a, b, .. } => Some(Before { cond, kind, a, b }),
+            _ => None,
+        };
+        self.flags = Flags::Conditional { holds, before, kind, a, b, nzcv: u32::from(nzcv) << 28, dirty: true };
     }
 
     /// From now on the flags are those of comparing two numbers.
@@ -116,7 +193,8 @@ impl Builder<'_, '_> {
         match self.flags {
             Flags::InMemory => {
                 let packed = self.packed_from_memory();
-                self.flags = Flags::Lazy { kind: FlagKind::Packed, a: packed, b: packed, dirty: false };
+                self.flags =
+                    Flags::Lazy { kind: FlagKind::Packed, a: packed, b: packed, stored: Parts::ALL, known: None };
                 packed
             }
             Flags::Lazy { kind: FlagKind::Packed, a, .. } => a,
@@ -206,11 +284,38 @@ impl Builder<'_, '_> {
         if matches!(cond, Cond::Al | Cond::Nv) {
             return self.bool_const(true);
         }
+        let value = self.condition_on_flags(cond);
+        self.tested = Some(Tested { value, cond, pc: self.pc });
+        value
+    }
+
+    /// The flags after a branch of the current instruction's on a condition, where it holds or where it does not.
+    pub(super) fn flags_after_branch(&self, condition: Value, holds: bool) -> Flags {
+        let Some(Tested { value, cond, pc }) = self.tested else { return self.flags };
+        let equal = if holds { Cond::Eq } else { Cond::Ne };
+        if value != condition || cond != equal || pc != self.pc {
+            return self.flags;
+        }
+        match self.flags {
+            Flags::Lazy { kind, a, b, stored, .. } => {
+                let known = match kind {
+                    FlagKind::Sub32 | FlagKind::Sub64 => Some(0b0110 << 28),
+                    FlagKind::Logic32 | FlagKind::Logic64 => Some(0b0100 << 28),
+                    _ => None,
+                };
+                Flags::Lazy { kind, a, b, stored, known }
+            }
+            other => other,
+        }
+    }
+
+    fn condition_on_flags(&mut self, cond: Cond) -> Value {
         match self.flags {
             Flags::InMemory => {
                 let packed = self.packed_flags();
                 self.packed_condition(cond, packed)
             }
+            Flags::Lazy { known: Some(packed), .. } => self.bool_const(cond_holds(cond, Nzcv(packed))),
             Flags::Lazy { kind, a, b, .. } => self.condition_of(kind, a, b, cond),
             Flags::Conditional { holds, kind, a, b, nzcv, .. } => {
                 let inner = self.condition_of(kind, a, b, cond);

@@ -3,10 +3,12 @@
 //! leaves. Its children say how each operation is compiled.
 //!
 //! Invariants: at every instruction that can stop or fault, `write_back` has stored what is dirty before, or a
-//! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block.
+//! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block. Flags
+//! are in memory at a block's start only if the plan's `flags_in` says so.
 
 mod convert;
 mod extensions;
+mod flag_source;
 mod flags;
 mod fp;
 mod int;
@@ -21,6 +23,7 @@ mod vector_int;
 use crate::cache::{CodeMemory, Slot};
 use crate::checkpoint::Unneeded;
 use crate::counts;
+use crate::flag_source::FlagSource;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
 use crate::region::{Context, Graph, MOST_CALLED, Plan, Region, is_back_edge};
@@ -33,13 +36,42 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use flags::{Compound, Flags};
+use flags::{Compound, Flags, Tested};
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 
 /// The scalars that vector registers hold, as far as known.
 type FpCache = [Option<(FpSize, Value)>; 32];
+
+/// Where the flags of a checkpoint are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FlagsAt {
+    /// In memory.
+    Memory,
+    /// They follow from registers, as this flag source of the region says.
+    Source(u32),
+    /// As the way to the block has said.
+    Edge,
+}
+
+/// What is known at some point.
+#[derive(Clone, Copy)]
+struct Known {
+    flags: Flags,
+    fp_cache: FpCache,
+    x_now: [Option<Value>; 32],
+}
+
+impl Known {
+    const NOTHING: Self = Self { flags: Flags::InMemory, fp_cache: [None; 32], x_now: [None; 32] };
+
+    /// What is known where two ways meet on which the flags are those of the same operation.
+    fn merged(self, other: Self) -> Self {
+        let x_now = std::array::from_fn(|n| self.x_now[n].filter(|_| self.x_now[n] == other.x_now[n]));
+        Self { flags: self.flags.merged(other.flags), fp_cache: [None; 32], x_now }
+    }
+}
 
 /// A region under construction.
 pub(crate) struct Builder<'f, 'r> {
@@ -74,7 +106,7 @@ pub(crate) struct Builder<'f, 'r> {
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
-    known_at: Vec<Option<(Flags, FpCache)>>,
+    known_at: Vec<Option<Known>>,
     // Per CLIF block.
     cpu: Option<Value>,
     is_cold: bool,
@@ -84,7 +116,13 @@ pub(crate) struct Builder<'f, 'r> {
     /// Registers that have a value in their variable; memory alone has the others.
     loaded: RegSet,
     flags: Flags,
+    tested: Option<Tested>,
     fp_cache: FpCache,
+    /// Values of general registers, as far as the block has used them.
+    x_now: [Option<Value>; 32],
+    /// Where the flags of the last checkpoint are.
+    checkpoint_flags: FlagsAt,
+    flag_sources: Vec<FlagSource>,
     // Per instruction.
     /// The checkpoint before covers its accesses.
     is_covered: bool,
@@ -137,8 +175,10 @@ impl TargetHash {
 pub(crate) struct Built {
     /// Link slots and their targets.
     pub exits: Vec<(Slot, GuestAddr)>,
-    /// By source location number, where tier 0 takes over after a fault.
-    pub pcs: Vec<GuestAddr>,
+    /// By source location number, where tier 0 takes over after a fault, and where the flags are.
+    pub locations: Vec<(GuestAddr, FlagsAt)>,
+    /// Where the flags of checkpoints are.
+    pub flag_sources: Vec<FlagSource>,
 }
 
 /// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out drops
@@ -215,26 +255,31 @@ impl<'f, 'r> Builder<'f, 'r> {
             dirty: RegSet::default(),
             loaded: RegSet::default(),
             flags: Flags::InMemory,
+            tested: None,
             fp_cache: [None; 32],
+            x_now: [None; 32],
+            checkpoint_flags: FlagsAt::Memory,
+            flag_sources: Vec::new(),
             is_covered: false,
             pc: region.entry(),
             ended: false,
         };
         builder.declare_outside();
         builder.prologue();
-        let mut pcs = Vec::with_capacity(region.insn_count());
+        let mut locations = Vec::with_capacity(region.insn_count());
         for (index, block) in region.blocks.iter().enumerate() {
             builder.begin_block(index);
             builder.count(counts::REGION_INSNS, block.insns.len() as u64);
             for (i, insn) in block.insns.iter().enumerate() {
                 builder.pc = block.start.offset(4 * i as i64);
-                builder.fb.set_srcloc(SourceLoc::new(pcs.len() as u32));
+                builder.fb.set_srcloc(SourceLoc::new(locations.len() as u32));
                 let step = plan.steps[index][i];
-                pcs.push(block.start.offset(4 * step.covered_by.unwrap_or(i) as i64));
                 if let Some(unneeded) = step.checkpoint {
                     builder.checkpoint(unneeded);
                 }
                 builder.is_covered = step.covered_by.is_some();
+                let flags = if builder.is_covered { builder.checkpoint_flags } else { FlagsAt::Memory };
+                locations.push((block.start.offset(4 * step.covered_by.unwrap_or(i) as i64), flags));
                 let Ok(()) = F::lift(insn, &mut builder);
             }
             if !builder.ended {
@@ -253,7 +298,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         builder.fb.seal_all_blocks();
         extensions::drop_needless(builder.fb.func);
         builder.fb.finalize(target);
-        Some(Built { exits: builder.exits?, pcs })
+        Some(Built { exits: builder.exits?, locations, flag_sources: builder.flag_sources })
     }
 
     /// Looks at the safepoint word, and loads what the first block does not load itself.
@@ -292,7 +337,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.dirty = self.plan.dirty_in[index];
         self.load_registers(self.plan.loads[index]);
         self.loaded = self.plan.loaded_in[index].union(self.plan.loads[index]);
-        (self.flags, self.fp_cache) = self.known_at[index].unwrap_or((Flags::InMemory, [None; 32]));
+        let known = self.known_at[index].unwrap_or(Known::NOTHING);
+        (self.flags, self.fp_cache, self.x_now) = (known.flags, known.fp_cache, known.x_now);
+        self.checkpoint_flags = FlagsAt::Memory;
         self.ended = false;
     }
 
@@ -374,20 +421,44 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
     }
 
-    /// Makes memory exact but for what is not needed.
+    /// Makes memory exact but for what is not needed, and for flags that follow from registers.
     fn checkpoint(&mut self, unneeded: Unneeded) {
         self.store_registers(self.dirty.without(unneeded.registers));
         self.dirty = self.dirty.intersection(unneeded.registers);
-        if !unneeded.flags {
-            self.store_flags();
-            self.flags.set_clean();
-        }
+        let source = if unneeded.flags { None } else { self.source_of_flags() };
+        self.checkpoint_flags = match source {
+            Some(source) => FlagsAt::Source(self.number_of(source)),
+            // Only the checkpoint at the block's start finds them in memory, for then they are overwritten.
+            None if self.plan.flags_by_edge[self.current] && matches!(self.flags, Flags::InMemory) => FlagsAt::Edge,
+            None => FlagsAt::Memory,
+        };
+    }
+
+    /// A new flag source.
+    fn number_of(&mut self, source: FlagSource) -> u32 {
+        self.flag_sources.push(source);
+        self.flag_sources.len() as u32 - 1
+    }
+
+    /// On the way to a block of `Plan::flags_by_edge`: says where the flags are.
+    fn say_flags(&mut self, index: usize) {
+        let unneeded = self.plan.steps[index][0].checkpoint.expect("the checkpoint wants the flags").registers;
+        // The checkpoint stores all that is dirty then but these.
+        let left = self.plan.dirty_in[index].intersection(unneeded);
+        let dirty = std::mem::replace(&mut self.dirty, left);
+        let number = self.source_of_flags().map_or(0, |source| self.number_of(source) + 1);
+        self.dirty = dirty;
+        let number = self.fb.ins().iconst(I32, i64::from(number));
+        self.store_state(number, layout::backend_word(layout::FLAGS_BY_EDGE));
     }
 
     /// Before what may fault or look at the state: makes memory exact, unless a checkpoint does instead.
     fn write_back(&mut self) {
         if !self.is_covered {
-            self.checkpoint(Unneeded::default());
+            self.store_registers(self.dirty);
+            self.dirty = RegSet::default();
+            self.store_flags();
+            self.flags.set_clean();
         }
     }
 
@@ -525,8 +596,14 @@ impl<'f, 'r> Builder<'f, 'r> {
         let taken = self.plan.dirty_in[index];
         self.store_registers(self.dirty.without(taken));
         self.dirty = self.dirty.intersection(taken);
+        let known = Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now };
         if index > self.current && self.plan.predecessors[index] == 1 {
-            self.known_at[index] = Some((self.flags, self.fp_cache));
+            self.known_at[index] = Some(known);
+        } else if self.plan.flags_known[index] {
+            let merged = self.known_at[index].map_or(known, |before| before.merged(known));
+            self.known_at[index] = Some(merged);
+        } else if self.plan.flags_by_edge[index] {
+            self.say_flags(index);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags();
         }
@@ -779,7 +856,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             b.fb.ins().return_(&[returned]);
         });
         (self.dirty, self.loaded) = (RegSet::default(), RegSet::default());
-        (self.flags, self.fp_cache) = (Flags::InMemory, [None; 32]);
+        (self.flags, self.fp_cache, self.x_now) = (Flags::InMemory, [None; 32], [None; 32]);
         self.leave_to(back);
     }
 

@@ -28,11 +28,14 @@ fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
         debug_assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
-        self.fb.use_var(self.x[usize::from(n)])
+        let value = self.fb.use_var(self.x[usize::from(n)]);
+        self.x_now[usize::from(n)] = Some(value);
+        value
     }
 
     fn write_x(&mut self, n: u8, value: Value) {
         self.fb.def_var(self.x[usize::from(n)], value);
+        self.x_now[usize::from(n)] = Some(value);
         self.dirty.x |= 1 << n;
         self.loaded.x |= 1 << n;
     }
@@ -242,10 +245,12 @@ impl Ops for Builder<'_, '_> {
         self.branch(c, taken, not_taken);
         self.fb.seal_block(taken);
         self.fb.seal_block(not_taken);
-        let (dirty, flags) = (self.dirty, self.flags);
+        let dirty = self.dirty;
+        let (if_taken, if_not) = (self.flags_after_branch(c, true), self.flags_after_branch(c, false));
         self.switch_to(taken);
+        self.flags = if_taken;
         self.leave_to(target);
-        (self.dirty, self.flags) = (dirty, flags);
+        (self.dirty, self.flags) = (dirty, if_not);
         self.switch_to(not_taken);
         self.leave_to(next);
     }

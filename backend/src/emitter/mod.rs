@@ -24,7 +24,7 @@ mod vector_moves;
 
 use crate::builder::Mode;
 use crate::cache::{CodeMemory, Slot};
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Location};
 use crate::counts;
 use crate::region::Block;
 use asm::{Asm, Label};
@@ -68,7 +68,7 @@ pub(crate) struct Emitter {
     now: After,
     cold: Vec<Cold>,
     exits: Vec<(Slot, GuestAddr)>,
-    locations: Vec<(u32, GuestAddr)>,
+    locations: Vec<Location>,
     /// For one-block loops: where they go back to, and what is in registers there.
     head: Option<Label>,
     places: Places,
@@ -173,6 +173,7 @@ impl Emitter {
             exits: self.exits.clone(),
             counter: Some(counter),
             locations: self.locations.clone(),
+            flag_sources: Vec::new(),
         })
     }
 
@@ -223,8 +224,8 @@ impl Emitter {
 
     /// From here on a fault is the current guest instruction's.
     fn mark_location(&mut self) {
-        if self.locations.last().is_none_or(|&(_, pc)| pc != self.pc) {
-            self.locations.push((self.asm.offset(), self.pc));
+        if self.locations.last().is_none_or(|last| last.pc != self.pc) {
+            self.locations.push(Location { offset: self.asm.offset(), flags: 0, pc: self.pc });
         }
     }
 }
