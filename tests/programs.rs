@@ -158,4 +158,5 @@ programs! {
     exceptions_dynamic: Source::new("exceptions.cc"), Dynamic, Native;
     stack_switch: Source::new("stack_switch.c"), Static, Itself;
     call_return: Source::new("call_return.c"), Static, Itself;
+    small_functions: Source::new("small_functions.c"), Static, Itself;
 }

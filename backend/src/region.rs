@@ -173,7 +173,7 @@ impl<I> Discovery<'_, I> {
         self.region.graph.contexts.push(Context { back, parent, depth });
         let mut any = false;
         for &function in called {
-            any |= self.is_small(function) && self.add(context, function);
+            any |= self.is_small(function, depth) && self.add(context, function);
         }
         if !any {
             self.region.graph.contexts.pop();
@@ -182,8 +182,8 @@ impl<I> Discovery<'_, I> {
     }
 
     /// Whether a function returns and is so short that it is worth having in its caller's region, and has room there.
-    fn is_small(&mut self, function: GuestAddr) -> bool {
-        let room = MOST_CALLEE_INSNS.min(self.max_insns.saturating_sub(self.insns));
+    fn is_small(&mut self, function: GuestAddr, depth: usize) -> bool {
+        let room = (MOST_CALLEE_INSNS / depth).min(self.max_insns.saturating_sub(self.insns));
         let (mut insns, mut returns) = (0, false);
         let mut seen = HashSet::from([function]);
         let mut left = vec![function];

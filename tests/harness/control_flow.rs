@@ -79,6 +79,8 @@ struct Maker<'r> {
     /// ADRs that want the address of a word to change.
     patches: Vec<usize>,
     rewrites: bool,
+    /// The first of the blocks that make up short functions, which mostly return and are mostly what is called.
+    functions: usize,
     end: usize,
 }
 
@@ -87,15 +89,21 @@ pub fn program(random: &mut Random, code: u64) -> Program {
     let count = 2 + random.below(MAX_BLOCKS - 1) as usize;
     let rewrites = random.below(5) == 0;
     let longest = 2 + random.below(16);
+    let functions = if random.below(2) == 0 { count / 3 } else { count };
     let (words, removable, fixes, tables, patches) = Default::default();
-    let mut maker = Maker { random, code, words, removable, fixes, tables, patches, rewrites, end: count };
+    let mut maker = Maker { random, code, words, removable, fixes, tables, patches, rewrites, functions, end: count };
     let mut blocks = Vec::new();
     for index in 0..count {
         blocks.push(maker.words.len());
-        for _ in 0..maker.random.below(longest) {
+        let is_function = index >= functions;
+        for _ in 0..maker.random.below(if is_function { 4 } else { longest }) {
             maker.item();
         }
-        maker.leave(index);
+        if is_function && maker.random.below(8) != 0 {
+            maker.leave_in_function(index);
+        } else {
+            maker.leave(index);
+        }
     }
     blocks.push(maker.words.len());
     maker.fixed(0xd420_0000 | (END as u32) << 5);
@@ -458,10 +466,57 @@ impl Maker<'_> {
         }
     }
 
+    /// A block to call.
+    fn function(&mut self) -> usize {
+        if self.functions == self.end || self.random.below(8) == 0 {
+            return self.any_block();
+        }
+        self.functions + self.random.below((self.end - self.functions) as u64) as usize
+    }
+
+    /// Ends a block of a function: it returns, perhaps elsewhere, or goes on in the next blocks, or calls.
+    fn leave_in_function(&mut self, index: usize) {
+        let target = self.end.min(index + 1 + self.random.below(2) as usize);
+        match self.random.below(16) {
+            0 => {}
+            1 => self.branch(0x1400_0000, target, Fix::Branch26),
+            2..5 => {
+                let (register, form) = (self.register(), self.random.below(4) as u32);
+                self.branch(0x3400_0000 | (form & 1) << 24 | (form >> 1) << 31 | register, target, Fix::Branch19);
+            }
+            5..8 => {
+                let called = self.function();
+                self.burn();
+                self.branch(0x9400_0000, called, Fix::Branch26); // bl
+            }
+            8 => {
+                let called = self.function();
+                self.burn();
+                self.adr(TARGET, called);
+                self.fixed(0xd63f_0000 | TARGET << 5); // blr x24
+            }
+            9 => {
+                let elsewhere = self.any_block();
+                self.burn();
+                if self.random.below(2) == 0 {
+                    // In half of the returns.
+                    let register = self.register();
+                    self.fixed(0x3600_0040 | register); // tbz w, #0, over the next
+                }
+                self.adr(LINK, elsewhere);
+                self.fixed(0xd65f_03c0);
+            }
+            _ => {
+                self.burn();
+                self.fixed(0xd65f_03c0);
+            }
+        }
+    }
+
     /// Ends the block at `index`.
     fn leave(&mut self, index: usize) {
-        let target = self.any_block();
         let kind = self.random.below(40);
+        let target = if (22..30).contains(&kind) { self.function() } else { self.any_block() };
         if kind >= 22 || target <= index {
             self.burn();
         }
