@@ -13,8 +13,10 @@ const PAGE: u64 = ir::PAGE_BYTES;
 const BRK: u32 = 0xd420_0000;
 const ONE: u64 = 0x3ff0_0000_0000_0000;
 const MIN_NORMAL: u64 = 0x0010_0000_0000_0000;
-/// The number below 1. Its product with the smallest normal number is below that, but rounds to it.
-const BELOW_ONE: u64 = 0x3fef_ffff_ffff_ffff;
+/// (1 - 2^-52) times (1 + 2^-52) smallest normal numbers is less than one of them by so little that it is rounded to
+/// it whatever the exponent's range: tiny before rounding only.
+const FACTOR: u64 = 0x3fef_ffff_ffff_fffe;
+const ABOVE_MIN_NORMAL: u64 = MIN_NORMAL + 1;
 const SIGN: u64 = 1 << 63;
 const UNDERFLOW: u64 = 1 << 3;
 
@@ -196,9 +198,9 @@ fn underflow_is_raised_for_whatever_rounds_up_to_the_smallest_normal_number() {
             // D0 to D8 are the numbers from D10 on, times D19.
             let words: Vec<u32> = (0..length).map(|n| fmul(is_vector, n, 10 + n, 19)).collect();
             let factors = |tiny: Option<u32>, other: u64| {
-                let factor = move |n| if tiny == Some(n) { MIN_NORMAL } else { other };
+                let factor = move |n| if tiny == Some(n) { ABOVE_MIN_NORMAL } else { other };
                 let mut v: Vec<(usize, u64)> = (0..length).map(|n| (10 + n as usize, factor(n))).collect();
-                v.push((19, BELOW_ONE));
+                v.push((19, FACTOR));
                 v
             };
             for other in [0, SIGN, ONE, 0x4000_0000_0000_0000, 0xc00f_ffff_ffff_fff1] {

@@ -33,8 +33,8 @@ impl Random {
     pub fn vector(&mut self) -> u128 {
         const DOUBLES: [u64; 12] = [
             // A product of these is tiny before rounding only.
-            0x3fef_ffff_ffff_ffff,
-            0x0010_0000_0000_0000,
+            0x3fef_ffff_ffff_fffe,
+            0x0010_0000_0000_0001,
             0,
             1 << 63,
             0x7ff0_0000_0000_0000,
@@ -47,8 +47,8 @@ impl Random {
             0x43df_ffff_ffff_ffff,
         ];
         const SINGLES: [u32; 12] = [
-            0x3f7f_ffff,
-            0x0080_0000,
+            0x3f7f_fffe,
+            0x0080_0001,
             0,
             1 << 31,
             0x7f80_0000,

@@ -408,7 +408,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     }
 
     fn store_registers(&mut self, registers: RegSet) {
-        self.settle_registers(registers.v);
+        self.settle();
         for n in 0..32 {
             if registers.x >> n & 1 != 0 {
                 let value = self.fb.use_var(self.x[n]);

@@ -8,7 +8,8 @@
 //! made again. What the registers hold afterwards are other SSA values.
 //!
 //! Invariants: `Ops` takes no operand that waits, but for operations that may wait themselves (`exact`). Nothing waits
-//! where control goes apart, where a register that waits is stored, or where FPSR or FPCR is accessed.
+//! where control goes apart, at a checkpoint (what comes before it is not performed again, and must have raised its
+//! flags even if its result is gone), or where FPSR or FPCR is accessed.
 
 use super::Builder;
 use super::vector::lanes_type;
@@ -163,13 +164,6 @@ impl Builder<'_, '_> {
     /// What a vector register holds, if it is made of a result that waits.
     pub(super) fn held(&self, register: usize) -> Option<Value> {
         self.checks.held[register]
-    }
-
-    /// Before vector registers are stored.
-    pub(super) fn settle_registers(&mut self, registers: u32) {
-        if self.checks.held.iter().enumerate().any(|(n, held)| registers >> n & 1 != 0 && held.is_some()) {
-            self.settle();
-        }
     }
 
     /// At the start of a guest block: nothing is known.

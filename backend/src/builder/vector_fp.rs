@@ -1,5 +1,6 @@
 //! Lane-wise floating point in CLIF. As with scalars, the host gives Arm's results and flags but for NaNs and for
-//! results at the edge of the denormals: one test covers all lanes, and the exact function computes all of them again.
+//! results at the edge of the denormals: one test covers all lanes, and the exact function computes all of them again
+//! (`pending.rs`).
 //! Lanes outside an arrangement hold copies of lanes inside it, so that they raise nothing of their own.
 
 use super::Builder;
@@ -83,7 +84,8 @@ impl Builder<'_, '_> {
         self.cast(lanes_type(lane), constant)
     }
 
-    /// A result, or what the helper makes of the same operands if it is doubtful.
+    /// A result, or what the helper makes of the same operands if it is doubtful. `selectors` are the operation and the
+    /// arrangement.
     fn unless_doubtful(
         &mut self,
         arr: Arr,
