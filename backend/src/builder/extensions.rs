@@ -123,3 +123,53 @@ fn constant_of(func: &Function, value: Value) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cranelift_codegen::ir::immediates::Offset32;
+    use cranelift_codegen::ir::types::{I32, I64};
+    use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData};
+    use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+    /// A loop that keeps `first` or the sum of what it keeps and a parameter, of 32 or 64 bits; how many extensions of
+    /// its low half are left.
+    fn left(first: impl Fn(&mut FunctionBuilder<'_>, Value) -> Value, wide: bool) -> usize {
+        let mut func = Function::new();
+        func.signature.params.push(AbiParam::new(I64));
+        func.signature.returns.push(AbiParam::new(I64));
+        let mut context = FunctionBuilderContext::new();
+        let mut fb = FunctionBuilder::new(&mut func, &mut context);
+        let (entry, turn, end) = (fb.create_block(), fb.create_block(), fb.create_block());
+        fb.append_block_params_for_function_params(entry);
+        let kept = fb.append_block_param(turn, I64);
+        fb.switch_to_block(entry);
+        let param = fb.block_params(entry)[0];
+        let first = first(&mut fb, param);
+        fb.ins().jump(turn, &[first.into()]);
+        fb.switch_to_block(turn);
+        let low = fb.ins().ireduce(I32, kept);
+        let extended = fb.ins().uextend(I64, low);
+        let next = if wide {
+            fb.ins().iadd(extended, param)
+        } else {
+            let (a, b) = (fb.ins().ireduce(I32, extended), fb.ins().ireduce(I32, param));
+            let sum = fb.ins().iadd(a, b);
+            fb.ins().uextend(I64, sum)
+        };
+        fb.ins().brif(next, turn, &[next.into()], end, &[]);
+        fb.switch_to_block(end);
+        fb.ins().return_(&[extended]);
+        fb.seal_all_blocks();
+        drop_needless(fb.func);
+        extensions_of_low_bits(fb.func).len()
+    }
+
+    #[test]
+    fn an_extension_goes_if_all_that_comes_in_is_extended() {
+        let loaded = |fb: &mut FunctionBuilder<'_>, at| fb.ins().uload32(MemFlagsData::new(), at, Offset32::new(0));
+        assert_eq!(left(loaded, false), 0);
+        assert_eq!(left(loaded, true), 1);
+        assert_eq!(left(|_, param| param, false), 1);
+    }
+}

@@ -214,6 +214,17 @@ impl Builder<'_, '_> {
         Some(if signed { self.fb.ins().sextend(I64, low) } else { self.widen(low) })
     }
 
+    /// The low byte or halfword of a value, extended, as the value and a mask, which the host tests in one instruction.
+    pub(super) fn masked(&mut self, a: Value) -> Value {
+        let Some((Opcode::Uextend, low)) = self.defining(a) else { return a };
+        let Some((Opcode::Ireduce, whole)) = self.defining(low) else { return a };
+        match self.fb.func.dfg.value_type(low) {
+            I8 => self.fb.ins().band_imm_s(whole, 0xff),
+            I16 => self.fb.ins().band_imm_s(whole, 0xffff),
+            _ => a,
+        }
+    }
+
     /// A shift right of a shift left that is not smaller (UBFIZ, SBFIZ): a field that is extended, then shifted to its
     /// place, which may become part of an address.
     fn shifted_back(&mut self, signed: bool, width: Width, a: Value, right: u32) -> Option<Value> {

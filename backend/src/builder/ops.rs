@@ -115,6 +115,7 @@ impl Ops for Builder<'_, '_> {
             let (_, packed) = self.build_adc(width, a, b, op == FlagOp::Sbc, true);
             return self.set_packed_flags(packed.expect("flags were asked for"));
         };
+        let a = if op == FlagOp::Logic { self.masked(a) } else { a };
         // Operands are kept clean, as `LazyFlags` says.
         let (a, b) = (self.narrow(width, a), self.narrow(width, b));
         let (a, b) = (self.widen(a), self.widen(b));

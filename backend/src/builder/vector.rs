@@ -243,6 +243,11 @@ impl Builder<'_, '_> {
             let value = self.low_lane(ty.lane_type(), a);
             return self.widen(value);
         }
+        if index == 0 {
+            let value = self.low_lane(I32, a);
+            let value = self.reduced(ty.lane_type(), value);
+            return self.widen(value);
+        }
         let lanes = self.cast(ty, a);
         let value = self.fb.ins().extractlane(lanes, index);
         self.widen(value)
