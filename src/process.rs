@@ -23,13 +23,19 @@ pub fn settle_allocator() {
 }
 
 /// Has the heap go on at the start of a huge page, if the host has them: its one fault costs as much as 25 faults of small
-/// pages, and the shortest program has emu use a hundred.
+/// pages, and the shortest program has emu use a hundred. Not where address space is scarce.
 fn start_heap_with_huge_page() {
     const HUGE_PAGE_BYTES: usize = 2 << 20;
     /// More than the heap has at the start.
     const FIRST_HEAP_BYTES: usize = 256 << 10;
     /// What a block has around it, at most.
     const OVERHEAD_BYTES: usize = 48;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: fills the structure given.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    if limit.rlim_cur != libc::RLIM_INFINITY {
+        return;
+    }
     // SAFETY: a parameter of the allocator, two blocks that are never freed, and advice on memory that lies behind them in
     // the heap: no content changes. If the allocator puts the blocks elsewhere the advice fails or is of no use.
     unsafe {
