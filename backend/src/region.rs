@@ -184,7 +184,7 @@ impl<I> Discovery<'_, I> {
 
     /// Whether a function returns, computes no floating-point numbers, and is so short that it is worth having in its caller's region, and has room there.
     fn is_small(&mut self, function: GuestAddr, depth: usize) -> bool {
-        let room = (MOST_CALLEE_INSNS / depth).min(self.max_insns.saturating_sub(self.insns));
+        let room = (MOST_CALLEE_INSNS / depth).min((self.max_insns / 2).saturating_sub(self.insns));
         let (mut insns, mut returns) = (0, false);
         let mut seen = HashSet::from([function]);
         let mut left = vec![function];
