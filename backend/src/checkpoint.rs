@@ -105,16 +105,17 @@ impl Effect {
     }
 }
 
-/// What an instruction does.
-pub fn footprint<F: Frontend>(insn: &F::Insn) -> Footprint {
-    let mut f = Footprint::default();
-    let Ok(()) = F::lift(insn, &mut f);
-    f
-}
-
 /// Plans a block.
 pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
-    let footprints: Vec<Footprint> = block.insns.iter().map(footprint::<F>).collect();
+    let footprints: Vec<Footprint> = block
+        .insns
+        .iter()
+        .map(|insn| {
+            let mut f = Footprint::default();
+            let Ok(()) = F::lift(insn, &mut f);
+            f
+        })
+        .collect();
     let mut steps = steps(&footprints);
     let mut effect = Effect::new();
     effect.is_replayed = block.successors().contains(&Some(block.start)) && can_be_replayed(&footprints);

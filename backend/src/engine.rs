@@ -2,7 +2,6 @@
 //! code, records of a generation, seat.
 
 use crate::builder::Mode;
-use crate::checkpoint;
 use crate::code::{Code, Generation, Kind, Place};
 use crate::compile::{CompileError, Compiler};
 use crate::config::{Config, Stats, Tier};
@@ -220,7 +219,7 @@ impl<F: Frontend> Engine<F> {
             seen.map(|b| Arc::clone(&b.block))
         };
         let computed = |pc| code.borrow().block(entry.at(pc)).map(|block| block.seen_targets()).unwrap_or_default();
-        Region::discover(entry.pc(), self.config.region_insns, known, computed, checkpoint::footprint::<F>)
+        Region::discover(entry.pc(), self.config.region_insns, known, computed)
     }
 
     /// Compiles now, emptying the cache if it must.

@@ -116,7 +116,6 @@ struct Discovery<'d, I> {
     max_insns: usize,
     known: &'d mut dyn FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
     computed: &'d mut dyn FnMut(GuestAddr) -> Vec<GuestAddr>,
-    footprint: fn(&I) -> Footprint,
 }
 
 impl<I> Discovery<'_, I> {
@@ -182,7 +181,7 @@ impl<I> Discovery<'_, I> {
         any.then_some(context)
     }
 
-    /// Whether a function returns, computes no floating-point numbers, and is so short that it is worth having in its caller's region, and has room there.
+    /// Whether a function returns and is so short that it is worth having in its caller's region, and has room there.
     fn is_small(&mut self, function: GuestAddr, depth: usize) -> bool {
         let room = (MOST_CALLEE_INSNS / depth).min((self.max_insns / 2).saturating_sub(self.insns));
         let (mut insns, mut returns) = (0, false);
@@ -191,9 +190,7 @@ impl<I> Discovery<'_, I> {
         while let Some(at) = left.pop() {
             let Some(block) = (self.known)(at) else { continue };
             insns += block.insns.len();
-            // Cranelift takes floating-point operations on the same constants for the same, also where the guest has
-            // changed the rounding mode in between.
-            if insns > room || block.insns.iter().any(|insn| (self.footprint)(insn).computes_floats) {
+            if insns > room {
                 return false;
             }
             returns |= block.flow == Flow::Return;
@@ -214,7 +211,6 @@ impl<I> Region<I> {
         max_insns: usize,
         mut known: impl FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
         mut computed: impl FnMut(GuestAddr) -> Vec<GuestAddr>,
-        footprint: fn(&I) -> Footprint,
     ) -> Option<Self> {
         let graph = Graph {
             context: Vec::new(),
@@ -225,8 +221,7 @@ impl<I> Region<I> {
             index: HashMap::new(),
         };
         let region = Self { blocks: Vec::new(), graph };
-        let mut discovery =
-            Discovery { region, insns: 0, max_insns, known: &mut known, computed: &mut computed, footprint };
+        let mut discovery = Discovery { region, insns: 0, max_insns, known: &mut known, computed: &mut computed };
         if !discovery.add(0, entry) {
             return None;
         }
@@ -480,8 +475,13 @@ fn sure_returns<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect], succe
             }
         }
     }
-    let by_link =
-        |block: &Block<F::Insn>| block.insns.last().is_some_and(|insn| checkpoint::footprint::<F>(insn).reads == LINK);
+    let by_link = |block: &Block<F::Insn>| {
+        let mut f = Footprint::default();
+        block.insns.last().is_some_and(|insn| {
+            let Ok(()) = F::lift(insn, &mut f);
+            f.reads == LINK
+        })
+    };
     let is_sure = |(node, block): (usize, &Arc<Block<_>>)| {
         block.flow == Flow::Return && is_kept[node] && keeps(node) && by_link(block)
     };

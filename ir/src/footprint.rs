@@ -59,8 +59,6 @@ pub struct Footprint {
     pub stores: u8,
     /// It has another effect that must not be repeated, or looks at the state in another way than by plain accesses.
     pub unique: bool,
-    /// It may compute with floating-point numbers, in which FPCR has a say.
-    pub computes_floats: bool,
 }
 
 type Nothing = Result<(), std::convert::Infallible>;
@@ -232,24 +230,14 @@ impl Ops for Footprint {
     fn low_half(&mut self, (): ()) {}
     fn high_half(&mut self, (): ()) {}
     fn join_halves(&mut self, (): (), (): ()) {}
-    fn vec1(&mut self, op: Vec1, _: Arr, (): ()) {
-        self.computes_floats |= (Vec1::Fmaxv as u8..=Vec1::Fcvtxn as u8).contains(&(op as u8));
-    }
-    fn vec2(&mut self, op: Vec2, _: Arr, (): (), (): ()) {
-        self.computes_floats |= (Vec2::Fadd as u8..=Vec2::Frsqrts as u8).contains(&(op as u8));
-    }
-    fn vec3(&mut self, _: Vec3, _: Arr, (): (), (): (), (): ()) {
-        self.computes_floats = true;
-    }
+    fn vec1(&mut self, _: Vec1, _: Arr, (): ()) {}
+    fn vec2(&mut self, _: Vec2, _: Arr, (): (), (): ()) {}
+    fn vec3(&mut self, _: Vec3, _: Arr, (): (), (): (), (): ()) {}
     fn vec_shift(&mut self, _: VecShift, _: Arr, _: u8, (): ()) {}
     fn vec_ext(&mut self, _: Arr, _: u8, (): (), (): ()) {}
     fn vec_table(&mut self, _: Arr, _: &[()], (): (), (): ()) {}
-    fn vec_fp_to_int(&mut self, _: FpInt, _: Arr, (): ()) {
-        self.computes_floats = true;
-    }
-    fn vec_int_to_fp(&mut self, _: FpInt, _: Arr, (): ()) {
-        self.computes_floats = true;
-    }
+    fn vec_fp_to_int(&mut self, _: FpInt, _: Arr, (): ()) {}
+    fn vec_int_to_fp(&mut self, _: FpInt, _: Arr, (): ()) {}
 
     fn fp(&mut self, _: FpSize, r: VReg) {
         self.v(r);
@@ -259,24 +247,12 @@ impl Ops for Footprint {
     }
     fn fp_from_bits(&mut self, _: FpSize, (): ()) {}
     fn fp_bits(&mut self, _: FpSize, (): ()) {}
-    fn fp1(&mut self, _: Fp1, _: FpSize, (): ()) {
-        self.computes_floats = true;
-    }
-    fn fp2(&mut self, _: Fp2, _: FpSize, (): (), (): ()) {
-        self.computes_floats = true;
-    }
-    fn fp_mul_add(&mut self, _: FpSize, (): (), (): (), (): ()) {
-        self.computes_floats = true;
-    }
-    fn fp_convert(&mut self, _: FpSize, _: FpSize, (): ()) {
-        self.computes_floats = true;
-    }
-    fn fp_to_int(&mut self, _: FpInt, _: FpSize, _: Width, (): ()) {
-        self.computes_floats = true;
-    }
-    fn int_to_fp(&mut self, _: FpInt, _: FpSize, _: Width, (): ()) {
-        self.computes_floats = true;
-    }
+    fn fp1(&mut self, _: Fp1, _: FpSize, (): ()) {}
+    fn fp2(&mut self, _: Fp2, _: FpSize, (): (), (): ()) {}
+    fn fp_mul_add(&mut self, _: FpSize, (): (), (): (), (): ()) {}
+    fn fp_convert(&mut self, _: FpSize, _: FpSize, (): ()) {}
+    fn fp_to_int(&mut self, _: FpInt, _: FpSize, _: Width, (): ()) {}
+    fn int_to_fp(&mut self, _: FpInt, _: FpSize, _: Width, (): ()) {}
     fn fp_compare(&mut self, _: FpSize, _: bool, (): (), (): ()) {
         self.flags_written();
     }
