@@ -387,7 +387,21 @@ vocabulary! {
     }
 }
 
+impl Vec1 {
+    /// Whether it computes with floating-point numbers. (They stand together.)
+    #[must_use]
+    pub const fn is_floating_point(self) -> bool {
+        Self::Fmaxv as u8 <= self as u8 && self as u8 <= Self::Fcvtxn as u8
+    }
+}
+
 impl Vec2 {
+    /// Whether it computes with floating-point numbers. (They stand together.)
+    #[must_use]
+    pub const fn is_floating_point(self) -> bool {
+        Self::Fadd as u8 <= self as u8 && self as u8 <= Self::Frsqrts as u8
+    }
+
     /// The scalar operation that does the same on a single lane.
     #[must_use]
     pub const fn as_scalar(self) -> Option<Fp2> {

@@ -327,12 +327,12 @@ impl Ops for Builder<'_, '_> {
     }
     fn vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
         let a = if op == Vec1::Fsqrt { self.lanes_operand(arr, a) } else { self.exact(a) };
-        let [a] = self.unfolded([a]);
+        let [a] = if op.is_floating_point() { self.unfolded([a]) } else { [a] };
         self.build_vec1(op, arr, a)
     }
     fn vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
         let [a, b] = self.vec2_operands(op, arr, [a, b]);
-        let [a, b] = self.unfolded([a, b]);
+        let [a, b] = if op.is_floating_point() { self.unfolded([a, b]) } else { [a, b] };
         self.build_vec2(op, arr, a, b)
     }
     fn vec3(&mut self, op: Vec3, arr: Arr, a: Value, b: Value, c: Value) -> Value {
@@ -341,7 +341,7 @@ impl Ops for Builder<'_, '_> {
         } else {
             self.each([a, b, c], Self::exact)
         };
-        let [a, b, c] = self.unfolded([a, b, c]);
+        let [a, b, c] = if op == Vec3::Fmla { self.unfolded([a, b, c]) } else { [a, b, c] };
         self.build_vec3(op, arr, a, b, c)
     }
     fn vec_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Value) -> Value {
