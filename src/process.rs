@@ -13,12 +13,15 @@ use std::path::PathBuf;
 const FIRST_OWN_DESCRIPTOR: i32 = 768;
 
 /// Keeps the allocator from mapping memory for each large object: such mappings come and go at any time, also on the
-/// compiler's thread, and could take a place that the guest has just unmapped and means to use again.
+/// compiler's thread, and could take a place that the guest has just unmapped and means to use again. So do heaps of
+/// threads: all share one.
 pub fn settle_allocator() {
     // As much as glibc allows.
     const MMAP_THRESHOLD_BYTES: i32 = 32 << 20;
     // SAFETY: sets a parameter of the allocator; if it is refused, the default stays.
     unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES) };
+    // SAFETY: as above.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
     start_heap_with_huge_page();
 }
 

@@ -65,13 +65,14 @@ impl Lookup {
         self.is_empty.store(false, Ordering::Relaxed);
         entry[0].store(NO_PC, Ordering::Relaxed);
         entry[1].store(code.0, Ordering::Release);
-        entry[0].store(pc.0, Ordering::Release);
+        // Before the owner looks whether the code is still meant: who retires code says so first, and then removes this.
+        entry[0].store(pc.0, Ordering::SeqCst);
     }
 
     /// Removes an entry, from any thread.
     pub fn remove(&self, pc: GuestAddr) {
         let entry = self.entry(Self::index(pc));
-        let _ = entry[0].compare_exchange(pc.0, NO_PC, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = entry[0].compare_exchange(pc.0, NO_PC, Ordering::SeqCst, Ordering::Relaxed);
     }
 
     /// Removes all entries. Owner only.

@@ -201,8 +201,8 @@ impl<F: Frontend> Thread<F> {
         };
         cpu.backend[layout::LOOKUP] = lookup.address();
         self.seat.remember(block.place, code);
-        if block.code.load(Ordering::SeqCst) != code.0 {
-            // Retired or replaced meanwhile, perhaps before the table had it.
+        if block.dead.load(Ordering::SeqCst) || block.code.load(Ordering::SeqCst) != code.0 {
+            // Changed, retired or replaced meanwhile, perhaps before the table had it.
             self.seat.forget(block.place);
             return Ok(());
         }

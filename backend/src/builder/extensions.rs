@@ -86,25 +86,11 @@ fn significant_bits(func: &Function) -> SecondaryMap<Value, u8> {
 
 fn bits_of_result(func: &Function, known: &SecondaryMap<Value, u8>, inst: Inst, result: Value) -> u8 {
     let dfg = &func.dfg;
-    let all = dfg.value_type(result).bits().min(64) as u8;
+    let all = dfg.value_type(result).bits().min(64);
     let args = dfg.inst_args(inst);
-    let of = |n: usize| known[dfg.resolve_aliases(args[n])];
-    let constant = |n: usize| constant_of(func, args[n]).map(|amount| (amount & (u64::from(all) - 1)) as u8);
-    let bits = match dfg.insts[inst].opcode() {
-        Opcode::Iconst => constant_of(func, result).map_or(all, |value| 64 - value.leading_zeros() as u8),
-        Opcode::Icmp | Opcode::Fcmp => 1,
-        Opcode::Uload8 => 8,
-        Opcode::Uload16 => 16,
-        Opcode::Uload32 => 32,
-        Opcode::Clz | Opcode::Ctz | Opcode::Popcnt => 7,
-        Opcode::Uextend | Opcode::Ireduce => of(0),
-        Opcode::Band => of(0).min(of(1)),
-        Opcode::Bor | Opcode::Bxor => of(0).max(of(1)),
-        Opcode::Select => of(1).max(of(2)),
-        Opcode::Ushr => of(0).saturating_sub(constant(1).unwrap_or(0)),
-        Opcode::Ishl => constant(1).map_or(all, |amount| of(0).saturating_add(amount)),
-        _ => all,
-    };
+    let of = |n: usize| u32::from(known[dfg.resolve_aliases(args[n])]);
+    let shift = || constant_of(func, args[1]).map(|amount| amount as u32 & (all - 1));
+    let bits = bits_computed(dfg.insts[inst].opcode(), all, constant_of(func, result), of, shift);
     // Few steps, so that what grows in a loop is soon as large as it gets.
     let coarse = match bits {
         0..=7 => 7,
@@ -114,7 +100,34 @@ fn bits_of_result(func: &Function, known: &SecondaryMap<Value, u8>, inst: Inst, 
         32 => 32,
         _ => 64,
     };
-    coarse.min(all)
+    coarse.min(all as u8)
+}
+
+/// From which bit on the result of an operation is zero: of `all` bits, if that is a constant, `constant`; `of` tells the
+/// same of an operand, and `shift` the amount of a shift if it is constant.
+pub(super) fn bits_computed(
+    opcode: Opcode,
+    all: u32,
+    constant: Option<u64>,
+    of: impl Fn(usize) -> u32,
+    shift: impl Fn() -> Option<u32>,
+) -> u32 {
+    let bits = match opcode {
+        Opcode::Iconst => constant.map_or(all, |value| 64 - value.leading_zeros()),
+        Opcode::Icmp | Opcode::Fcmp => 1,
+        Opcode::Uload8 => 8,
+        Opcode::Uload16 => 16,
+        Opcode::Uload32 => 32,
+        Opcode::Clz | Opcode::Ctz | Opcode::Popcnt => 7,
+        Opcode::Uextend | Opcode::Ireduce => of(0),
+        Opcode::Band => of(0).min(of(1)),
+        Opcode::Bor | Opcode::Bxor => of(0).max(of(1)),
+        Opcode::Select => of(1).max(of(2)),
+        Opcode::Ushr => of(0).saturating_sub(shift().unwrap_or(0)),
+        Opcode::Ishl => shift().map_or(all, |amount| of(0) + amount),
+        _ => all,
+    };
+    bits.min(all)
 }
 
 fn constant_of(func: &Function, value: Value) -> Option<u64> {

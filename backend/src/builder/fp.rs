@@ -32,7 +32,7 @@ impl Builder<'_, '_> {
     /// know. It would compute one of constants itself, or once for all places and turns of a loop; but the rounding mode
     /// may change in between, and the operation raises flags each time.
     pub(super) fn unfolded<const N: usize>(&mut self, mut operands: [Value; N]) -> [Value; N] {
-        if operands.iter().all(|&operand| self.is_constant(operand, 0)) {
+        if operands.iter().all(|&operand| self.is_constant(operand)) {
             let ty = self.fb.func.dfg.value_type(operands[0]);
             self.store_state(operands[0], layout::operand(0));
             // What is loaded is not known to be what has been stored.
@@ -43,15 +43,19 @@ impl Builder<'_, '_> {
     }
 
     /// Whether a value is the same wherever it is computed in the region.
-    fn is_constant(&self, value: Value, depth: u32) -> bool {
-        const DEEPEST: u32 = 6;
+    fn is_constant(&mut self, value: Value) -> bool {
         let dfg = &self.fb.func.dfg;
         let value = dfg.resolve_aliases(value);
         let Some(inst) = dfg.value_def(value).inst() else { return value == self.entry_pc };
+        if let Some(&known) = self.constants.get(&value) {
+            return known;
+        }
         let opcode = dfg.insts[inst].opcode();
-        !opcode.can_load()
-            && !opcode.is_call()
-            && (depth == DEEPEST || dfg.inst_args(inst).iter().all(|&arg| self.is_constant(arg, depth + 1)))
+        let operands = dfg.inst_args(inst).to_vec();
+        let is_constant =
+            !opcode.can_load() && !opcode.is_call() && operands.into_iter().all(|operand| self.is_constant(operand));
+        self.constants.insert(value, is_constant);
+        is_constant
     }
 
     pub(super) fn read_fp(&mut self, size: FpSize, r: VReg) -> Value {

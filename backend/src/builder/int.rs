@@ -2,6 +2,7 @@
 //! nothing.
 
 use super::Builder;
+use super::extensions::bits_computed;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I8X16, I16, I32, I64, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Opcode, Type, Value};
@@ -59,22 +60,8 @@ impl Builder<'_, '_> {
         }
         let args = dfg.inst_args(inst);
         let of = |n: usize| self.significant_bits_within(args[n], depth - 1);
-        let bits = match dfg.insts[inst].opcode() {
-            Opcode::Iconst => self.constant(value).map_or(all, |constant| 64 - constant.leading_zeros()),
-            Opcode::Icmp | Opcode::Fcmp => 1,
-            Opcode::Uload8 => 8,
-            Opcode::Uload16 => 16,
-            Opcode::Uload32 => 32,
-            Opcode::Clz | Opcode::Ctz | Opcode::Popcnt => 7,
-            Opcode::Uextend | Opcode::Ireduce => of(0),
-            Opcode::Band => of(0).min(of(1)),
-            Opcode::Bor | Opcode::Bxor => of(0).max(of(1)),
-            Opcode::Select => of(1).max(of(2)),
-            Opcode::Ushr => of(0).saturating_sub(self.shift_of(args[1], all).unwrap_or(0)),
-            Opcode::Ishl => self.shift_of(args[1], all).map_or(all, |amount| of(0) + amount),
-            _ => all,
-        };
-        bits.min(all)
+        let shift = || self.shift_of(args[1], all);
+        bits_computed(dfg.insts[inst].opcode(), all, self.constant(value), of, shift)
     }
 
     /// The amount of a shift in `bits` bits, if it is constant.

@@ -103,6 +103,8 @@ pub(crate) struct Builder<'f, 'r> {
     reversals: HashMap<Value, Value>,
     /// Floating-point results that wait for being checked.
     checks: pending::Checks,
+    /// Whether values are constants, as far as asked.
+    constants: HashMap<Value, bool>,
     /// Conditions made of two.
     compounds: HashMap<Value, Compound>,
     /// What is known at the end of a block's only predecessor, once that has been built.
@@ -247,6 +249,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             scalars: HashMap::new(),
             reversals: HashMap::new(),
             checks: pending::Checks::default(),
+            constants: HashMap::new(),
             compounds: HashMap::new(),
             known_at: vec![None; region.blocks.len()],
             cpu: None,
