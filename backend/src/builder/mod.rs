@@ -886,7 +886,6 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// all host frames, which hold nothing that is not in guest registers too.
     fn entry_check(&mut self) {
         self.fb.ins().sequence_point();
-        // In this order the load becomes part of the comparison.
         let sp = self.fb.ins().get_stack_pointer(I64);
         let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
         let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, sp, guard);
