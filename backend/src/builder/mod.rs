@@ -753,17 +753,23 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Goes to a guest address in a context if that is the computed one, and on here if not.
     fn leave_if_same(&mut self, computed: Value, context: usize, target: GuestAddr) {
-        let (go, other) = (self.fb.create_block(), self.fb.create_block());
-        let expected = self.pc_value(target);
-        let same = self.fb.ins().icmp(IntCC::Equal, computed, expected);
-        self.fb.ins().brif(same, go, &[], other, &[]);
-        self.fb.seal_block(go);
-        self.fb.seal_block(other);
+        let (go, other) = self.compare_target(computed, target);
         let (dirty, flags) = (self.dirty, self.flags);
         self.switch_to(go);
         self.leave_in(context, target);
         (self.dirty, self.flags) = (dirty, flags);
         self.switch_to(other);
+    }
+
+    /// Ends the block by comparing a computed guest address with a known one: new blocks for the same and for another.
+    fn compare_target(&mut self, computed: Value, known: GuestAddr) -> (Block, Block) {
+        let (same, other) = (self.fb.create_block(), self.fb.create_block());
+        let expected = self.pc_value(known);
+        let is_same = self.fb.ins().icmp(IntCC::Equal, computed, expected);
+        self.fb.ins().brif(is_same, same, &[], other, &[]);
+        self.fb.seal_block(same);
+        self.fb.seal_block(other);
+        (same, other)
     }
 
     /// The code for a computed function: compared with those that this call has been seen to call, if they are few,
@@ -782,12 +788,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         let done = self.fb.create_block();
         let code = self.fb.append_block_param(done, I64);
         for function in seen {
-            let (hit, miss) = (self.fb.create_block(), self.fb.create_block());
-            let expected = self.pc_value(function);
-            let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
-            self.fb.ins().brif(same, hit, &[], miss, &[]);
-            self.fb.seal_block(hit);
-            self.fb.seal_block(miss);
+            let (hit, miss) = self.compare_target(target, function);
             self.switch_to(hit);
             let (linked, _) = self.linked(function);
             self.fb.ins().jump(done, &[linked.into()]);
