@@ -217,7 +217,7 @@ impl World {
     fn finish_log(&self) {
         if let Some(place) = &self.stats {
             let mut text = format!("emu: statistics of {}, process {}\n", self.name, std::process::id());
-            let lines = self.engine.stats().lines();
+            let lines = self.engine.final_stats().lines();
             let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
             for (name, value) in lines {
                 text += &format!("emu: {name:<width$} {value}\n");

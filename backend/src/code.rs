@@ -196,6 +196,7 @@ pub struct Code<F: Frontend> {
     regions_by_page: FxHashMap<u64, Vec<CodePtr>>,
     incoming: Links,
     seats: Vec<Weak<Seat>>,
+    ended: bool,
     /// Room for decoding.
     pub scratch: Vec<F::Insn>,
     /// Counters, without those that running threads keep.
@@ -210,6 +211,7 @@ impl<F: Frontend> Default for Code<F> {
             regions_by_page: FxHashMap::default(),
             incoming: Links::default(),
             seats: Vec::new(),
+            ended: false,
             scratch: Vec::new(),
             stats: Stats::default(),
         }
@@ -248,6 +250,11 @@ impl<F: Frontend> Code<F> {
         stats
     }
 
+    /// Nothing is published any more.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
     /// After a fork: of all threads only `kept` is there.
     pub fn keep_only_seat(&mut self, kept: std::thread::ThreadId) {
         self.seats.retain(|seat| seat.upgrade().is_some_and(|seat| seat.owner == kept));
@@ -263,8 +270,8 @@ impl<F: Frontend> Code<F> {
         });
     }
 
-    /// Makes compiled code known and links it both ways; not if the guest has changed what it was made from, or the
-    /// cache has been emptied meanwhile. It takes the place of what was compiled for the same entry before.
+    /// Makes compiled code known and links it both ways; not if the guest has changed what it was made from, the
+    /// cache has been emptied meanwhile, or the process ends. It takes the place of what was compiled for the same entry before.
     pub fn publish(
         &mut self,
         generation: &Arc<Generation>,
@@ -278,7 +285,7 @@ impl<F: Frontend> Code<F> {
             .iter()
             .all(|block| self.blocks.get(&entry.at(block.start)).is_some_and(|now| Arc::ptr_eq(&now.block, block)));
         let Some(first) = self.blocks.get(&entry).cloned() else { return false };
-        if !current || !unchanged {
+        if !current || !unchanged || self.ended {
             return false;
         }
         let insns = blocks.iter().map(|b| b.insns.len() as u32).sum();

@@ -68,6 +68,13 @@ impl<F: Frontend> Engine<F> {
         self.code().all_stats()
     }
 
+    /// What has been done when the process ends: from now on no code is added.
+    pub fn final_stats(&self) -> Stats {
+        let mut code = self.code();
+        code.end();
+        code.all_stats()
+    }
+
     /// The block at a place, decoded now if it has not been. `pc` is the place's address, or a misaligned one.
     pub(crate) fn block(
         &self,
@@ -128,11 +135,11 @@ impl<F: Frontend> Engine<F> {
                 at.0
             ));
         }
-        self.announce("block", block.place, &generation, at, bytes);
         let mut code = self.code();
         if !code.publish(&generation, block.place, std::slice::from_ref(&block.block), compiled, Kind::Emitted) {
             return None;
         }
+        self.announce("block", block.place, &generation, at, bytes);
         code.stats.emitted += 1;
         code.stats.emitted_insns += block.insn_count();
         code.stats.emitted_bytes += u64::from(bytes);
@@ -180,21 +187,22 @@ impl<F: Frontend> Engine<F> {
             let (pc, at) = (entry.pc(), compiled.code.0);
             log.write(format_args!("OUT: region {pc}, {} bytes at {at:#x}\n{asm}\n", compiled.bytes));
         }
-        let (at, insns, bytes) = (compiled.code, region.insn_count() as u64, u64::from(compiled.bytes));
-        self.announce("region", entry, &generation, compiled.code, compiled.bytes);
+        let (at, insns, bytes) = (compiled.code, region.insn_count() as u64, compiled.bytes);
         let mut code = self.code();
         code.stats.compile_ns += started.elapsed().as_nanos() as u64;
         if !code.publish(&generation, entry, &region.blocks, compiled, Kind::Region) {
             return Attempt::Impossible;
         }
+        self.announce("region", entry, &generation, at, bytes);
         code.stats.regions += 1;
         code.stats.region_insns += insns;
-        code.stats.region_bytes += bytes;
+        code.stats.region_bytes += u64::from(bytes);
         Attempt::Done(at)
     }
 
-    /// Tells profilers of new code.
-    pub(crate) fn announce(&self, kind: &str, entry: Place, generation: &Generation, code: CodePtr, bytes: u32) {
+    /// Tells profilers of new code. Whoever publishes it does so with the lock of the code held: what is counted has
+    /// been announced, and nothing else.
+    fn announce(&self, kind: &str, entry: Place, generation: &Generation, code: CodePtr, bytes: u32) {
         let mut profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
         if profiler.is_on() {
             profiler.announce(kind, entry.pc(), code.0, &generation.memory.copy(code, bytes));
