@@ -26,6 +26,11 @@ pub const COUNTS: usize = 8;
 /// of `Plan::flags_by_edge`, until the flags are overwritten.
 pub const FLAGS_BY_EDGE: usize = 9;
 
+/// Address of the functions that prefetch, one every [`PREFETCH_STEP`] bytes in the order of `ir::Prefetch`.
+pub const PREFETCH: usize = 10;
+/// Distance of the functions that prefetch, in bytes.
+pub const PREFETCH_STEP: i64 = 8;
+
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {
     (offset_of!(CpuState, backend) + 8 * index) as i32

@@ -51,6 +51,7 @@ impl<F: Frontend> Thread<F> {
     pub fn run(&mut self, cpu: &mut CpuState) -> Stop {
         cpu.backend[layout::HELPERS] = helpers::TABLE.address();
         cpu.backend[layout::COUNTS] = self.seat.counts.address();
+        cpu.backend[layout::PREFETCH] = trampoline::prefetch_stubs();
         cpu.backend[layout::EXIT] = trampoline::exit_stub();
         cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
         self.open_guard(cpu);

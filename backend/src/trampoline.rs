@@ -63,6 +63,21 @@ global_asm!(
     "mov rsp, [r15 + {host_sp}]",
     "mov rax, rdi",
     "jmp emu_leave",
+    // Prefetches at rdi, which is all that they look at: Cranelift has no such instruction. By layout::PREFETCH.
+    ".balign {prefetch_step}",
+    ".globl emu_prefetch",
+    "emu_prefetch:",
+    "prefetcht0 [rdi]",
+    "ret",
+    ".balign {prefetch_step}",
+    "prefetcht1 [rdi]",
+    "ret",
+    ".balign {prefetch_step}",
+    "prefetcht2 [rdi]",
+    "ret",
+    ".balign {prefetch_step}",
+    "prefetchw [rdi]",
+    "ret",
     ".popsection",
     host_sp = const layout::backend_word(layout::HOST_SP),
     pc = const offset_of!(CpuState, pc),
@@ -71,6 +86,7 @@ global_asm!(
     exit_fault = const layout::EXIT_FAULT,
     exit_lookup = const layout::EXIT_LOOKUP,
     exit_unlinked = const layout::EXIT_UNLINKED,
+    prefetch_step = const layout::PREFETCH_STEP,
 );
 
 unsafe extern "C" {
@@ -78,6 +94,7 @@ unsafe extern "C" {
     fn emu_leave_fault();
     fn emu_unlinked();
     fn emu_exit();
+    fn emu_prefetch();
 }
 
 /// Entry of a region in the code cache.
@@ -93,6 +110,11 @@ pub fn unlinked_stub() -> CodePtr {
 /// The way out of generated code, for `CpuState::backend[EXIT]`.
 pub fn exit_stub() -> u64 {
     emu_exit as *const () as u64
+}
+
+/// The functions that prefetch, for `CpuState::backend[PREFETCH]`.
+pub fn prefetch_stubs() -> u64 {
+    emu_prefetch as *const () as u64
 }
 
 /// The host stack pointer, about.

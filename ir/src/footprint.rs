@@ -3,7 +3,7 @@
 
 use crate::{
     Access, Arr, Barrier, Compare, Cond, Extend, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1, Int2, IntHelper,
-    Lane, Ops, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2, Vec3, VecShift, Width,
+    Lane, Ops, Prefetch, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2, Vec3, VecShift, Width,
 };
 
 /// A set of guest registers: bit n of `x` is Xn (31: SP), bit n of `v` is Vn.
@@ -160,6 +160,7 @@ impl Ops for Footprint {
     fn zero_block(&mut self, (): ()) -> Nothing {
         self.exact()
     }
+    fn prefetch(&mut self, _: Prefetch, (): ()) {}
     fn rmw(&mut self, _: Rmw, _: u8, (): (), (): ()) -> Nothing {
         self.exact()
     }

@@ -5,8 +5,8 @@
 //! zero-extend the result, so a lifter for Wd writes the result with [`Ops::set_x`] as it is.
 
 use crate::{
-    Arr, Barrier, Compare, Cond, Extend, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1, Int2, IntHelper, Lane, Rmw,
-    Stop, SysReg, Vec1, Vec2, Vec3, VecShift, Width,
+    Arr, Barrier, Compare, Cond, Extend, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1, Int2, IntHelper, Lane,
+    Prefetch, Rmw, Stop, SysReg, Vec1, Vec2, Vec3, VecShift, Width,
 };
 
 /// Number of a general register as encoded: 0 to 31. Whether 31 is ZR or SP depends on the accessor used.
@@ -160,6 +160,8 @@ pub trait Ops {
     fn store_vec(&mut self, access: Access, addr: Self::Val, value: Self::Vec) -> Result<(), Self::Stop>;
     /// Zeroes the 64 bytes of the block that holds `addr` (DC ZVA).
     fn zero_block(&mut self, addr: Self::Val) -> Result<(), Self::Stop>;
+    /// PRFM: says that memory will be used soon. Never faults; may do nothing.
+    fn prefetch(&mut self, place: Prefetch, addr: Self::Val);
     /// Loads (and discards) one byte: cache maintenance by address faults like a load.
     fn probe(&mut self, addr: Self::Val) -> Result<(), Self::Stop> {
         self.load(Access::plain(1), addr).map(|_| ())

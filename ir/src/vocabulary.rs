@@ -152,6 +152,11 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Where a prefetch wants a cache line: by the level of the cache, to be loaded, or ready to be stored to.
+    Prefetch { /** level 1 */ L1, /** level 2 */ L2, /** level 3 and beyond */ L3, /** to be stored to */ Store }
+}
+
+vocabulary! {
     /// System registers that EL0 can name. Reads of ID registers give what Linux emulates for EL0.
     SysReg {
         /// Condition flags.

@@ -8,8 +8,9 @@ use crate::helpers::{AtomicOp, Helper};
 use crate::layout;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8, I8X16, I16, I32, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Type, Value};
-use ir::{Access, CpuState, Loaded, Order, Rmw, Stop};
+use cranelift_codegen::ir::{AbiParam, AtomicRmwOp, InstBuilder, MemFlagsData, Signature, Type, Value};
+use cranelift_codegen::isa::CallConv;
+use ir::{Access, CpuState, Loaded, Order, Prefetch, Rmw, Stop};
 use std::mem::offset_of;
 
 /// Flags of guest accesses: may fault, any alignment.
@@ -157,6 +158,18 @@ impl Builder<'_, '_> {
         self.write_back();
         let status = self.call_helper(Helper::ZeroBlock, &[addr]);
         self.check_status(status);
+    }
+
+    /// A call that preserves all registers, for want of an instruction in CLIF: still cheap against a cache miss.
+    pub(super) fn build_prefetch(&mut self, place: Prefetch, addr: Value) {
+        let sig = *self.prefetch_sig.get_or_insert_with(|| {
+            let mut sig = Signature::new(CallConv::PreserveAll);
+            sig.params.push(AbiParam::new(I64));
+            self.fb.import_signature(sig)
+        });
+        let first = self.load_state(I64, layout::backend_word(layout::PREFETCH));
+        let stub = self.fb.ins().iadd_imm_s(first, place as i64 * layout::PREFETCH_STEP);
+        self.fb.ins().call_indirect(sig, stub, &[addr]);
     }
 
     /// An atomic operation by helper; gives its two results.

@@ -87,6 +87,7 @@ pub(crate) struct Builder<'f, 'r> {
     exit_sig: SigRef,
     helper_sigs: HashMap<Helper, SigRef>,
     cold_sig: SigRef,
+    prefetch_sig: Option<SigRef>,
     cold: HashSet<Block>,
     memory: &'r CodeMemory,
     /// Link slots and their targets; None once there were no more slots.
@@ -238,6 +239,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             exit_sig,
             helper_sigs: HashMap::new(),
             cold_sig,
+            prefetch_sig: None,
             cold: HashSet::new(),
             memory,
             exits: Some(Vec::new()),

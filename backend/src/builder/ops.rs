@@ -7,7 +7,7 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{
     Access, Arr, Barrier, Compare, Cond, CpuState, Extend, FlagKind, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1,
-    Int2, IntHelper, Lane, Ops, Reg, Rmw, Stop, StopDetail, SysReg, VReg, Vec1, Vec2, Vec3, VecShift, Width,
+    Int2, IntHelper, Lane, Ops, Prefetch, Reg, Rmw, Stop, StopDetail, SysReg, VReg, Vec1, Vec2, Vec3, VecShift, Width,
 };
 use std::convert::Infallible;
 use std::mem::offset_of;
@@ -159,6 +159,9 @@ impl Ops for Builder<'_, '_> {
     fn zero_block(&mut self, addr: Value) -> Result<(), Infallible> {
         self.build_zero_block(addr);
         Ok(())
+    }
+    fn prefetch(&mut self, place: Prefetch, addr: Value) {
+        self.build_prefetch(place, addr);
     }
     fn rmw(&mut self, op: Rmw, bytes: u8, addr: Value, value: Value) -> Result<Value, Infallible> {
         Ok(self.build_rmw(op, bytes, addr, value))

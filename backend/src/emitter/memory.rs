@@ -7,7 +7,7 @@ use super::exits::Cold;
 use super::value::{Arg, Val, Vector};
 use crate::helpers::{AtomicOp, Helper};
 use crate::layout;
-use ir::{Access, CpuState, Loaded, Order, Rmw};
+use ir::{Access, CpuState, Loaded, Order, Prefetch, Rmw};
 use std::mem::offset_of;
 
 const EXCLUSIVE_ADDR: i32 = offset_of!(CpuState, exclusive_addr) as i32;
@@ -122,6 +122,18 @@ impl Emitter {
         for i in 0..4 {
             self.sse(Op(0, MAP_0F, 0x11), Xmm(0), Mem::Base(RAX, 16 * i));
         }
+    }
+
+    /// PREFETCHT0, T1, T2, PREFETCHW.
+    pub(super) fn emit_prefetch(&mut self, place: Prefetch, addr: Val) {
+        let (opcode, which) = match place {
+            Prefetch::L1 => (0x18, 1),
+            Prefetch::L2 => (0x18, 2),
+            Prefetch::L3 => (0x18, 3),
+            Prefetch::Store => (0x0d, 1),
+        };
+        let at = self.operand(addr);
+        self.asm.legacy(Op(0, MAP_0F, opcode), false, which, at.into(), false);
     }
 
     /// An atomic operation by helper.

@@ -7,7 +7,7 @@ use super::value::{Number, Truth, Val, Vector};
 use crate::helpers::{AtomicOp, Helper};
 use ir::{
     Access, Arr, Barrier, Compare, Cond, CpuState, Extend, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1, Int2,
-    IntHelper, Lane, Ops, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2, Vec3, VecShift, Width,
+    IntHelper, Lane, Ops, Prefetch, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2, Vec3, VecShift, Width,
 };
 use std::convert::Infallible;
 use std::mem::offset_of;
@@ -103,6 +103,9 @@ impl Ops for Emitter {
     fn zero_block(&mut self, addr: Val) -> Result<(), Infallible> {
         self.emit_zero_block(addr);
         Ok(())
+    }
+    fn prefetch(&mut self, place: Prefetch, addr: Val) {
+        self.emit_prefetch(place, addr);
     }
     fn rmw(&mut self, op: Rmw, bytes: u8, addr: Val, value: Val) -> Result<Val, Infallible> {
         Ok(self.emit_rmw(op, bytes, addr, value))

@@ -5,7 +5,7 @@
 //! element and a vector register the second, as in QEMU.
 
 use crate::args::{LoadLiteral, LoadStoreImm, LoadStorePair, LoadStoreReg};
-use ir::{Access, Extend, Int2, Lifted, Ops, Reg, Width};
+use ir::{Access, Extend, Int2, Lifted, Ops, Prefetch, Reg, Width};
 
 /// What an access does with its base and offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,8 +191,40 @@ pub fn store_vec_pair<O: Ops>(ops: &mut O, a: &LoadStorePair, bytes: u8, index: 
     Ok(())
 }
 
-/// PRFM, PRFUM: prefetches may do nothing, and never fault.
+/// What the prfop field asks for. Nothing is made of prefetches of instructions, of the hint that a line is used once
+/// only, and of unallocated values.
+fn prefetch_place(prfop: Reg) -> Option<Prefetch> {
+    match (prfop.0 >> 3, prfop.0 >> 1 & 3) {
+        (0, 0) => Some(Prefetch::L1),
+        (0, 1) => Some(Prefetch::L2),
+        (0, 2) => Some(Prefetch::L3),
+        (2, 0..=2) => Some(Prefetch::Store),
+        _ => None,
+    }
+}
+
+/// PRFM (immediate), PRFUM.
 #[inline]
-pub fn prefetch<O: Ops, A>(_ops: &mut O, _args: &A) -> Lifted<O> {
+pub fn prefetch<O: Ops>(ops: &mut O, a: &LoadStoreImm) -> Lifted<O> {
+    if let Some(place) = prefetch_place(a.rt) {
+        let (addr, _) = addresses(ops, a.rn, a.offset, Index::Offset);
+        ops.prefetch(place, addr);
+    }
+    Ok(())
+}
+
+/// PRFM (register).
+#[inline]
+pub fn prefetch_reg<O: Ops>(ops: &mut O, a: &LoadStoreReg) -> Lifted<O> {
+    if let Some(place) = prefetch_place(a.rt) {
+        let addr = register_address(ops, a);
+        ops.prefetch(place, addr);
+    }
+    Ok(())
+}
+
+/// PRFM (literal): the code's own constants are near already.
+#[inline]
+pub fn prefetch_literal<O: Ops>(_ops: &mut O, _args: &LoadLiteral) -> Lifted<O> {
     Ok(())
 }

@@ -109,13 +109,13 @@ instruction_class! { LoadStore;
     LDRSW_reg    "10111000 101mmmmm o1os10nn nnnttttt" [LDRSW]  LoadStoreReg  Next load_reg(S32_X);
     STR_reg_x    "11111000 001mmmmm o1os10nn nnnttttt" [STR]    LoadStoreReg  Next store_reg(U64);
     LDR_reg_x    "11111000 011mmmmm o1os10nn nnnttttt" [LDR]    LoadStoreReg  Next load_reg(U64);
-    PRFM_reg     "11111000 101mmmmm o1os10nn nnnppppp" [PRFM]   LoadStoreReg  Next prefetch();
+    PRFM_reg     "11111000 101mmmmm o1os10nn nnnppppp" [PRFM]   LoadStoreReg  Next prefetch_reg();
 
     // Literals.
     LDR_lit_w    "00011000 iiiiiiii iiiiiiii iiittttt" [LDR]    LoadLiteral   Next load_literal(U32);
     LDR_lit_x    "01011000 iiiiiiii iiiiiiii iiittttt" [LDR]    LoadLiteral   Next load_literal(U64);
     LDRSW_lit    "10011000 iiiiiiii iiiiiiii iiittttt" [LDRSW]  LoadLiteral   Next load_literal(S32_X);
-    PRFM_lit     "11011000 iiiiiiii iiiiiiii iiippppp" [PRFM]   LoadLiteral   Next prefetch();
+    PRFM_lit     "11011000 iiiiiiii iiiiiiii iiippppp" [PRFM]   LoadLiteral   Next prefetch_literal();
     LDR_lit_s    "00011100 iiiiiiii iiiiiiii iiittttt" [LDR]    LoadLiteral   Next load_vec_literal(4);
     LDR_lit_d    "01011100 iiiiiiii iiiiiiii iiittttt" [LDR]    LoadLiteral   Next load_vec_literal(8);
     LDR_lit_q    "10011100 iiiiiiii iiiiiiii iiittttt" [LDR]    LoadLiteral   Next load_vec_literal(16);

@@ -138,9 +138,10 @@ fn a_base_that_is_loaded_or_stored() {
 }
 
 #[test]
-fn prefetches_do_nothing() {
-    // prfm [x1]; prfum [x1, #-1]; prfm [x1, x2]; prfm .+16
-    for word in [0xf980_0020, 0xf89f_f020, 0xf8a2_6820, 0xd800_0080] {
+fn prefetches_change_nothing() {
+    // prfm pldl1keep, [x1]; prfum [x1, #-1]; prfm [x1, x2]; prfm .+16; prfm pldl2strm, plil1keep, pstl3keep, #31, [x1]
+    for word in [0xf980_0020, 0xf89f_f020, 0xf8a2_6820, 0xd800_0080, 0xf980_0023, 0xf980_0028, 0xf980_0034, 0xf980_003f]
+    {
         let mut m = Machine::new();
         m.cpu.x[1] = 1;
         let before = m.cpu.x;

@@ -9,8 +9,8 @@ pub mod vector;
 
 use crate::{
     Access, Arr, Barrier, Compare, Cond, CpuState, Extend, FlagKind, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1,
-    Int2, IntHelper, Lane, LazyFlags, Loaded, Nzcv, Ops, Order, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2, Vec3,
-    VecShift, Width,
+    Int2, IntHelper, Lane, LazyFlags, Loaded, Nzcv, Ops, Order, Prefetch, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2,
+    Vec3, VecShift, Width,
     memory::{self, Fault},
 };
 
@@ -329,6 +329,10 @@ impl Ops for Eval<'_> {
         let block = addr & !63;
         let result = (0..4).try_for_each(|i| memory::store_u128(GuestAddr(block + 16 * i), 0));
         self.ok(result)
+    }
+    #[inline(always)]
+    fn prefetch(&mut self, _: Prefetch, _: u64) {
+        // What is interpreted takes longer than a cache miss.
     }
 
     fn rmw(&mut self, op: Rmw, bytes: u8, addr: u64, value: u64) -> Result<u64, Stop> {
