@@ -81,10 +81,14 @@ static void main_leaves(void)
     pthread_exit(NULL);
 }
 
+static atomic_uint alive = 1;
+
 static void *exit_with_7(void *argument)
 {
     (void)argument;
-    usleep(20000);
+    // Until the other thread has ended.
+    while (alive)
+        syscall(SYS_futex, &alive, FUTEX_WAIT, 1, NULL, NULL, 0);
     syscall(SYS_exit, 7);
     return NULL;
 }
@@ -92,6 +96,7 @@ static void *exit_with_7(void *argument)
 static void last_status_counts(void)
 {
     start(exit_with_7, NULL);
+    syscall(SYS_set_tid_address, &alive);
     syscall(SYS_exit, 5);
 }
 
