@@ -572,3 +572,43 @@ impl<F: Frontend> Code<F> {
         self.each_seat(Seat::call_back);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_retired_code_are_forgotten_in_any_order() {
+        let memory = CodeMemory::new(1 << 20).expect("address space");
+        let place = |n: u32| Place::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
+        let (mut links, mut model, mut random) = (Links::default(), Vec::new(), 1u32);
+        for _ in 0..2000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let to = (random >> 24) % 4;
+            let number = links.count();
+            let slot = memory.take_slot().expect("a slot");
+            links.add(place(to), Incoming { slot, owner: CodePtr(1 + u64::from(number)) });
+            model.push((to, number));
+            if (random >> 16) & 3 != 0 {
+                let (_, gone) = model.remove((random >> 8) as usize % model.len());
+                links.retire(gone..gone + 1, &memory);
+            }
+            let to = (random >> 20) % 4;
+            links.prune(place(to));
+            let left: Vec<u64> = links.of(place(to)).map(|incoming| incoming.owner.0 - 1).collect();
+            let expected = model.iter().rev().filter(|link| link.0 == to);
+            assert!(left.into_iter().eq(expected.map(|link| u64::from(link.1))));
+        }
+    }
+
+    #[test]
+    fn starts_are_found_again() {
+        let mut starts = Starts::default();
+        let offsets = [0, 4, 252, 256, 2048, 4092];
+        let page = u64::MAX / PAGE_BYTES;
+        for offset in offsets {
+            starts.insert(GuestAddr(page * PAGE_BYTES + offset));
+        }
+        assert!(starts.addresses(page).map(|pc| pc.0 % PAGE_BYTES).eq(offsets));
+    }
+}
