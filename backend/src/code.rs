@@ -1,6 +1,6 @@
 //! What is known of translated code: decoded blocks, what was compiled from them, and the links between. Invariants:
-//! - a slot is in `incoming` of its target as long as its code lives in the current generation, and points to code exactly
-//!   while that target has some;
+//! - a slot is in `incoming` of its target as long as its code is in use, and points to code exactly while that target
+//!   has some; slots of code that is out of use lead to the dispatcher;
 //! - a block's `code` lies in the generation that was current while the block was in the map: emptying the cache kills
 //!   all blocks;
 //! - code is never taken from under a thread: a generation's memory goes when the last thread has left it.
@@ -13,7 +13,7 @@ use crate::region::Block;
 use crate::seat::Seat;
 use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
 use crate::trampoline::{self, CodePtr};
-use ir::{Frontend, GuestAddr, GuestRange};
+use ir::{Frontend, GuestAddr, GuestRange, PAGE_BYTES};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -68,6 +68,8 @@ pub struct Record {
     locations: Range<u32>,
     /// Where the flags of its checkpoints are.
     flag_sources: Box<[FlagSource]>,
+    /// Its exits' numbers in `Code::incoming`.
+    links: Range<u32>,
     /// It may be entered.
     alive: bool,
     /// How often its entry was compiled again to take in more blocks.
@@ -159,18 +161,51 @@ struct Incoming {
 #[derive(Default)]
 struct Links {
     last: FxHashMap<Place, u32>,
-    /// Each with the number of the one before it that leads to the same place, or its own if there is none.
+    /// Each with the number of the one before it that leads to the same place, or its own if there is none. Those of
+    /// code that is out of use are passed over until `prune` takes them out of their list.
     all: Vec<(Incoming, u32)>,
 }
 
 impl Links {
+    /// How many there are, which is the number of the next.
+    fn count(&self) -> u32 {
+        self.all.len() as u32
+    }
+
     fn add(&mut self, to: Place, incoming: Incoming) {
-        let new = self.all.len() as u32;
+        let new = self.count();
         let before = self.last.insert(to, new).unwrap_or(new);
         self.all.push((incoming, before));
     }
 
-    /// Those that lead to a place.
+    /// Takes out of use the links of code that is: whoever is still in there leaves it to the dispatcher.
+    fn retire(&mut self, numbers: Range<u32>, memory: &CodeMemory) {
+        for (incoming, _) in &mut self.all[numbers.start as usize..numbers.end as usize] {
+            memory.link(incoming.slot, trampoline::unlinked_stub());
+            incoming.owner = CodePtr(0);
+        }
+    }
+
+    /// Shortens the list of a place to the links in use. Without it places whose surroundings are rewritten again and
+    /// again would have ever longer lists.
+    fn prune(&mut self, to: Place) {
+        let (mut next, mut kept) = (self.last.get(&to).copied(), None);
+        while let Some(this) = next {
+            let (incoming, before) = self.all[this as usize];
+            next = (before != this).then_some(before);
+            if incoming.owner != CodePtr(0) {
+                kept = Some(this);
+                continue;
+            }
+            match (kept, next) {
+                (Some(kept), _) => self.all[kept as usize].1 = next.unwrap_or(kept),
+                (None, Some(next)) => _ = self.last.insert(to, next),
+                (None, None) => _ = self.last.remove(&to),
+            }
+        }
+    }
+
+    /// Those that lead to a place, in use or not.
     fn of(&self, to: Place) -> impl Iterator<Item = Incoming> {
         let mut next = self.last.get(&to).copied();
         std::iter::from_fn(move || {
@@ -187,11 +222,36 @@ impl Links {
     }
 }
 
+/// A bit for each instruction of a page.
+#[derive(Default)]
+struct Starts([u64; (PAGE_BYTES / 4 / 64) as usize]);
+
+impl Starts {
+    fn insert(&mut self, pc: GuestAddr) {
+        let index = pc.0 % PAGE_BYTES / 4;
+        self.0[(index / 64) as usize] |= 1 << (index % 64);
+    }
+
+    /// Ascending.
+    fn addresses(&self, page: u64) -> impl Iterator<Item = GuestAddr> {
+        self.0.iter().zip(0u64..).flat_map(move |(&word, n)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let index = 64 * n + u64::from(left.trailing_zeros());
+                left &= left.checked_sub(1)?;
+                Some(GuestAddr(page * PAGE_BYTES + 4 * index))
+            })
+        })
+    }
+}
+
 /// All that is known.
 pub struct Code<F: Frontend> {
     /// The current generation, once something has been compiled.
     pub generation: Option<Arc<Generation>>,
     blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
+    /// Where in each page blocks begin, or have begun.
+    starts_by_page: FxHashMap<u64, Starts>,
     /// Regions by the pages of their blocks. What was emitted is found by its block.
     regions_by_page: FxHashMap<u64, Vec<CodePtr>>,
     incoming: Links,
@@ -208,6 +268,7 @@ impl<F: Frontend> Default for Code<F> {
         Self {
             generation: None,
             blocks: FxHashMap::default(),
+            starts_by_page: FxHashMap::default(),
             regions_by_page: FxHashMap::default(),
             incoming: Links::default(),
             seats: Vec::new(),
@@ -228,6 +289,8 @@ impl<F: Frontend> Code<F> {
     pub fn add_block(&mut self, block: Arc<HotBlock<F>>) {
         self.stats.blocks += 1;
         self.stats.decoded_insns += block.block.insns.len() as u64;
+        let pc = block.place.pc();
+        self.starts_by_page.entry(pc.0 / PAGE_BYTES).or_default().insert(pc);
         self.blocks.insert(block.place, block);
     }
 
@@ -304,8 +367,10 @@ impl<F: Frontend> Code<F> {
         let mut records = generation.records();
         let mut grown = 0;
         let mut is_looping = false;
+        let mut replaced = 0..0;
         if let Some(record) = records.get_mut(before) {
             record.alive = false;
+            replaced = record.links.clone();
             match record.kind {
                 Kind::Region => grown = record.grown + 1,
                 // A block that is a loop of its own does not leave through a slot.
@@ -323,12 +388,15 @@ impl<F: Frontend> Code<F> {
             others: blocks.iter().skip(1).map(range).collect(),
             locations: locations..records.locations.len() as u32,
             flag_sources: compiled.flag_sources.as_slice().into(),
+            links: self.incoming.count()..self.incoming.count() + compiled.exits.len() as u32,
             alive: true,
             grown,
         };
         records.insert(compiled.code, record);
         drop(records);
         let memory = &generation.memory;
+        self.incoming.retire(replaced, memory);
+        self.incoming.prune(entry);
         first.set_counter(compiled.counter);
         first.code.store(compiled.code.0, Ordering::SeqCst);
         for &(slot, target) in &compiled.exits {
@@ -356,7 +424,7 @@ impl<F: Frontend> Code<F> {
     pub fn cool_down_if_covered(&mut self, entry: Place, runs: u32) -> bool {
         let (Some(block), Some(generation)) = (self.blocks.get(&entry), &self.generation) else { return false };
         let records = generation.records();
-        let here = self.regions_by_page.get(&(entry.pc().0 / ir::PAGE_BYTES));
+        let here = self.regions_by_page.get(&(entry.pc().0 / PAGE_BYTES));
         let covered = here.into_iter().flatten().any(|code| {
             let Some(record) = records.get(code.0) else { return false };
             record.alive
@@ -427,7 +495,7 @@ impl<F: Frontend> Code<F> {
                 self.retire(code, range);
             }
         }
-        let pages: Vec<u64> = if range.bytes() / ir::PAGE_BYTES > self.regions_by_page.len() as u64 {
+        let pages: Vec<u64> = if range.bytes() / PAGE_BYTES > self.regions_by_page.len() as u64 {
             self.regions_by_page.keys().copied().collect()
         } else {
             pages_of(range.start, range.end).collect()
@@ -452,11 +520,13 @@ impl<F: Frontend> Code<F> {
             let block = self.blocks.get(place);
             block.is_some_and(|block| range.overlaps(GuestRange { start: place.pc(), end: block.block.next() }))
         };
-        let first = (range.start.0 & !3).saturating_sub(MOST_BLOCK_BYTES);
-        if (range.end.0 - first) / 4 > self.blocks.len() as u64 {
+        let first = GuestAddr(range.start.0.saturating_sub(MOST_BLOCK_BYTES));
+        let pages = pages_of(first, range.end);
+        if pages.end() - pages.start() > self.starts_by_page.len() as u64 {
             return self.blocks.keys().copied().filter(hit).collect();
         }
-        let starts = (first..range.end.0).step_by(4).map(GuestAddr);
+        let starts = pages.filter_map(|page| Some((page, self.starts_by_page.get(&page)?)));
+        let starts = starts.flat_map(|(page, starts)| starts.addresses(page));
         starts.flat_map(|pc| [Place::new(pc, false), Place::new(pc, true)]).filter(hit).collect()
     }
 
@@ -468,11 +538,13 @@ impl<F: Frontend> Code<F> {
         if !record.ranges().any(|r| r.overlaps(range)) {
             return false;
         }
-        let entry = record.entry;
+        let (entry, links) = (record.entry, record.links.clone());
         if !std::mem::replace(&mut record.alive, false) {
             return true;
         }
         drop(records);
+        self.incoming.retire(links, &generation.memory);
+        self.incoming.prune(entry);
         for incoming in self.incoming.of(entry) {
             generation.memory.link(incoming.slot, trampoline::unlinked_stub());
         }
@@ -493,9 +565,50 @@ impl<F: Frontend> Code<F> {
             block.dead.store(true, Ordering::SeqCst);
         }
         self.blocks.clear();
+        self.starts_by_page.clear();
         self.regions_by_page.clear();
         self.incoming.clear();
         self.generation = None;
         self.each_seat(Seat::call_back);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_retired_code_are_forgotten_in_any_order() {
+        let memory = CodeMemory::new(1 << 20).expect("address space");
+        let place = |n: u32| Place::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
+        let (mut links, mut model, mut random) = (Links::default(), Vec::new(), 1u32);
+        for _ in 0..2000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let to = (random >> 24) % 4;
+            let number = links.count();
+            let slot = memory.take_slot().expect("a slot");
+            links.add(place(to), Incoming { slot, owner: CodePtr(1 + u64::from(number)) });
+            model.push((to, number));
+            if (random >> 16) & 3 != 0 {
+                let (_, gone) = model.remove((random >> 8) as usize % model.len());
+                links.retire(gone..gone + 1, &memory);
+            }
+            let to = (random >> 20) % 4;
+            links.prune(place(to));
+            let left: Vec<u64> = links.of(place(to)).map(|incoming| incoming.owner.0 - 1).collect();
+            let expected = model.iter().rev().filter(|link| link.0 == to);
+            assert!(left.into_iter().eq(expected.map(|link| u64::from(link.1))));
+        }
+    }
+
+    #[test]
+    fn starts_are_found_again() {
+        let mut starts = Starts::default();
+        let offsets = [0, 4, 252, 256, 2048, 4092];
+        let page = u64::MAX / PAGE_BYTES;
+        for offset in offsets {
+            starts.insert(GuestAddr(page * PAGE_BYTES + offset));
+        }
+        assert!(starts.addresses(page).map(|pc| pc.0 % PAGE_BYTES).eq(offsets));
     }
 }

@@ -4,6 +4,7 @@ use crate::cache::Slot;
 use crate::code::Place;
 use crate::region::Block;
 use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -179,6 +180,6 @@ impl<F: Frontend> HotBlock<F> {
 }
 
 /// Numbers of the pages that `start..end` touches.
-pub fn pages_of(start: GuestAddr, end: GuestAddr) -> impl Iterator<Item = u64> {
+pub fn pages_of(start: GuestAddr, end: GuestAddr) -> RangeInclusive<u64> {
     start.0 / PAGE_BYTES..=end.0.wrapping_sub(1).max(start.0) / PAGE_BYTES
 }
