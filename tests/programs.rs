@@ -150,6 +150,7 @@ programs! {
     threads_armv8_0: Source::new("threads_atomics.c").arm64(&["-march=armv8-a", "-mno-outline-atomics"]), Static, Native;
     threads_lse: Source::new("threads_atomics.c").arm64(&["-march=armv8.1-a+lse", "-mno-outline-atomics"]), Static, Native;
     threads_outline: Source::new("threads_atomics.c").arm64(&["-moutline-atomics"]), Dynamic, Native;
+    code_flips: Source::new("code_flips.c"), Static, Itself;
     code_rewrite_hot: Source::new("code_rewrite_hot.c"), Static, Itself;
     threads_rewrite: Source::new("threads_rewrite.c"), Static, Itself;
     code_rewrite_alias: Source::new("code_rewrite_alias.c"), Static, Itself;

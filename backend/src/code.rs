@@ -150,20 +150,24 @@ impl Generation {
     }
 }
 
-/// A slot, and the code that leaves through it.
+/// A slot, the code that leaves through it, and where to.
 #[derive(Clone, Copy)]
-struct Incoming {
+struct Link {
     slot: Slot,
+    /// 0 if the code is out of use.
     owner: CodePtr,
+    to: Place,
+    /// The one before it that leads to the same place, or itself if there is none.
+    before: u32,
+    /// It is in the list of its place.
+    is_listed: bool,
 }
 
 /// Slots by the place they lead to.
 #[derive(Default)]
 struct Links {
     last: FxHashMap<Place, u32>,
-    /// Each with the number of the one before it that leads to the same place, or its own if there is none. Those of
-    /// code that is out of use are passed over until `prune` takes them out of their list.
-    all: Vec<(Incoming, u32)>,
+    all: Vec<Link>,
 }
 
 impl Links {
@@ -172,17 +176,34 @@ impl Links {
         self.all.len() as u32
     }
 
-    fn add(&mut self, to: Place, incoming: Incoming) {
-        let new = self.count();
-        let before = self.last.insert(to, new).unwrap_or(new);
-        self.all.push((incoming, before));
+    fn add(&mut self, slot: Slot, owner: CodePtr, to: Place) {
+        let number = self.count();
+        self.all.push(Link { slot, owner, to, before: number, is_listed: false });
+        self.list(number);
     }
 
-    /// Takes out of use the links of code that is: whoever is still in there leaves it to the dispatcher.
+    fn list(&mut self, number: u32) {
+        let link = &mut self.all[number as usize];
+        if !link.is_listed {
+            link.is_listed = true;
+            link.before = self.last.insert(link.to, number).unwrap_or(number);
+        }
+    }
+
+    /// Takes out of use the links of code that is: whoever is still in there leaves it to the dispatcher. They stay in
+    /// their lists until `prune` comes by.
     fn retire(&mut self, numbers: Range<u32>, memory: &CodeMemory) {
-        for (incoming, _) in &mut self.all[numbers.start as usize..numbers.end as usize] {
-            memory.link(incoming.slot, trampoline::unlinked_stub());
-            incoming.owner = CodePtr(0);
+        for link in &mut self.all[numbers.start as usize..numbers.end as usize] {
+            memory.link(link.slot, trampoline::unlinked_stub());
+            link.owner = CodePtr(0);
+        }
+    }
+
+    /// Puts the links of code that is in use again back into their lists.
+    fn revive(&mut self, numbers: Range<u32>, owner: CodePtr) {
+        for number in numbers {
+            self.all[number as usize].owner = owner;
+            self.list(number);
         }
     }
 
@@ -191,14 +212,15 @@ impl Links {
     fn prune(&mut self, to: Place) {
         let (mut next, mut kept) = (self.last.get(&to).copied(), None);
         while let Some(this) = next {
-            let (incoming, before) = self.all[this as usize];
-            next = (before != this).then_some(before);
-            if incoming.owner != CodePtr(0) {
+            let link = &mut self.all[this as usize];
+            next = (link.before != this).then_some(link.before);
+            if link.owner != CodePtr(0) {
                 kept = Some(this);
                 continue;
             }
+            link.is_listed = false;
             match (kept, next) {
-                (Some(kept), _) => self.all[kept as usize].1 = next.unwrap_or(kept),
+                (Some(kept), _) => self.all[kept as usize].before = next.unwrap_or(kept),
                 (None, Some(next)) => _ = self.last.insert(to, next),
                 (None, None) => _ = self.last.remove(&to),
             }
@@ -206,13 +228,13 @@ impl Links {
     }
 
     /// Those that lead to a place, in use or not.
-    fn of(&self, to: Place) -> impl Iterator<Item = Incoming> {
+    fn of(&self, to: Place) -> impl Iterator<Item = Link> {
         let mut next = self.last.get(&to).copied();
         std::iter::from_fn(move || {
             let this = next?;
-            let (incoming, before) = self.all[this as usize];
-            next = (before != this).then_some(before);
-            Some(incoming)
+            let link = self.all[this as usize];
+            next = (link.before != this).then_some(link.before);
+            Some(link)
         })
     }
 
@@ -245,11 +267,20 @@ impl Starts {
     }
 }
 
+/// More blocks than this are not kept for the case that they come back.
+const MOST_DORMANT: usize = 1 << 16;
+
 /// All that is known.
 pub struct Code<F: Frontend> {
     /// The current generation, once something has been compiled.
     pub generation: Option<Arc<Generation>>,
     blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
+    /// Blocks of which the guest said that it has changed them, with the code that they had, or 0.
+    dormant: FxHashMap<Place, (Arc<HotBlock<F>>, CodePtr)>,
+    /// The region compiled last at each entry.
+    regions: FxHashMap<Place, CodePtr>,
+    /// What regions were made from.
+    region_blocks: FxHashMap<CodePtr, Box<[Arc<Block<F::Insn>>]>>,
     /// Where in each page blocks begin, or have begun.
     starts_by_page: FxHashMap<u64, Starts>,
     /// Regions by the pages of their blocks. What was emitted is found by its block.
@@ -268,6 +299,9 @@ impl<F: Frontend> Default for Code<F> {
         Self {
             generation: None,
             blocks: FxHashMap::default(),
+            dormant: FxHashMap::default(),
+            regions: FxHashMap::default(),
+            region_blocks: FxHashMap::default(),
             starts_by_page: FxHashMap::default(),
             regions_by_page: FxHashMap::default(),
             incoming: Links::default(),
@@ -289,9 +323,13 @@ impl<F: Frontend> Code<F> {
     pub fn add_block(&mut self, block: Arc<HotBlock<F>>) {
         self.stats.blocks += 1;
         self.stats.decoded_insns += block.block.insns.len() as u64;
+        self.insert(&block);
+    }
+
+    fn insert(&mut self, block: &Arc<HotBlock<F>>) {
         let pc = block.place.pc();
         self.starts_by_page.entry(pc.0 / PAGE_BYTES).or_default().insert(pc);
-        self.blocks.insert(block.place, block);
+        self.blocks.insert(block.place, Arc::clone(block));
     }
 
     /// Adds a thread.
@@ -353,30 +391,9 @@ impl<F: Frontend> Code<F> {
         }
         let insns = blocks.iter().map(|b| b.insns.len() as u32).sum();
         let range = |b: &Arc<Block<F::Insn>>| GuestRange { start: b.start, end: b.next() };
-        // The code of one block is found by the block.
-        for range in blocks.iter().map(range).filter(|_| kind == Kind::Region) {
-            for page in pages_of(range.start, range.end) {
-                let there = self.regions_by_page.entry(page).or_default();
-                if there.last() != Some(&compiled.code) {
-                    there.push(compiled.code);
-                }
-            }
-        }
-        // The record comes first: threads may be in the code, and fault there, as soon as anything leads to it.
-        let before = first.code.load(Ordering::SeqCst);
         let mut records = generation.records();
-        let mut grown = 0;
-        let mut is_looping = false;
-        let mut replaced = 0..0;
-        if let Some(record) = records.get_mut(before) {
-            record.alive = false;
-            replaced = record.links.clone();
-            match record.kind {
-                Kind::Region => grown = record.grown + 1,
-                // A block that is a loop of its own does not leave through a slot.
-                Kind::Emitted => is_looping = first.block.successors().contains(&Some(entry.pc())),
-            }
-        }
+        let before = records.get(first.code.load(Ordering::SeqCst));
+        let grown = before.filter(|record| record.kind == Kind::Region).map_or(0, |record| record.grown + 1);
         let locations = records.locations.len() as u32;
         records.locations.extend_from_slice(&compiled.locations);
         let record = Record {
@@ -389,26 +406,63 @@ impl<F: Frontend> Code<F> {
             locations: locations..records.locations.len() as u32,
             flag_sources: compiled.flag_sources.as_slice().into(),
             links: self.incoming.count()..self.incoming.count() + compiled.exits.len() as u32,
-            alive: true,
+            alive: false,
             grown,
         };
         records.insert(compiled.code, record);
         drop(records);
+        for &(slot, target) in &compiled.exits {
+            self.incoming.add(slot, compiled.code, entry.at(target));
+        }
+        if kind == Kind::Region {
+            self.regions.insert(entry, compiled.code);
+            self.region_blocks.insert(compiled.code, blocks.into());
+        }
+        self.install(generation, &first, compiled.code, compiled.counter);
+        true
+    }
+
+    /// Puts code in use at the entry of `first`, in place of what is there. Its record is there already: threads may be in
+    /// the code, and fault there, as soon as anything leads to it.
+    fn install(&mut self, generation: &Generation, first: &HotBlock<F>, code: CodePtr, counter: Option<Slot>) {
+        let entry = first.place;
+        let before = first.code.load(Ordering::SeqCst);
+        let mut records = generation.records();
+        let mut is_looping = false;
+        let mut replaced = 0..0;
+        if let Some(record) = records.get_mut(before) {
+            record.alive = false;
+            replaced = record.links.clone();
+            // A block that is a loop of its own does not leave through a slot.
+            is_looping = record.kind == Kind::Emitted && first.block.successors().contains(&Some(entry.pc()));
+        }
+        let Some(record) = records.get_mut(code.0) else { return };
+        record.alive = true;
+        let links = record.links.clone();
+        drop(records);
         let memory = &generation.memory;
         self.incoming.retire(replaced, memory);
-        self.incoming.prune(entry);
-        first.set_counter(compiled.counter);
-        first.code.store(compiled.code.0, Ordering::SeqCst);
-        for &(slot, target) in &compiled.exits {
-            let target = entry.at(target);
-            self.incoming.add(target, Incoming { slot, owner: compiled.code });
-            let code = self.blocks.get(&target).map_or(0, |block| block.code.load(Ordering::Acquire));
-            if code != 0 {
-                memory.link(slot, CodePtr(code));
+        self.incoming.revive(links.clone(), code);
+        first.set_counter(counter);
+        first.code.store(code.0, Ordering::SeqCst);
+        // The code of one block is found by the block.
+        for block in self.region_blocks.get(&code).into_iter().flat_map(|blocks| &**blocks) {
+            for page in pages_of(block.start, block.next()) {
+                let there = self.regions_by_page.entry(page).or_default();
+                if !there.contains(&code) {
+                    there.push(code);
+                }
             }
         }
-        for incoming in self.incoming.of(entry) {
-            memory.link(incoming.slot, compiled.code);
+        for link in &self.incoming.all[links.start as usize..links.end as usize] {
+            let code = self.blocks.get(&link.to).map_or(0, |block| block.code.load(Ordering::Acquire));
+            if code != 0 {
+                memory.link(link.slot, CodePtr(code));
+            }
+        }
+        self.incoming.prune(entry);
+        for link in self.incoming.of(entry) {
+            memory.link(link.slot, code);
         }
         if before != 0 {
             self.each_seat(|seat| seat.forget(entry));
@@ -416,7 +470,46 @@ impl<F: Frontend> Code<F> {
         if is_looping {
             self.each_seat(Seat::call_back);
         }
-        true
+    }
+
+    /// The block that was at a place before the guest was said to have changed it, if it is still the same: programs take
+    /// away the permission to execute for a while, or write what was there before. Its code is in use again, if that was
+    /// made of nothing that has changed. `is_unchanged` looks at the guest's memory.
+    pub fn revive(&mut self, place: Place, is_unchanged: impl Fn(&Block<F::Insn>) -> bool) -> Option<Arc<HotBlock<F>>> {
+        let (block, code) = self.dormant.remove(&place)?;
+        if !is_unchanged(&block.block) {
+            return None;
+        }
+        self.stats.revived += 1;
+        self.insert(&block);
+        let counter = block.counter();
+        if code != CodePtr(0) {
+            block.code.store(0, Ordering::SeqCst);
+            block.become_hot_anew();
+        }
+        block.dead.store(false, Ordering::SeqCst);
+        if self.region_blocks.contains_key(&code) {
+            self.restore(place, is_unchanged);
+        } else if let Some(generation) = self.generation.clone().filter(|_| code != CodePtr(0)) {
+            self.install(&generation, &block, code, counter);
+        }
+        Some(block)
+    }
+
+    /// Puts the last region of an entry in use again that has been taken out of it because the guest has changed some of
+    /// its blocks, if they are all the same again.
+    pub fn restore(&mut self, entry: Place, is_unchanged: impl Fn(&Block<F::Insn>) -> bool) -> Option<CodePtr> {
+        let code = *self.regions.get(&entry)?;
+        let generation = self.generation.clone()?;
+        let first = Arc::clone(self.blocks.get(&entry)?);
+        let is_alive = generation.records().get(code.0)?.alive;
+        let mut blocks = self.region_blocks.get(&code)?.iter();
+        if is_alive || self.ended || !blocks.all(|block| is_unchanged(block)) {
+            return None;
+        }
+        self.stats.restored += 1;
+        self.install(&generation, &first, code, None);
+        Some(code)
     }
 
     /// Whether code compiled for another entry since `entry` was asked for runs that block too: the blocks of a loop
@@ -471,7 +564,7 @@ impl<F: Frontend> Code<F> {
         const MOST_GROWTHS: u8 = 4;
         let generation = self.generation.as_ref()?;
         let records = generation.records();
-        let owners = self.incoming.of(to).filter_map(|incoming| records.get(incoming.owner.0));
+        let owners = self.incoming.of(to).filter_map(|link| records.get(link.owner.0));
         let mut fit = owners.filter(|record| {
             record.alive
                 && record.kind == Kind::Region
@@ -493,6 +586,10 @@ impl<F: Frontend> Code<F> {
                 changed = true;
                 let code = CodePtr(block.code.load(Ordering::SeqCst));
                 self.retire(code, range);
+                if self.dormant.len() >= MOST_DORMANT {
+                    self.dormant.clear();
+                }
+                self.dormant.insert(place, (block, code));
             }
         }
         let pages: Vec<u64> = if range.bytes() / PAGE_BYTES > self.regions_by_page.len() as u64 {
@@ -502,7 +599,9 @@ impl<F: Frontend> Code<F> {
         };
         for page in pages {
             let regions = self.regions_by_page.remove(&page).unwrap_or_default();
+            let before = regions.len();
             let left: Vec<CodePtr> = regions.into_iter().filter(|&code| !self.retire(code, range)).collect();
+            changed |= left.len() < before;
             if !left.is_empty() {
                 self.regions_by_page.insert(page, left);
             }
@@ -550,8 +649,7 @@ impl<F: Frontend> Code<F> {
         }
         if let Some(block) = self.blocks.get(&entry) {
             block.code.store(0, Ordering::SeqCst);
-            // It has been seen to run, and becomes hot anew.
-            block.count.store(1, Ordering::Relaxed);
+            block.become_hot_anew();
         }
         self.each_seat(|seat| seat.forget(entry));
         true
@@ -566,6 +664,9 @@ impl<F: Frontend> Code<F> {
         }
         self.blocks.clear();
         self.starts_by_page.clear();
+        self.dormant.clear();
+        self.regions.clear();
+        self.region_blocks.clear();
         self.regions_by_page.clear();
         self.incoming.clear();
         self.generation = None;
@@ -582,22 +683,31 @@ mod tests {
         let memory = CodeMemory::new(1 << 20).expect("address space");
         let place = |n: u32| Place::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
         let (mut links, mut model, mut random) = (Links::default(), Vec::new(), 1u32);
+        let mut retired = Vec::new();
         for _ in 0..2000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let to = (random >> 24) % 4;
             let number = links.count();
             let slot = memory.take_slot().expect("a slot");
-            links.add(place(to), Incoming { slot, owner: CodePtr(1 + u64::from(number)) });
+            links.add(slot, CodePtr(1 + u64::from(number)), place(to));
             model.push((to, number));
             if (random >> 16) & 3 != 0 {
-                let (_, gone) = model.remove((random >> 8) as usize % model.len());
+                let (to, gone) = model.remove((random >> 8) as usize % model.len());
                 links.retire(gone..gone + 1, &memory);
+                retired.push((to, gone));
+            }
+            if (random >> 16) & 12 == 0 && !retired.is_empty() {
+                let (to, back) = retired.remove((random >> 6) as usize % retired.len());
+                links.revive(back..back + 1, CodePtr(1 + u64::from(back)));
+                model.push((to, back));
             }
             let to = (random >> 20) % 4;
             links.prune(place(to));
-            let left: Vec<u64> = links.of(place(to)).map(|incoming| incoming.owner.0 - 1).collect();
-            let expected = model.iter().rev().filter(|link| link.0 == to);
-            assert!(left.into_iter().eq(expected.map(|link| u64::from(link.1))));
+            let mut left: Vec<u64> = links.of(place(to)).map(|link| link.owner.0 - 1).collect();
+            let mut expected: Vec<u64> = model.iter().filter(|link| link.0 == to).map(|link| link.1.into()).collect();
+            left.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(left, expected);
         }
     }
 

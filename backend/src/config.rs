@@ -122,6 +122,10 @@ pub struct Stats {
     pub grown: u64,
     /// How often the code cache was full and emptied.
     pub flushes: u64,
+    /// Blocks that were the same again after the guest had said that it has changed them.
+    pub revived: u64,
+    /// Regions that could be used again because all their blocks were the same again.
+    pub restored: u64,
     /// How often the guest changed code that had been translated.
     pub invalidations: u64,
     /// Bytes in use of the code cache.
@@ -180,12 +184,13 @@ impl Stats {
         let emitted = made(self.emitted, "blocks", self.emitted_insns, self.emitted_bytes, self.emit_ns);
         let compiled = made(self.regions, "regions", self.region_insns, self.region_bytes, self.compile_ns);
         let used = grouped(self.cache_bytes);
+        let same = format!("{} blocks, {} regions were the same again", grouped(self.revived), grouped(self.restored));
         vec![
             line("decoded", format!("{:>NUMBER_WIDTH$} blocks: {} instructions", decoded.0, decoded.1)),
             line("emitted", format!("{emitted}; {} refused", grouped(self.refused))),
             line("compiled", format!("{compiled}; {} to grow", grouped(self.grown))),
             line("code cache", format!("{used:>NUMBER_WIDTH$} bytes used, emptied {} times", grouped(self.flushes))),
-            line("code changed by the guest", format!("{:>NUMBER_WIDTH$} times", grouped(self.invalidations))),
+            line("code changed by the guest", format!("{:>NUMBER_WIDTH$} times; {same}", grouped(self.invalidations))),
         ]
     }
 

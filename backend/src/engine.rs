@@ -87,6 +87,11 @@ impl<F: Frontend> Engine<F> {
         {
             return Ok(Arc::clone(block));
         }
+        if pc.is_aligned(4)
+            && let Some(block) = code.revive(place, |block| tier0::is_unchanged(block, &*self.may_fetch))
+        {
+            return Ok(block);
+        }
         let decoded = tier0::decode::<F>(pc, &*self.may_fetch, &mut code.scratch)?;
         if self.config.log.in_asm {
             self.log_guest_code(&decoded);
@@ -108,6 +113,10 @@ impl<F: Frontend> Engine<F> {
 
     /// Has the region at a place compiled: now, or later on the background thread.
     pub(crate) fn translate(self: &Arc<Self>, entry: Place) -> Option<CodePtr> {
+        let restored = self.code().restore(entry, |block| tier0::is_unchanged(block, &*self.may_fetch));
+        if restored.is_some() {
+            return restored;
+        }
         if self.config.tier == Tier::Jit { self.compile_now(entry) } else { self.request(entry) }
     }
 

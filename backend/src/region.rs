@@ -14,6 +14,8 @@ pub struct Block<I> {
     pub start: GuestAddr,
     /// The instructions, in order.
     pub insns: Arc<[I]>,
+    /// What they were decoded from.
+    pub words: Box<[u32]>,
     /// How the last one leaves.
     pub flow: Flow,
 }

@@ -68,6 +68,7 @@ pub fn decode<F: Frontend>(
     insns.clear();
     let mut flow = ir::Flow::Next;
     let mut checked_page = None;
+    let mut words = [0; MAX_INSNS];
     while insns.len() < MAX_INSNS {
         let pc = start.offset(4 * insns.len() as i64);
         let fetched = memory::load_u32(pc);
@@ -88,12 +89,21 @@ pub fn decode<F: Frontend>(
         };
         let insn = F::decode(word, pc);
         flow = F::flow(&insn, pc);
+        words[insns.len()] = word;
         insns.push(insn);
         if flow.ends_block() {
             break;
         }
     }
-    Ok(Arc::new(Block { start, insns: insns.as_slice().into(), flow }))
+    Ok(Arc::new(Block { start, insns: insns.as_slice().into(), words: words[..insns.len()].into(), flow }))
+}
+
+/// Whether the guest could fetch the same block now.
+pub fn is_unchanged<I>(block: &Block<I>, may_fetch: &(dyn Fn(GuestAddr) -> bool + Send + Sync)) -> bool {
+    let mut pages = pages_of(block.start, block.next());
+    let pcs = block.words.iter().zip((0..).step_by(4).map(|offset| block.start.offset(offset)));
+    pages.all(|page| may_fetch(GuestAddr(page * PAGE_BYTES).max(block.start)))
+        && pcs.into_iter().all(|(&word, pc)| memory::load_u32(pc) == Ok(word))
 }
 
 impl<F: Frontend> HotBlock<F> {
@@ -142,6 +152,12 @@ impl<F: Frontend> HotBlock<F> {
     /// Its code has such a slot, or none any more.
     pub fn set_counter(&self, slot: Option<Slot>) {
         self.counter.store(slot.map_or(0, |slot| slot.0 + 1), Ordering::Relaxed);
+    }
+
+    /// It has no code any more. It has been seen to run, which regions want to know.
+    pub fn become_hot_anew(&self) {
+        self.count.store(1, Ordering::Relaxed);
+        self.set_counter(None);
     }
 
     /// Whether it ends with a computed branch, whose targets are worth knowing.

@@ -98,7 +98,7 @@ unsafe extern "C" {
 }
 
 /// Entry of a region in the code cache.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(transparent)]
 pub struct CodePtr(pub u64);
 
