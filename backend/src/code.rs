@@ -267,6 +267,9 @@ impl Starts {
     }
 }
 
+/// What a region was made from.
+type Blocks<I> = Box<[Arc<Block<I>>]>;
+
 /// More blocks than this are not kept for the case that they come back.
 const MOST_DORMANT: usize = 1 << 16;
 
@@ -280,7 +283,7 @@ pub struct Code<F: Frontend> {
     /// The region compiled last at each entry.
     regions: FxHashMap<Place, CodePtr>,
     /// What regions were made from.
-    region_blocks: FxHashMap<CodePtr, Box<[Arc<Block<F::Insn>>]>>,
+    region_blocks: FxHashMap<CodePtr, Blocks<F::Insn>>,
     /// Where in each page blocks begin, or have begun.
     starts_by_page: FxHashMap<u64, Starts>,
     /// Regions by the pages of their blocks. What was emitted is found by its block.
