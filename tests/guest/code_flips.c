@@ -132,5 +132,6 @@ int main(void)
             exit(2);
         check("half", round, 5);
     }
+    puts("ok");
     return 0;
 }
