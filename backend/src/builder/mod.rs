@@ -12,6 +12,7 @@ mod flag_source;
 mod flags;
 mod fp;
 mod int;
+mod lanes;
 mod memory;
 mod ops;
 mod pending;
@@ -305,6 +306,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
+        lanes::keep_integers(builder.fb.func);
         extensions::drop_needless(builder.fb.func);
         builder.fb.finalize(target);
         Some(Built { exits: builder.exits?, locations, flag_sources: builder.flag_sources })
