@@ -111,8 +111,11 @@ impl Builder<'_, '_> {
 
     /// To an I64, zero-extended.
     pub(super) fn number_bits(&mut self, size: FpSize, value: Value) -> Value {
-        let low =
-            if size == FpSize::H { value } else { self.fb.ins().bitcast(int_bits(size), MemFlagsData::new(), value) };
+        let low = match self.bits_of_number(value) {
+            _ if size == FpSize::H => value,
+            Some(bits) => bits,
+            None => self.fb.ins().bitcast(int_bits(size), MemFlagsData::new(), value),
+        };
         self.widen(low)
     }
 

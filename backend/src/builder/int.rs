@@ -65,7 +65,7 @@ impl Builder<'_, '_> {
     }
 
     /// The amount of a shift in `bits` bits, if it is constant.
-    fn shift_of(&self, amount: Value, bits: u32) -> Option<u32> {
+    pub(super) fn shift_of(&self, amount: Value, bits: u32) -> Option<u32> {
         let whole = match self.defining(amount) {
             Some((Opcode::Ireduce, whole)) => whole,
             _ => amount,

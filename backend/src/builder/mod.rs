@@ -12,6 +12,7 @@ mod flag_source;
 mod flags;
 mod fp;
 mod int;
+mod lanes;
 mod memory;
 mod ops;
 mod pending;
@@ -145,24 +146,24 @@ pub(crate) struct Mode {
 /// A computed branch that has been seen to go to this many targets at most compares with each.
 const MOST_COMPARED: usize = 2;
 
-/// Tells the targets of a computed branch apart: by some bits of their distance from the region's entry, as few as
-/// make all different, or as many as there may be.
+/// Tells the targets of a computed branch apart: by some bits of their distance from an address, as few as make all
+/// different, or as many as there may be.
 #[derive(Clone, Copy, Debug)]
 struct TargetHash {
-    entry: GuestAddr,
+    from: GuestAddr,
     shift: u32,
     bits: u32,
 }
 
 impl TargetHash {
-    fn new(entry: GuestAddr, targets: impl Iterator<Item = GuestAddr> + Clone) -> Self {
+    fn new(from: GuestAddr, targets: impl Iterator<Item = GuestAddr> + Clone) -> Self {
         const MOST_BITS: u32 = 8;
         let count = targets.clone().count();
         let distinct = |hash: Self| targets.clone().map(|t| hash.index(t)).collect::<HashSet<_>>().len();
-        let all = (1..=MOST_BITS).flat_map(|bits| (2..12).map(move |shift| Self { entry, shift, bits }));
+        let all = (1..=MOST_BITS).flat_map(|bits| (2..12).map(move |shift| Self { from, shift, bits }));
         let fits = all.clone().find(|&hash| distinct(hash) == count);
         // What shares an entry with another is found through the lookup table.
-        fits.unwrap_or(Self { entry, shift: 2, bits: MOST_BITS })
+        fits.unwrap_or(Self { from, shift: 2, bits: MOST_BITS })
     }
 
     fn entries(self) -> usize {
@@ -170,7 +171,7 @@ impl TargetHash {
     }
 
     fn index(self, target: GuestAddr) -> usize {
-        (target.0.wrapping_sub(self.entry.0) >> self.shift) as usize & (self.entries() - 1)
+        (target.0.wrapping_sub(self.from.0) >> self.shift) as usize & (self.entries() - 1)
     }
 }
 
@@ -191,6 +192,12 @@ pub(crate) fn region_signature() -> Signature {
     sig.params = vec![AbiParam::new(I64)];
     sig.returns = vec![AbiParam::new(I64)];
     sig
+}
+
+/// Whether the code around a guest address is there in every process: the kernel puts nothing so low by itself, but
+/// programs that are linked to a fixed address lie there. Such an address is part of a host instruction.
+fn is_fixed(addr: GuestAddr) -> bool {
+    addr.0 < 1 << 30
 }
 
 fn kind_type(kind: Kind) -> Type {
@@ -301,6 +308,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
         debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
+        lanes::keep_integers(builder.fb.func);
         extensions::drop_needless(builder.fb.func);
         builder.fb.finalize(target);
         Some(Built { exits: builder.exits?, locations, flag_sources: builder.flag_sources })
@@ -467,10 +475,37 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
     }
 
-    /// A guest address, computed from the entry's.
+    /// A guest address: a constant where the guest's code is fixed, else computed from the entry's.
     fn pc_value(&mut self, addr: GuestAddr) -> Value {
+        if is_fixed(self.entry) {
+            return self.iconst(addr.0);
+        }
         let delta = addr.0.wrapping_sub(self.entry.0) as i64;
         if delta == 0 { self.entry_pc } else { self.fb.ins().iadd_imm_s(self.entry_pc, delta) }
+    }
+
+    /// The guest address that a value is, if `pc_value` made it or it is a constant.
+    fn known_pc(&self, value: Value) -> Option<GuestAddr> {
+        let distance = if value == self.entry_pc {
+            0
+        } else if let Some(constant) = self.constant(value) {
+            return Some(GuestAddr(constant));
+        } else {
+            let [base, distance] = self.operands_of(Opcode::Iadd, value)?;
+            if base != self.entry_pc {
+                return None;
+            }
+            self.constant(distance)?
+        };
+        Some(GuestAddr(self.entry.0.wrapping_add(distance)))
+    }
+
+    /// The operands of the operation that made a value, if that is `opcode`, which has two.
+    fn operands_of(&self, opcode: Opcode, value: Value) -> Option<[Value; 2]> {
+        let dfg = &self.fb.func.dfg;
+        let inst = dfg.value_def(value).inst()?;
+        let operands = dfg.inst_args(inst).try_into().ok()?;
+        (dfg.insts[inst].opcode() == opcode).then_some(operands)
     }
 
     fn iconst(&mut self, value: u64) -> Value {
@@ -680,31 +715,32 @@ impl<'f, 'r> Builder<'f, 'r> {
             return self.jump_compared(target, &cases);
         }
         let elsewhere = self.fb.create_block();
-        let hash = TargetHash::new(self.entry, cases.iter().map(|&(_, start)| start));
-        let mut table = vec![elsewhere; hash.entries()];
-        let tests: Vec<Block> = cases.iter().map(|_| self.fb.create_block()).collect();
-        for (&(_, start), &test) in cases.iter().zip(&tests) {
-            table[hash.index(start)] = test;
+        let ways: Vec<Block> = cases.iter().map(|_| self.fb.create_block()).collect();
+        let starts: Vec<GuestAddr> = cases.iter().map(|&(_, start)| start).collect();
+        let by_offset = self.offset_of_target(target, &starts);
+        let is_exact = by_offset.is_some();
+        let (index, indices, entries) = by_offset.unwrap_or_else(|| self.hash_of_target(target, &starts));
+        let mut table = vec![elsewhere; entries];
+        for (&index, &way) in indices.iter().zip(&ways) {
+            table[index] = way;
         }
-        let delta = self.fb.ins().isub(target, self.entry_pc);
-        let shifted = self.fb.ins().ushr_imm_s(delta, i64::from(hash.shift));
-        let masked = self.fb.ins().band_imm_s(shifted, hash.entries() as i64 - 1);
-        let index = self.fb.ins().ireduce(I32, masked);
         let pool = &mut self.fb.func.dfg.value_lists;
         let default = BlockCall::new(elsewhere, [], pool);
         let calls: Vec<BlockCall> = table.iter().map(|&block| BlockCall::new(block, [], pool)).collect();
         let jump_table = self.fb.create_jump_table(JumpTableData::new(default, &calls));
         self.fb.ins().br_table(index, jump_table);
         let (dirty, flags) = (self.dirty, self.flags);
-        for (&(_, start), &test) in cases.iter().zip(&tests) {
-            let go = self.fb.create_block();
-            self.fb.seal_block(test);
-            self.switch_to(test);
-            let expected = self.pc_value(start);
-            let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
-            self.fb.ins().brif(same, go, &[], elsewhere, &[]);
-            self.fb.seal_block(go);
-            self.switch_to(go);
+        for (&start, &way) in starts.iter().zip(&ways) {
+            self.fb.seal_block(way);
+            self.switch_to(way);
+            if !is_exact {
+                let go = self.fb.create_block();
+                let expected = self.pc_value(start);
+                let same = self.fb.ins().icmp(IntCC::Equal, target, expected);
+                self.fb.ins().brif(same, go, &[], elsewhere, &[]);
+                self.fb.seal_block(go);
+                self.switch_to(go);
+            }
             (self.dirty, self.flags) = (dirty, flags);
             self.leave_to(start);
         }
@@ -712,6 +748,61 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.switch_to(elsewhere);
         (self.dirty, self.flags) = (dirty, flags);
         self.exit_indirect(target);
+    }
+
+    /// For a jump table: an index computed from a hash of the target, those of the targets that have been seen, and the
+    /// number of entries. Others may have the same index.
+    fn hash_of_target(&mut self, target: Value, seen: &[GuestAddr]) -> (Value, Vec<usize>, usize) {
+        let from = if is_fixed(self.entry) { GuestAddr(0) } else { self.entry };
+        let hash = TargetHash::new(from, seen.iter().copied());
+        let distance = if from == self.entry { self.fb.ins().isub(target, self.entry_pc) } else { target };
+        let shifted = self.fb.ins().ushr_imm_s(distance, i64::from(hash.shift));
+        let masked = self.fb.ins().band_imm_s(shifted, hash.entries() as i64 - 1);
+        let index = self.fb.ins().ireduce(I32, masked);
+        (index, seen.iter().map(|&start| hash.index(start)).collect(), hash.entries())
+    }
+
+    /// The same without any hash, for a target that is a known address and a scaled offset out of the guest's own jump
+    /// table of bytes or halfwords: the offset is the index, so that no other target has it.
+    fn offset_of_target(&mut self, target: Value, seen: &[GuestAddr]) -> Option<(Value, Vec<usize>, usize)> {
+        const MOST_ENTRIES: i64 = 512;
+        let [one, other] = self.operands_of(Opcode::Iadd, target)?;
+        let (from, scaled) = match self.known_pc(one) {
+            Some(from) => (from, other),
+            None => (self.known_pc(other)?, one),
+        };
+        let [offset, amount] = self.operands_of(Opcode::Ishl, scaled)?;
+        let shift = self.shift_of(amount, 64)?;
+        if !self.fits_in_16_bits(offset) || shift > 4 {
+            return None;
+        }
+        // Offsets are within 32 bits, and so is what they are scaled to: different offsets are different targets.
+        let offsets = seen.iter().map(|start| {
+            let distance = start.0.wrapping_sub(from.0) as i64;
+            (distance == distance >> shift << shift).then_some(distance >> shift)
+        });
+        let offsets: Vec<i64> = offsets.collect::<Option<_>>()?;
+        let (least, most) = (*offsets.iter().min()?, *offsets.iter().max()?);
+        // What is below the least becomes a large unsigned number, which is not in the table either.
+        let first = if (0..16).contains(&least) { 0 } else { least };
+        if least < -0x8000 || most > 0xffff || most - first >= MOST_ENTRIES {
+            return None;
+        }
+        let low = self.fb.ins().ireduce(I32, offset);
+        let index = if first == 0 { low } else { self.fb.ins().iadd_imm_s(low, -first) };
+        let indices = offsets.iter().map(|offset| (offset - first) as usize).collect();
+        Some((index, indices, (most - first) as usize + 1))
+    }
+
+    /// Whether a value is an extended byte or halfword.
+    fn fits_in_16_bits(&self, value: Value) -> bool {
+        let dfg = &self.fb.func.dfg;
+        let extends_few = dfg.value_def(value).inst().is_some_and(|inst| match dfg.insts[inst].opcode() {
+            Opcode::Sextend => dfg.value_type(dfg.inst_args(inst)[0]).bits() <= 16,
+            Opcode::Sload8 | Opcode::Sload16 => true,
+            _ => false,
+        });
+        extends_few || self.significant_bits(value) <= 16
     }
 
     /// Goes to a computed address: compared with a few that it has been seen to be, then looked up. Ends the block.
@@ -854,10 +945,15 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn call_code(&mut self, code: Value, pc: Value, back: GuestAddr) {
         let call = self.fb.ins().call_indirect(self.exit_sig, code, &[pc]);
         let returned = self.fb.inst_results(call)[0];
-        // Compared as a distance, only the region's entry is kept across the call.
-        let distance = self.fb.ins().isub(returned, self.entry_pc);
-        let expected = back.0.wrapping_sub(self.entry.0) as i64;
-        let elsewhere = self.fb.ins().icmp_imm_s(IntCC::NotEqual, distance, expected);
+        let elsewhere = if is_fixed(self.entry) {
+            let expected = self.pc_value(back);
+            self.fb.ins().icmp(IntCC::NotEqual, returned, expected)
+        } else {
+            // Compared as a distance, only the region's entry is kept across the call.
+            let distance = self.fb.ins().isub(returned, self.entry_pc);
+            let expected = back.0.wrapping_sub(self.entry.0) as i64;
+            self.fb.ins().icmp_imm_s(IntCC::NotEqual, distance, expected)
+        };
         self.side_exit(elsewhere, |b| {
             b.fb.ins().return_(&[returned]);
         });

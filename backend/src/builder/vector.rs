@@ -90,7 +90,7 @@ impl Builder<'_, '_> {
     }
 
     /// The integer that a number has just been made of.
-    fn bits_of_number(&self, number: Value) -> Option<Value> {
+    pub(super) fn bits_of_number(&self, number: Value) -> Option<Value> {
         let dfg = &self.fb.func.dfg;
         let inst = dfg.value_def(number).inst()?;
         let is_bitcast = dfg.insts[inst].opcode() == Opcode::Bitcast;
