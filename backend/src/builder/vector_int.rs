@@ -354,7 +354,13 @@ impl Builder<'_, '_> {
                 let result = self.cast(I8X16, result);
                 Some(self.clear_above(arr, result))
             }
-            VecShift::Shrn if arr.is_full() => Some(self.pack_lanes(arr, amount, lanes)),
+            VecShift::Shrn if arr.is_full() => {
+                let result = self.pack_lanes(arr, amount, lanes);
+                if arr.lane == Lane::H {
+                    self.note_narrowed(amount, a, result);
+                }
+                Some(result)
+            }
             VecShift::Rshrn if arr.is_full() && amount > 0 => {
                 let round = self.wide_constant(arr.lane, 1 << (amount - 1));
                 let sum = self.fb.ins().iadd(lanes, round);
