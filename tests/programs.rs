@@ -123,6 +123,7 @@ programs! {
     atomics_16: Source::new("atomics_16.c"), Static, Itself;
     crc32: Source::new("crc32.c").arm64(&["-march=armv8-a+crc"]), Static, Native;
     bits: Source::new("bits.c"), Static, Native;
+    vector_folds: Source::new("vector_folds.c"), Static, Itself;
     division: Source::new("division.c"), Static, Itself;
     flags: Source::new("flags.c"), Static, Itself;
     branches: Source::new("branches.c"), Static, Itself;

@@ -227,7 +227,10 @@ impl Builder<'_, '_> {
     }
 
     /// The opposite of a condition. Of a comparison it is a comparison again, which a branch can take in.
-    fn not(&mut self, value: Value) -> Value {
+    pub(super) fn not(&mut self, value: Value) -> Value {
+        if let Some(opposite) = self.opposite(value) {
+            return opposite;
+        }
         if let Some(&Compound { any, parts: [one, other] }) = self.compounds.get(&value) {
             let (one, other) = (self.not(one), self.not(other));
             return self.compound(!any, one, other);
@@ -244,6 +247,18 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// The condition that another is the opposite of, if it has been made so.
+    fn opposite(&self, condition: Value) -> Option<Value> {
+        let dfg = &self.fb.func.dfg;
+        let inst = dfg.value_def(condition).inst()?;
+        match dfg.insts[inst] {
+            InstructionData::Binary { opcode: Opcode::Bxor, args: [other, one] } => {
+                (self.constant(one) == Some(1)).then_some(other)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether both conditions hold, or any does.
     fn compound(&mut self, any: bool, one: Value, other: Value) -> Value {
         let ins = self.fb.ins();
@@ -255,6 +270,9 @@ impl Builder<'_, '_> {
     /// Ends the block: goes to `yes` if a condition holds, else to `no`. Each part of a compound gets a branch of its
     /// own, with its comparison in it.
     pub(super) fn branch(&mut self, condition: Value, yes: Block, no: Block) {
+        if let Some(opposite) = self.opposite(condition) {
+            return self.branch(opposite, no, yes);
+        }
         let Some(&Compound { any, parts: [one, other] }) = self.compounds.get(&condition) else {
             self.fb.ins().brif(condition, yes, &[], no, &[]);
             return;

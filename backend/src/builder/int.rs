@@ -289,6 +289,13 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn build_compare(&mut self, op: Compare, width: Width, a: Value, b: Value) -> Value {
+        if matches!(op, Compare::Eq | Compare::Ne)
+            && width == Width::X
+            && self.constant(b) == Some(0)
+            && let Some(is_zero) = self.is_zero_fold(a)
+        {
+            return if op == Compare::Eq { is_zero } else { self.not(is_zero) };
+        }
         let (a, b) = (self.narrow(width, a), self.narrow(width, b));
         let cc = match op {
             Compare::Eq => IntCC::Equal,

@@ -10,6 +10,7 @@ mod convert;
 mod extensions;
 mod flag_source;
 mod flags;
+mod folds;
 mod fp;
 mod int;
 mod lanes;
@@ -38,6 +39,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use flags::{Compound, Flags, Tested};
+use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
@@ -101,6 +103,8 @@ pub(crate) struct Builder<'f, 'r> {
     low_bits: HashMap<Value, u32>,
     /// Numbers that vectors have been made of.
     scalars: HashMap<Value, Value>,
+    /// Vectors that others have been folded into.
+    folds: HashMap<Value, Fold>,
     /// Integers whose bits have been reversed, by the result.
     reversals: HashMap<Value, Value>,
     /// Floating-point results that wait for being checked.
@@ -256,6 +260,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             v,
             low_bits: HashMap::new(),
             scalars: HashMap::new(),
+            folds: HashMap::new(),
             reversals: HashMap::new(),
             checks: pending::Checks::default(),
             constants: HashMap::new(),

@@ -380,6 +380,7 @@ impl Builder<'_, '_> {
             return self.clear_unless_zero(arr, &[a, b], result);
         }
         let result = self.cast(I8X16, result);
+        self.note_fold(op, arr, [a, b], result);
         self.clear_above(arr, result)
     }
 

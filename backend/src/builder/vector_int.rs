@@ -5,7 +5,7 @@ use super::Builder;
 use super::vector::lanes_type;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8X16, I16X8, I32, I64X2};
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Value};
 use ir::{Arr, CpuState, Lane, Vec1, Vec2, VecShift};
 use std::mem::offset_of;
 
@@ -167,14 +167,44 @@ impl Builder<'_, '_> {
         if !matches!(op, Vec2::Smull | Vec2::Umull | Vec2::Sabdl | Vec2::Uabdl) {
             return None;
         }
+        if matches!(op, Vec2::Sabdl | Vec2::Uabdl) {
+            return Some(self.difference_long(arr.lane, signed, a, b));
+        }
         let (x, y) = (self.widened(arr.lane, signed, a), self.widened(arr.lane, signed, b));
-        let result = if matches!(op, Vec2::Smull | Vec2::Umull) {
-            self.fb.ins().imul(x, y)
-        } else {
-            let difference = self.fb.ins().isub(x, y);
-            self.fb.ins().iabs(difference)
+        let product = self.fb.ins().imul(x, y);
+        Some(self.cast(I8X16, product))
+    }
+
+    /// How far the low lanes of two vectors are apart, twice as wide. That fits the narrow lanes, without a sign; it is
+    /// computed for whole vectors, so that the other halves have it too.
+    fn difference_long(&mut self, lane: Lane, signed: bool, a: Value, b: Value) -> Value {
+        let highs = (self.source_of_high_half(a), self.source_of_high_half(b));
+        let (a, b, high) = match highs {
+            (Some(a), Some(b)) => (a, b, true),
+            _ => (self.source_of_low_half(a).unwrap_or(a), self.source_of_low_half(b).unwrap_or(b), false),
         };
-        Some(self.cast(I8X16, result))
+        let [x, y] = [a, b].map(|operand| {
+            let bytes = self.uncast(operand);
+            self.cast(lanes_type(lane), bytes)
+        });
+        let (max, min) = if signed { (Vec2::Smax, Vec2::Smin) } else { (Vec2::Umax, Vec2::Umin) };
+        let (most, least) = (self.int_extreme(max, lane, x, y), self.int_extreme(min, lane, x, y));
+        let narrow = self.fb.ins().isub(most, least);
+        let wide = if high { self.fb.ins().uwiden_high(narrow) } else { self.fb.ins().uwiden_low(narrow) };
+        self.cast(I8X16, wide)
+    }
+
+    /// The I8X16 that a vector is another view of, so that both halves begin with the same value.
+    fn uncast(&self, vector: Value) -> Value {
+        let dfg = &self.fb.func.dfg;
+        match dfg.value_def(vector).inst().map(|inst| dfg.insts[inst]) {
+            Some(InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. })
+                if dfg.value_type(arg) == I8X16 =>
+            {
+                arg
+            }
+            _ => vector,
+        }
     }
 
     /// Narrowing high halves: ADDHN and friends.
@@ -354,7 +384,13 @@ impl Builder<'_, '_> {
                 let result = self.cast(I8X16, result);
                 Some(self.clear_above(arr, result))
             }
-            VecShift::Shrn if arr.is_full() => Some(self.pack_lanes(arr, amount, lanes)),
+            VecShift::Shrn if arr.is_full() => {
+                let result = self.pack_lanes(arr, amount, lanes);
+                if arr.lane == Lane::H {
+                    self.note_narrowed(amount, a, result);
+                }
+                Some(result)
+            }
             VecShift::Rshrn if arr.is_full() && amount > 0 => {
                 let round = self.wide_constant(arr.lane, 1 << (amount - 1));
                 let sum = self.fb.ins().iadd(lanes, round);
