@@ -931,9 +931,10 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// The code for a computed address. What is not in the lookup table leaves.
     fn looked_up(&mut self, target: Value) -> Value {
         let table = self.load_state(I64, layout::backend_word(layout::LOOKUP));
-        // Entries are 16 bytes and instructions 4: bits 2 and up of the address select the entry.
-        let scaled = self.fb.ins().ishl_imm_s(target, 2);
-        let offset = self.fb.ins().band_imm_s(scaled, (layout::LOOKUP_ENTRIES as i64 - 1) << 4);
+        // Entries are 16 bytes and instructions 4: bits 2 and up of the address select the entry. Shifted last, so that it
+        // is part of addresses.
+        let selected = self.fb.ins().band_imm_s(target, (layout::LOOKUP_ENTRIES as i64 - 1) << 2);
+        let offset = self.fb.ins().ishl_imm_s(selected, 2);
         let entry = self.fb.ins().iadd(table, offset);
         let tag = self.fb.ins().load(I64, trusted(), entry, 0);
         let miss = self.fb.ins().icmp(IntCC::NotEqual, tag, target);
@@ -954,10 +955,10 @@ impl<'f, 'r> Builder<'f, 'r> {
             let expected = self.pc_value(back);
             self.fb.ins().icmp(IntCC::NotEqual, returned, expected)
         } else {
-            // Compared as a distance, only the region's entry is kept across the call.
-            let distance = self.fb.ins().isub(returned, self.entry_pc);
-            let expected = back.0.wrapping_sub(self.entry.0) as i64;
-            self.fb.ins().icmp_imm_s(IntCC::NotEqual, distance, expected)
+            // Compared so, only the region's entry is kept across the call.
+            let distance = back.0.wrapping_sub(self.entry.0) as i64;
+            let entry = self.fb.ins().iadd_imm_s(returned, distance.wrapping_neg());
+            self.fb.ins().icmp(IntCC::NotEqual, entry, self.entry_pc)
         };
         self.side_exit(elsewhere, |b| {
             b.fb.ins().return_(&[returned]);
