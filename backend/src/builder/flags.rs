@@ -259,6 +259,15 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Whether the opposite of a condition costs nothing.
+    pub(super) fn can_be_negated(&self, value: Value) -> bool {
+        let dfg = &self.fb.func.dfg;
+        let inst = dfg.value_def(value).inst();
+        self.compounds.contains_key(&value)
+            || self.opposite(value).is_some()
+            || inst.is_some_and(|inst| matches!(dfg.insts[inst].opcode(), Opcode::Icmp | Opcode::Fcmp))
+    }
+
     /// Whether both conditions hold, or any does.
     fn compound(&mut self, any: bool, one: Value, other: Value) -> Value {
         let ins = self.fb.ins();

@@ -661,6 +661,13 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.seal_one(index);
     }
 
+    /// Whether the first of two ways leads to what should stand nearer by: back to the start of a loop rather than
+    /// out of it, and in the order of the region's blocks.
+    fn is_nearer(&self, one: GuestAddr, other: GuestAddr) -> bool {
+        let node = |target| self.graph.node(self.context(), target).unwrap_or(usize::MAX);
+        node(one) < node(other)
+    }
+
     /// Leaves the region for a known address, through a link slot. Ends the block.
     fn exit_to(&mut self, target: GuestAddr) {
         self.exit_in(self.context(), target);

@@ -246,7 +246,14 @@ impl Ops for Builder<'_, '_> {
                 self.fb.set_cold_block(block);
             }
         }
-        self.branch(c, taken, not_taken);
+        // Cranelift puts what the second way of a branch leads to next, and all that the first leads to behind it. So
+        // a loop's blocks stay together, and registers hold values for all of it.
+        if self.is_nearer(target, next) && self.can_be_negated(c) {
+            let other = self.not(c);
+            self.branch(other, not_taken, taken);
+        } else {
+            self.branch(c, taken, not_taken);
+        }
         self.fb.seal_block(taken);
         self.fb.seal_block(not_taken);
         let dirty = self.dirty;
