@@ -401,7 +401,8 @@ impl Plan {
         let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
         let flags_by_edge: Vec<bool> = (0..count)
             .map(|i| {
-                flags_from[i].is_set && !flags_known[i] && predecessors[i] > 1 && effects[i].wants_flags_first_only
+                let ways = predecessors[i] + usize::from(i == 0);
+                flags_from[i].is_set && !flags_known[i] && ways > 1 && effects[i].wants_flags_first_only
             })
             .collect();
 
@@ -423,7 +424,8 @@ impl Plan {
                     dirty_in[to] = merged;
                 }
                 // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there already.
-                let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| flags_in[to] || is_back_edge(i, to));
+                let wants_them = |to: usize| flags_in[to] || flags_by_edge[to] || is_back_edge(i, to);
+                let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| wants_them(to));
                 let wants =
                     !flags_known[i] && !flags_by_edge[i] && (e.wants_flags || !e.kills_flags && leaves_with_them);
                 changed |= wants != flags_in[i];
@@ -532,7 +534,7 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
 struct FlagsFrom {
     /// From the same instruction of the region on all ways, and all these ways lead forward.
     is_known: bool,
-    /// On each way from one instruction of the region.
+    /// On some way from one instruction of the region.
     is_set: bool,
 }
 
@@ -558,7 +560,7 @@ fn flags_from(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize]) 
             coming[to] = From::Memory;
         }
     }
-    let mut is_set: Vec<bool> = (0..effects.len()).map(|i| i != 0 && !resumed.contains(&i)).collect();
+    let mut is_set = vec![false; effects.len()];
     for (i, e) in effects.iter().enumerate() {
         let leaving = match coming[i] {
             _ if e.writes_flags => From::Block(i),
@@ -567,7 +569,7 @@ fn flags_from(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize]) 
             coming => coming,
         };
         for &to in &successors[i] {
-            is_set[to] &= matches!(leaving, From::Block(_));
+            is_set[to] |= matches!(leaving, From::Block(_));
             if !is_back_edge(i, to) {
                 let same = matches!(coming[to], From::Nowhere) || coming[to] == leaving;
                 coming[to] = if same { leaving } else { From::Memory };

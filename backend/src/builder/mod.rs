@@ -322,6 +322,9 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Looks at the safepoint word, and loads what the first block does not load itself.
     fn prologue(&mut self) {
         self.entry_check();
+        if self.plan.flags_by_edge[0] {
+            self.say_flags(0);
+        }
         self.load_for(0);
         let first = self.blocks[0];
         self.fb.ins().jump(first, &[]);
