@@ -13,6 +13,8 @@ pub enum Source {
     Constant(u64),
     /// Register Xn; 31 is SP.
     X(u8),
+    /// The low 64 bits of register Vn.
+    V(u8),
     /// What `LazyFlags::a` holds.
     StoredA,
     /// What `LazyFlags::b` holds.
@@ -63,6 +65,7 @@ impl Source {
         match self {
             Self::Constant(value) => *value,
             Self::X(n) => cpu.x[usize::from(*n)],
+            Self::V(n) => cpu.v[usize::from(*n)] as u64,
             Self::StoredA => cpu.flags.a,
             Self::StoredB => cpu.flags.b,
             Self::Low(bits, source) => low(*bits, source.value(cpu)),

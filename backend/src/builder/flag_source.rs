@@ -3,6 +3,7 @@
 use super::Builder;
 use super::flags::{Before, Flags, Parts, b_matters};
 use crate::flag_source::{FlagSource, Operation, Source, low};
+use cranelift_codegen::ir::types::F32;
 use cranelift_codegen::ir::{Opcode, Value};
 use ir::{FlagKind, RegSet};
 
@@ -40,12 +41,48 @@ impl Builder<'_, '_> {
                 }
                 source
             }
+            Flags::Fp { a, b, dirty: true } => {
+                let source = self.source_of_comparison(a, b);
+                if source.is_none() {
+                    self.store_flags();
+                    self.flags.set_clean();
+                }
+                source
+            }
             _ => {
                 self.store_flags();
                 self.flags.set_clean();
                 None
             }
         }
+    }
+
+    fn source_of_comparison(&self, a: Value, b: Value) -> Option<FlagSource> {
+        let is_single = self.fb.func.dfg.value_type(a) == F32;
+        let kind = if is_single { FlagKind::Fp32 } else { FlagKind::Fp64 };
+        Some(FlagSource::Operation { kind, a: self.source_of_number(a)?, b: self.source_of_number(b)? })
+    }
+
+    /// How a number follows from the vector registers in memory, if it does: it is in one of them, or constant.
+    fn source_of_number(&self, number: Value) -> Option<Source> {
+        let dfg = &self.fb.func.dfg;
+        let bits = dfg.value_type(number).bits();
+        for (n, held) in self.fp_cache.iter().enumerate() {
+            let is_in_memory = self.dirty.v >> n & 1 == 0;
+            if let Some((_, value)) = *held
+                && is_in_memory
+                && dfg.resolve_aliases(value) == dfg.resolve_aliases(number)
+            {
+                let whole = Source::V(n as u8);
+                return Some(if bits < 64 { Source::Low(bits, Box::new(whole)) } else { whole });
+            }
+        }
+        let inst = dfg.value_def(number).inst()?;
+        if dfg.insts[inst].opcode() != Opcode::Bitcast {
+            return None;
+        }
+        let (base, known) = self.bits_kept(dfg.inst_args(inst)[0]);
+        Some(Source::Constant(low(known, self.constant(base)?)))
     }
 
     fn source_of_conditional(
