@@ -184,6 +184,37 @@ fn a_nan_is_exact_where_code_stops() {
     }
 }
 
+#[test]
+fn flags_of_a_comparison_are_exact_at_a_fault() {
+    // fadd d0, d1, d1; fadd d3, d2, d2; the same of single numbers.
+    const DOUBLE: [u32; 2] = [0x1e61_2820, 0x1e62_2843];
+    const SINGLE: [u32; 2] = [0x1e21_2820, 0x1e22_2843];
+    let comparisons: &[(&str, [u32; 2], u32, [u32; 3])] = &[
+        ("fcmp d0, d3", DOUBLE, 0x1e63_2000, [0x2, 0x8, 0x6]),
+        ("fcmp d3, d0", DOUBLE, 0x1e60_2060, [0x8, 0x2, 0x6]),
+        ("fcmp d0, #0.0", DOUBLE, 0x1e60_2008, [0x2, 0x2, 0x2]),
+        ("fcmp s0, s3", SINGLE, 0x1e23_2000, [0x2, 0x8, 0x6]),
+        ("fcmp s3, s0", SINGLE, 0x1e20_2060, [0x8, 0x2, 0x6]),
+        ("fcmp s0, #0.0", SINGLE, 0x1e20_2008, [0x2, 0x2, 0x2]),
+    ];
+    // str xzr, [x9]; fadd d0 and d3 again, or nothing; ldr x0, [sp]. SP is null.
+    let [store, fault] = [0xf900_013f, 0xf940_03e0];
+    let mut guest = Guest::new();
+    for &(name, sums, compare, expected) in comparisons {
+        let number = |n: f64| if sums == DOUBLE { n.to_bits() } else { u64::from((n as f32).to_bits()) };
+        for (changed, between) in [(false, &[][..]), (true, &[0x1e61_2820, 0x1e61_2823])] {
+            let program = [&sums[..], &[compare, store], between, &[fault]].concat();
+            for ((one, other), nzcv) in [(2.0, 1.0), (1.0, 2.0), (1.0, 1.0)].into_iter().zip(expected) {
+                guest.run(&program, 0, &[(1, number(one)), (2, number(other))], |tier, stop, cpu| {
+                    let name = format!("{name}, {one} and {other}, changed afterwards: {changed}; {tier:?}");
+                    assert_eq!(stop, Stop::Fault, "{name}");
+                    assert_eq!(cpu.flags.nzcv().0 >> 28, nzcv, "{name}");
+                });
+            }
+        }
+    }
+}
+
 /// FMUL Dd, Dn, Dm, or of vectors of doublewords.
 fn fmul(is_vector: bool, d: u32, n: u32, m: u32) -> u32 {
     let word = if is_vector { 0x6e60_dc00 } else { 0x1e60_0800 };

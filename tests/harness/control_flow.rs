@@ -212,7 +212,7 @@ impl Maker<'_> {
     }
 
     /// Floating-point operations that use each other's results, of which many are NaNs or barely normal, and among them
-    /// what looks at a result's bits.
+    /// what looks at a result's bits. Sometimes a comparison at the end.
     fn fp_chain(&mut self) {
         let fields = |n: u32, m: u32, d: u32| m << 16 | n << 5 | d;
         let is_double = self.random.below(2) as u32;
@@ -252,6 +252,15 @@ impl Maker<'_> {
                 }
             };
             self.word(word);
+        }
+        if self.random.below(2) == 0 {
+            // fadd; fcmp with another or with zero; str xzr, [DATA]: the flags live on to accesses that may fault.
+            let (n, m, d) = (self.random.below(5) as u32, self.random.below(5) as u32, self.random.below(5) as u32);
+            let other = if self.random.below(2) == 0 { 8 } else { m << 16 };
+            self.word(0x1e20_2800 | is_double << 22 | fields(n, m, d));
+            self.word(0x1e20_2000 | is_double << 22 | d << 5 | other);
+            self.word(0xf900_0000 | DATA << 5 | 31);
+            if self.random.below(4) == 0 { self.wild_access() } else { self.access() }
         }
     }
 
