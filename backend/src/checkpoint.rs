@@ -8,6 +8,9 @@
 //! is several accesses only if nothing before it in the segment can have read what it writes. Anything else wants
 //! exact state, as before checkpoints.
 //!
+//! A block that branches to itself does not store at the checkpoint at its start what each turn changes: the values that
+//! the turn has begun with are held until its end, and found at a fault (`recovery.rs`).
+//!
 //! A block that branches to itself and only loads has its checkpoint where it is entered from elsewhere: all its turns
 //! are performed again.
 //!
@@ -49,6 +52,11 @@ pub struct Effect {
     pub stays_dirty: RegSet,
     /// Registers whose incoming value is stored if it is dirty.
     pub stores_incoming: RegSet,
+    /// Registers whose incoming value is held if it is dirty: the checkpoint at the block's start does not store it, but it
+    /// can be found at a fault (`recovery.rs`).
+    pub holds: RegSet,
+    /// The block is a loop of its own that holds registers.
+    pub is_held: bool,
     /// Registers still with their incoming value at the end, and dirty if that was.
     pub passes: RegSet,
     /// The flags that come in must be in memory: read, or in a checkpoint, before all are overwritten.
@@ -75,6 +83,8 @@ impl Effect {
             dirty_after: none,
             stays_dirty: ALL,
             stores_incoming: none,
+            holds: none,
+            is_held: false,
             passes: ALL,
             wants_flags: false,
             kills_flags: false,
@@ -105,8 +115,8 @@ impl Effect {
     }
 }
 
-/// Plans a block.
-pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
+/// Plans a block. `may_hold` says whether registers may be held.
+pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool) -> (Vec<Step>, Effect) {
     let footprints: Vec<Footprint> = block
         .insns
         .iter()
@@ -118,15 +128,19 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
         .collect();
     let mut steps = steps(&footprints);
     let mut effect = Effect::new();
-    effect.is_replayed = block.successors().contains(&Some(block.start)) && can_be_replayed(&footprints);
+    let is_loop = block.successors().contains(&Some(block.start));
+    effect.is_replayed = is_loop && can_be_replayed(&footprints);
     if effect.is_replayed {
         // The way in stores what is dirty.
         steps[0].checkpoint = None;
     }
     effect.wants_flags_first_only = wants_flags_first_only(&steps, &footprints);
-    for (step, f) in steps.iter().zip(&footprints) {
-        if let Some(unneeded) = step.checkpoint {
-            effect.stored(unneeded.registers);
+    effect.is_held = may_hold && is_loop && steps[0].checkpoint.is_some();
+    for (i, (step, f)) in steps.iter().zip(&footprints).enumerate() {
+        match step.checkpoint {
+            Some(unneeded) if i == 0 && effect.is_held => effect.holds = ALL.without(unneeded.registers),
+            Some(unneeded) => effect.stored(unneeded.registers),
+            None => {}
         }
         if f.needs_state && step.covered_by.is_none() {
             effect.stored(RegSet::default());

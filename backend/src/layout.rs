@@ -26,6 +26,9 @@ pub const COUNTS: usize = 8;
 /// of `Plan::flags_by_edge`, until the flags are overwritten.
 pub const FLAGS_BY_EDGE: usize = 9;
 
+/// Address of the thread's `recovery::FaultFrame`.
+pub const FAULT_FRAME: usize = 10;
+
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {
     (offset_of!(CpuState, backend) + 8 * index) as i32

@@ -174,6 +174,7 @@ impl Emitter {
             counter: Some(counter),
             locations: self.locations.clone(),
             flag_sources: Vec::new(),
+            recoveries: Vec::new(),
         })
     }
 
