@@ -84,6 +84,16 @@ impl Record {
     }
 }
 
+/// What is known after a fault beside the registers.
+pub struct Recovered {
+    /// How many values were not in memory.
+    pub values: u64,
+    /// As many instructions from the checkpoint have been performed.
+    pub performed: usize,
+    /// What they have loaded, but for loads behind the last store.
+    pub loaded: Vec<u128>,
+}
+
 /// The records of a generation by address. New code stands behind what is there, or nearly so.
 #[derive(Default)]
 struct Records {
@@ -133,9 +143,9 @@ impl Generation {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// After a fault at a host address: makes `cpu` what it was at the checkpoint from which tier 0 takes over. Gives the
-    /// number of registers that were not in memory; None if no code there may fault.
-    pub fn recover(&self, cpu: &mut CpuState, host_pc: u64, saved: &FaultFrame) -> Option<u64> {
+    /// After a fault at a host address: makes `cpu` what it was at the checkpoint from which tier 0 takes over. None
+    /// if no code there may fault.
+    pub fn recover(&self, cpu: &mut CpuState, host_pc: u64, saved: &FaultFrame) -> Option<Recovered> {
         let records = self.records();
         let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
         let record = &records.list[last];
@@ -148,10 +158,10 @@ impl Generation {
         }
         cpu.pc = location.pc;
         let first = record.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
-        let mut recovered = 0;
+        let mut recovered = Recovered { values: 0, performed: usize::from(location.performed), loaded: Vec::new() };
         for &recovery in record.recoveries[first..].iter().take_while(|r| u64::from(r.offset) == offset) {
-            saved.recover(cpu, recovery);
-            recovered += 1;
+            saved.recover(cpu, recovery, &mut recovered.loaded);
+            recovered.values += 1;
         }
         // The flags last: they follow from registers.
         let by_edge = cpu.backend[layout::FLAGS_BY_EDGE] as u32;

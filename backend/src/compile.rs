@@ -46,6 +46,8 @@ pub struct Location {
     pub flags: u32,
     /// The guest instruction from which tier 0 takes over.
     pub pc: GuestAddr,
+    /// As many instructions from there have been performed: they are performed again without touching memory.
+    pub performed: u16,
 }
 
 impl Location {
@@ -155,7 +157,7 @@ impl Compiler {
                     FlagsAt::Source(number) => number + 1,
                     FlagsAt::Edge => Location::FLAGS_BY_EDGE,
                 };
-                Location { offset: s.start, flags, pc: location.pc }
+                Location { offset: s.start, flags, pc: location.pc, performed: location.performed as u16 }
             })
             .collect();
         listing.host_asm = buffer.vcode.clone();

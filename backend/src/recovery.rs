@@ -17,6 +17,8 @@ pub enum Register {
     V(u8),
     /// What `layout::FLAGS_BY_EDGE` is for.
     FlagsByEdge,
+    /// None: it is what the next load has loaded.
+    Loaded,
 }
 
 /// Where the host has a value.
@@ -104,12 +106,13 @@ impl FaultFrame {
         }
     }
 
-    /// Puts a register of the checkpoint where it belongs.
-    pub fn recover(&self, cpu: &mut CpuState, recovery: Recovery) {
+    /// Puts a register of the checkpoint where it belongs, and what has been loaded behind `loaded`.
+    pub fn recover(&self, cpu: &mut CpuState, recovery: Recovery, loaded: &mut Vec<u128>) {
         let value = self.value(recovery.place);
         match recovery.register {
             Register::X(n) => cpu.x[usize::from(n)] = value as u64,
             Register::V(n) => cpu.v[usize::from(n)] = value,
+            Register::Loaded => loaded.push(value),
             Register::FlagsByEdge => cpu.backend[layout::FLAGS_BY_EDGE] = value as u64,
         }
     }
@@ -133,11 +136,14 @@ mod tests {
             (Register::X(0), Place::Frame(FRAME_BYTES as u16)),
             (Register::V(1), Place::Vector(2)),
             (Register::V(2), Place::Frame(32)),
+            (Register::Loaded, Place::Vector(3)),
         ];
+        let mut loaded = Vec::new();
         for (register, place) in recoveries {
-            saved.recover(&mut cpu, Recovery { offset: 0, register, place });
+            saved.recover(&mut cpu, Recovery { offset: 0, register, place }, &mut loaded);
         }
         assert_eq!((cpu.x[3], cpu.x[31], cpu.x[0]), (115, 300, 300 + FRAME_BYTES / 8 - 1));
+        assert_eq!(loaded, [203 | (7 << 64)]);
         assert_eq!((cpu.v[1], cpu.v[2]), (202 | 7 << 64, 303 | 302 << 64));
     }
 }

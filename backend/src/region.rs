@@ -349,6 +349,8 @@ pub struct Plan {
     pub holds: Vec<RegSet>,
     /// Whether it holds what the way to the block says about the flags.
     pub holds_flags: Vec<bool>,
+    /// Instructions from its start whose loads it holds (`Effect::logged`).
+    pub logged: Vec<usize>,
     /// What to do about each instruction of each block.
     pub steps: Vec<Vec<Step>>,
     /// Whether a block is a loop of its own that is performed again as a whole: memory stays as it is while it runs.
@@ -437,6 +439,7 @@ impl Plan {
         }
         let holds = (0..count).map(|i| dirty_in[i].intersection(effects[i].holds)).collect();
         let holds_flags = (0..count).map(|i| flags_by_edge[i] && effects[i].is_held).collect();
+        let logged = effects.iter().map(|e| e.logged).collect();
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
         let loaded_in = loaded_at_start(&effects, &successors);
         let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
@@ -444,6 +447,7 @@ impl Plan {
             dirty_in,
             holds,
             holds_flags,
+            logged,
             steps,
             replayed,
             flags_in,

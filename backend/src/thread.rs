@@ -1,6 +1,6 @@
 //! The dispatcher: one guest thread's way through decoded blocks and compiled code.
 
-use crate::code::{Generation, Place};
+use crate::code::{Generation, Place, Recovered};
 use crate::config::Tier;
 use crate::counts;
 use crate::emitter::Emitter;
@@ -11,6 +11,7 @@ use crate::recovery::FaultFrame;
 use crate::seat::Seat;
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
+use ir::eval::Performed;
 use ir::{CpuState, Frontend, Stop, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -233,11 +234,23 @@ impl<F: Frontend> Thread<F> {
                 let recovered = generation.recover(cpu, host_pc, &self.fault_frame);
                 let recovered =
                     recovered.expect("only guest accesses fault in generated code, and each has a source location");
-                self.seat.counts.add(counts::RECOVERED, recovered);
+                self.seat.counts.add(counts::RECOVERED, recovered.values);
+                self.run_again(cpu, recovered)?;
                 self.run_to_fault(cpu)
             }
             code => Err(stop_of(code)),
         }
+    }
+
+    /// After a fault in generated code: performs what has been performed of the block again, but for its accesses.
+    fn run_again(&mut self, cpu: &mut CpuState, recovered: Recovered) -> Result<(), Stop> {
+        if recovered.performed == 0 {
+            return Ok(());
+        }
+        let (index, block) = self.find(cpu)?;
+        let result = block.run_again(cpu, recovered.performed, Performed::new(recovered.loaded));
+        self.near[index] = Some(block);
+        result
     }
 
     /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since

@@ -31,6 +31,13 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// A value has been loaded: it is held, if need be.
+    pub(super) fn log_load(&mut self, value: Value) {
+        if self.is_logged {
+            self.held.push((Register::Loaded, value));
+        }
+    }
+
     /// At the safepoint on the way back, where that is unlikely to go: uses what the turn has held, so that it is kept.
     pub(super) fn use_held(&mut self) {
         for number in self.held_from..self.held.len() {
@@ -45,7 +52,7 @@ impl Builder<'_, '_> {
         match register {
             Register::X(n) => self.fb.use_var(self.x[usize::from(n)]),
             Register::V(n) => self.fb.use_var(self.v[usize::from(n)]),
-            Register::FlagsByEdge => unreachable!("it is no variable"),
+            Register::FlagsByEdge | Register::Loaded => unreachable!("it is no variable"),
         }
     }
 

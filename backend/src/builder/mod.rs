@@ -132,6 +132,8 @@ pub(crate) struct Builder<'f, 'r> {
     held: Vec<held::Held>,
     held_from: usize,
     // Per instruction.
+    /// What it loads is held.
+    is_logged: bool,
     /// The checkpoint before covers its accesses.
     is_covered: bool,
     pc: GuestAddr,
@@ -188,6 +190,8 @@ pub(crate) struct Location {
     pub flags: FlagsAt,
     /// Labels of the values that are held.
     pub held: Range<usize>,
+    /// As many instructions from there have been performed, and their loads are held, as far as need be.
+    pub performed: usize,
 }
 
 /// What building gives beside the CLIF.
@@ -284,6 +288,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             flag_sources: Vec::new(),
             held: Vec::new(),
             held_from: 0,
+            is_logged: false,
             is_covered: false,
             pc: region.entry(),
             ended: false,
@@ -308,11 +313,13 @@ impl<'f, 'r> Builder<'f, 'r> {
                     builder.checkpoint(unneeded, held);
                 }
                 builder.is_covered = step.covered_by.is_some();
+                builder.is_logged = i < plan.logged[index];
                 let flags = if builder.is_covered { builder.checkpoint_flags } else { FlagsAt::Memory };
                 // The first checkpoint of a block is that before its first instruction.
                 let held = if step.covered_by == Some(0) { builder.held_from..builder.held.len() } else { 0..0 };
                 let pc = block.start.offset(4 * step.covered_by.unwrap_or(i) as i64);
-                locations.push(Location { pc, flags, held });
+                let performed = if plan.logged[index] != 0 { i } else { 0 };
+                locations.push(Location { pc, flags, held, performed });
                 let Ok(()) = F::lift(insn, &mut builder);
             }
             if !builder.ended {
