@@ -348,8 +348,12 @@ impl Maker<'_> {
         let turns = 1 + self.random.below(24) as u32;
         self.fixed(0xd280_0000 | turns << 5 | OTHER);
         let start = self.words.len();
-        for _ in 0..1 + self.random.below(7) {
-            self.in_loop(base, index);
+        if self.random.below(2) == 0 {
+            self.update_in_loop(base);
+        } else {
+            for _ in 0..1 + self.random.below(7) {
+                self.in_loop(base, index);
+            }
         }
         // Nothing else may change the counter.
         for place in start..self.words.len() {
@@ -378,6 +382,52 @@ impl Maker<'_> {
         }
         let distance = start.wrapping_sub(self.words.len()) as u32 & 0x7_ffff;
         self.fixed(back | distance << 5);
+    }
+
+    /// What a loop does that changes memory in place, and then uses memory at `base`, which may fault: what it had loaded
+    /// cannot be loaded again.
+    fn update_in_loop(&mut self, base: u32) {
+        for _ in 0..1 + self.random.below(3) {
+            let (value, offset) = (self.register(), (self.random.below(4) as u32) << 10);
+            match self.random.below(4) {
+                0 => {
+                    self.word(0x3dc0_0000 | offset << 2 | DATA << 5 | value); // ldr q, [x26, #offset]
+                    self.word(0x4e20_8400 | value << 16 | value << 5 | value); // add v.16b, v.16b, v.16b
+                    self.word(0x3d80_0000 | offset << 2 | DATA << 5 | value); // str q, [x26, #offset]
+                }
+                1 => {
+                    self.word(0x3980_0000 | offset | DATA << 5 | value); // ldrsb value, [x26, #offset]
+                    self.word(add_imm(value, value, 5));
+                    self.word(0x3900_0000 | offset | DATA << 5 | value); // strb value, [x26, #offset]
+                }
+                2 => {
+                    self.word(0xfd40_0000 | offset | DATA << 5 | value); // ldr d, [x26, #offset]
+                    self.word(0x5ee0_8400 | value << 16 | value << 5 | value); // add d, d, d
+                    self.word(0xfd00_0000 | offset | DATA << 5 | value); // str d, [x26, #offset]
+                }
+                _ => {
+                    self.word(0xf940_0000 | offset | DATA << 5 | value); // ldr value, [x26, #offset]
+                    self.word(add_imm(value, value, 3));
+                    self.word(0xf900_0000 | offset | DATA << 5 | value); // str value, [x26, #offset]
+                }
+            }
+            if self.random.below(3) == 0 {
+                self.data_processing();
+            }
+        }
+        let other = self.register();
+        match self.random.below(4) {
+            0 => self.word(0xa881_0000 | DATA << 10 | base << 5 | other), // stp other, x26, [base], #16
+            1 => self.word(0xf801_0400 | base << 5 | other),              // str other, [base], #16
+            2 => {
+                self.word(0xf940_0000 | base << 5 | other); // ldr other, [base]
+                self.word(0xf801_0400 | base << 5 | other); // str other, [base], #16
+            }
+            _ => {
+                self.word(0x3c81_0400 | base << 5 | other); // str q, [base], #16
+                self.word(0xf85f_0000 | base << 5 | other); // ldur other, [base, #-16]
+            }
+        }
     }
 
     /// Something in a loop that goes through memory by `base`, or by `index` from it.
