@@ -503,6 +503,7 @@ fn check_way(way: &Way) -> Result<(), String> {
     let stats = bench.other.engine.stats();
     let (stops, fuel, safepoints) = (bench.stops, bench.fuel, bench.safepoints);
     println!("{count} programs, {stops} stops, {fuel} steps backwards, {safepoints} safepoints, {stats:?}");
+    println!("{} registers recovered at faults", stats.recovered());
     assert!(stats.regions > 0, "nothing was compiled");
     assert!(!way.safepoints || bench.safepoints > 0, "no safepoint was seen");
     Ok(())

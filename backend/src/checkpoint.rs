@@ -8,6 +8,11 @@
 //! is several accesses only if nothing before it in the segment can have read what it writes. Anything else wants
 //! exact state, as before checkpoints.
 //!
+//! A block that branches to itself does not store at the checkpoint at its start what each turn changes: the values that
+//! the turn has begun with are held until its end, and found at a fault (`recovery.rs`). If there are several stores, what
+//! has been loaded before the last of them may be held too: then the whole block is one segment, for what came before the
+//! fault can be performed again without touching memory.
+//!
 //! A block that branches to itself and only loads has its checkpoint where it is entered from elsewhere: all its turns
 //! are performed again.
 //!
@@ -49,6 +54,14 @@ pub struct Effect {
     pub stays_dirty: RegSet,
     /// Registers whose incoming value is stored if it is dirty.
     pub stores_incoming: RegSet,
+    /// Registers whose incoming value is held if it is dirty: the checkpoint at the block's start does not store it, but it
+    /// can be found at a fault (`recovery.rs`).
+    pub holds: RegSet,
+    /// The block is a loop of its own that holds registers.
+    pub is_held: bool,
+    /// In such a loop, the instructions from the start whose loads are held too: if a later access faults, they are
+    /// performed again without touching memory.
+    pub logged: usize,
     /// Registers still with their incoming value at the end, and dirty if that was.
     pub passes: RegSet,
     /// The flags that come in must be in memory: read, or in a checkpoint, before all are overwritten.
@@ -75,6 +88,9 @@ impl Effect {
             dirty_after: none,
             stays_dirty: ALL,
             stores_incoming: none,
+            holds: none,
+            is_held: false,
+            logged: 0,
             passes: ALL,
             wants_flags: false,
             kills_flags: false,
@@ -105,8 +121,8 @@ impl Effect {
     }
 }
 
-/// Plans a block.
-pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
+/// Plans a block. `may_hold` says whether registers may be held.
+pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool) -> (Vec<Step>, Effect) {
     let footprints: Vec<Footprint> = block
         .insns
         .iter()
@@ -117,16 +133,25 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>) -> (Vec<Step>, Effect) {
         })
         .collect();
     let mut steps = steps(&footprints);
+    let is_loop = block.successors().contains(&Some(block.start));
+    let logged = if may_hold && is_loop { logged(&steps, &footprints) } else { 0 };
+    if logged != 0 {
+        steps = one_segment(&footprints);
+    }
     let mut effect = Effect::new();
-    effect.is_replayed = block.successors().contains(&Some(block.start)) && can_be_replayed(&footprints);
+    effect.logged = logged;
+    effect.is_replayed = is_loop && can_be_replayed(&footprints);
     if effect.is_replayed {
         // The way in stores what is dirty.
         steps[0].checkpoint = None;
     }
     effect.wants_flags_first_only = wants_flags_first_only(&steps, &footprints);
-    for (step, f) in steps.iter().zip(&footprints) {
-        if let Some(unneeded) = step.checkpoint {
-            effect.stored(unneeded.registers);
+    effect.is_held = may_hold && is_loop && steps[0].checkpoint.is_some();
+    for (i, (step, f)) in steps.iter().zip(&footprints).enumerate() {
+        match step.checkpoint {
+            Some(unneeded) if i == 0 && effect.is_held => effect.holds = ALL.without(unneeded.registers),
+            Some(unneeded) => effect.stored(unneeded.registers),
+            None => {}
         }
         if f.needs_state && step.covered_by.is_none() {
             effect.stored(RegSet::default());
@@ -172,6 +197,29 @@ fn steps(footprints: &[Footprint]) -> Vec<Step> {
         steps[start].checkpoint = checkpoint;
         start = end + 1;
     }
+    steps
+}
+
+/// Of a loop that several instructions store in, the instructions from the start whose loads are held: those before the
+/// last store. 0 if its segments are not to be joined in this way, as there are too many values to hold.
+fn logged(steps: &[Step], footprints: &[Footprint]) -> usize {
+    const MOST: u32 = 6;
+    let Some(last) = footprints.iter().rposition(|f| f.stores > 0) else { return 0 };
+    let is_one = footprints.iter().zip(steps).all(|(f, step)| !f.needs_state || step.covered_by == Some(0));
+    let is_simple = |f: &Footprint| !(f.unique || f.may_misalign || f.loads && f.stores > 0);
+    let simple = footprints.iter().all(is_simple);
+    let loaded =
+        footprints[..last].iter().filter(|f| f.loads).map(|f| (f.writes.x.count_ones(), f.writes.v.count_ones()));
+    let (x, v) = loaded.fold((0, 0), |(x, v), (more_x, more_v)| (x + more_x, v + more_v));
+    if !is_one && simple && x <= MOST && v <= MOST { last } else { 0 }
+}
+
+/// The steps of a loop whose loads are held.
+fn one_segment(footprints: &[Footprint]) -> Vec<Step> {
+    let covered = |f: &Footprint| Step { checkpoint: None, covered_by: f.needs_state.then_some(0) };
+    let mut steps: Vec<Step> = footprints.iter().map(covered).collect();
+    let first = footprints.iter().position(|f| f.needs_state).unwrap_or(0);
+    steps[0].checkpoint = Some(unneeded(&footprints[..first]));
     steps
 }
 

@@ -9,11 +9,13 @@ use crate::cache::{CodeMemory, Slot};
 use crate::compile::{Compiled, Location};
 use crate::config::Stats;
 use crate::flag_source::FlagSource;
+use crate::layout;
+use crate::recovery::{FaultFrame, Recovery};
 use crate::region::Block;
 use crate::seat::Seat;
 use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
 use crate::trampoline::{self, CodePtr};
-use ir::{Frontend, GuestAddr, GuestRange, PAGE_BYTES};
+use ir::{CpuState, Frontend, GuestAddr, GuestRange, PAGE_BYTES};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -70,6 +72,8 @@ pub struct Record {
     flag_sources: Box<[FlagSource]>,
     /// Its exits' numbers in `Code::incoming`.
     links: Range<u32>,
+    /// Registers of its checkpoints that are not in memory, by offset, ascending.
+    recoveries: Box<[Recovery]>,
     /// It may be entered.
     alive: bool,
     /// How often its entry was compiled again to take in more blocks.
@@ -80,6 +84,16 @@ impl Record {
     fn ranges(&self) -> impl Iterator<Item = &GuestRange> {
         std::iter::once(&self.first).chain(&*self.others)
     }
+}
+
+/// What is known after a fault beside the registers.
+pub struct Recovered {
+    /// How many values were not in memory.
+    pub values: u64,
+    /// As many instructions from the checkpoint have been performed.
+    pub performed: usize,
+    /// What they have loaded, but for loads behind the last store.
+    pub loaded: Vec<u128>,
 }
 
 /// The records of a generation by address. New code stands behind what is there, or nearly so.
@@ -131,22 +145,33 @@ impl Generation {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The guest instruction from which tier 0 takes over after a fault at a host address, and where the flags are, if
-    /// not in memory. `by_edge` is the thread's `layout::FLAGS_BY_EDGE`.
-    pub fn fault_at(&self, host_pc: u64, by_edge: u64) -> Option<(GuestAddr, Option<FlagSource>)> {
+    /// After a fault at a host address: makes `cpu` what it was at the checkpoint from which tier 0 takes over. None
+    /// if no code there may fault.
+    pub fn recover(&self, cpu: &mut CpuState, host_pc: u64, saved: &FaultFrame) -> Option<Recovered> {
         let records = self.records();
         let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
         let record = &records.list[last];
         let offset = host_pc - records.starts[last];
-        if offset >= u64::from(record.bytes) {
-            return None;
-        }
         let locations = &records.locations[record.locations.start as usize..record.locations.end as usize];
         let after = locations.partition_point(|location| u64::from(location.offset) <= offset);
         let location = locations[after.checked_sub(1)?];
-        let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge as u32 } else { location.flags };
-        let flags = (number as usize).checked_sub(1).map(|index| record.flag_sources[index].clone());
-        Some((location.pc, flags))
+        if offset >= u64::from(record.bytes) {
+            return None;
+        }
+        cpu.pc = location.pc;
+        let first = record.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
+        let mut recovered = Recovered { values: 0, performed: usize::from(location.performed), loaded: Vec::new() };
+        for &recovery in record.recoveries[first..].iter().take_while(|r| u64::from(r.offset) == offset) {
+            saved.recover(cpu, recovery, &mut recovered.loaded);
+            recovered.values += 1;
+        }
+        // The flags last: they follow from registers.
+        let by_edge = cpu.backend[layout::FLAGS_BY_EDGE] as u32;
+        let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge } else { location.flags };
+        if let Some(index) = (number as usize).checked_sub(1) {
+            cpu.flags = record.flag_sources[index].flags(cpu);
+        }
+        Some(recovered)
     }
 }
 
@@ -408,6 +433,7 @@ impl<F: Frontend> Code<F> {
             others: blocks.iter().skip(1).map(range).collect(),
             locations: locations..records.locations.len() as u32,
             flag_sources: compiled.flag_sources.as_slice().into(),
+            recoveries: compiled.recoveries.into(),
             links: self.incoming.count()..self.incoming.count() + compiled.exits.len() as u32,
             alive: false,
             grown,

@@ -1,16 +1,17 @@
 //! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
 //! code cache. Knows nothing of who asks, nor of links.
 
-use crate::builder::{Builder, FlagsAt, Mode, region_signature};
+use crate::builder::{Builder, Built, FlagsAt, Mode, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::code::Generation;
 use crate::flag_source::FlagSource;
+use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
-use cranelift_codegen::Context;
-use cranelift_codegen::ir::{Function, UserFuncName};
+use cranelift_codegen::ir::{Function, UserFuncName, ValueLabel};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context, LabelValueLoc, RegClass, ValueLocRange};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, ModuleError};
@@ -32,6 +33,8 @@ pub struct Compiled {
     pub locations: Vec<Location>,
     /// Where the flags of checkpoints are.
     pub flag_sources: Vec<FlagSource>,
+    /// Registers of checkpoints that are not in memory, by host code offset, ascending.
+    pub recoveries: Vec<Recovery>,
 }
 
 /// What a fault in generated code means, from some offset on.
@@ -43,6 +46,8 @@ pub struct Location {
     pub flags: u32,
     /// The guest instruction from which tier 0 takes over.
     pub pc: GuestAddr,
+    /// As many instructions from there have been performed: they are performed again without touching memory.
+    pub performed: u16,
 }
 
 impl Location {
@@ -120,19 +125,25 @@ impl Compiler {
         if self.generation.memory.is_full() {
             return Err(CompileError::CacheFull);
         }
-        let plan = Plan::new::<F>(region);
-        self.module.clear_context(&mut self.context);
-        self.context.func.signature = region_signature();
-        self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
-        let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
-        let built =
-            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.isa.frontend_config());
-        let Some(built) = built else { return Err(CompileError::CacheFull) };
-        let mut listing = Listing::default();
         let (clif, host_asm) = wanted;
-        listing.clif = clif.then(|| self.context.func.display().to_string());
-        self.context.set_disasm(host_asm);
-        let code = self.define()?;
+        let mut listing = Listing::default();
+        let mut build = |compiler: &mut Self, may_hold| {
+            let built = compiler.build::<F>(region, mode, may_hold)?;
+            listing.clif = clif.then(|| compiler.context.func.display().to_string());
+            compiler.context.set_disasm(host_asm);
+            let code = compiler.define()?;
+            let compiled = compiler.context.compiled_code().expect("define_function has just compiled it");
+            let recoveries = recoveries(compiled, &built);
+            Ok((built, code, recoveries))
+        };
+        let (built, code, recoveries) = match build(self, true)? {
+            (built, code, Some(recoveries)) => (built, code, recoveries),
+            // Cranelift has lost a value, as it may.
+            _ => {
+                let (built, code, recoveries) = build(self, false)?;
+                (built, code, recoveries.expect("nothing is held"))
+            }
+        };
         let buffer = self.context.compiled_code().expect("define_function has just compiled it");
         let locations = buffer
             .buffer
@@ -140,19 +151,37 @@ impl Compiler {
             .iter()
             .filter(|s| !s.loc.is_default())
             .map(|s| {
-                let (pc, flags) = built.locations[s.loc.bits() as usize];
-                let flags = match flags {
+                let location = &built.locations[s.loc.bits() as usize];
+                let flags = match location.flags {
                     FlagsAt::Memory => 0,
                     FlagsAt::Source(number) => number + 1,
                     FlagsAt::Edge => Location::FLAGS_BY_EDGE,
                 };
-                Location { offset: s.start, flags, pc }
+                Location { offset: s.start, flags, pc: location.pc, performed: location.performed as u16 }
             })
             .collect();
         listing.host_asm = buffer.vcode.clone();
         let bytes = buffer.code_buffer().len() as u32;
         let flag_sources = built.flag_sources;
-        Ok((Compiled { code, bytes, exits: built.exits, counter: None, locations, flag_sources }, listing))
+        let exits = built.exits;
+        Ok((Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries }, listing))
+    }
+
+    /// Builds the CLIF of a region in the context.
+    fn build<F: Frontend>(
+        &mut self,
+        region: &Region<F::Insn>,
+        mode: Mode,
+        may_hold: bool,
+    ) -> Result<Built, CompileError> {
+        let plan = Plan::new::<F>(region, may_hold);
+        self.module.clear_context(&mut self.context);
+        self.context.func.signature = region_signature();
+        self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
+        let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
+        let built =
+            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.isa.frontend_config());
+        built.ok_or(CompileError::CacheFull)
     }
 
     /// Compiles the context's function and places it.
@@ -170,6 +199,49 @@ impl Compiler {
         if !Arc::ptr_eq(&self.generation, generation) {
             self.module = new_module(&self.isa, generation);
             self.generation = Arc::clone(generation);
+        }
+    }
+}
+
+/// Where what is held is at each guest access. None if some of it is nowhere.
+fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<Vec<Recovery>> {
+    let mut recoveries = Vec::new();
+    if built.held.is_empty() {
+        return Some(recoveries);
+    }
+    let buffer = &compiled.buffer;
+    for access in buffer.traps() {
+        let after = buffer.get_srclocs_sorted().partition_point(|s| s.start <= access.offset);
+        let Some(here) = after.checked_sub(1).map(|last| &buffer.get_srclocs_sorted()[last]) else { continue };
+        if here.loc.is_default() || access.offset >= here.end {
+            continue;
+        }
+        for label in built.locations[here.loc.bits() as usize].held.clone() {
+            let ranges = compiled.value_labels_ranges.get(&ValueLabel::from_u32(label as u32))?;
+            let holds = |range: &&ValueLocRange| range.start <= access.offset && access.offset < range.end;
+            let place = place_of(ranges.iter().find(holds)?.loc)?;
+            recoveries.push(Recovery { offset: access.offset, register: built.held[label], place });
+        }
+    }
+    recoveries.sort_by_key(|recovery| recovery.offset);
+    Some(recoveries)
+}
+
+/// A place, if the fault handler saves it.
+fn place_of(place: LabelValueLoc) -> Option<Place> {
+    match place {
+        LabelValueLoc::Reg(register) => {
+            let register = register.to_real_reg()?;
+            match register.class() {
+                RegClass::Int => Some(Place::General(register.hw_enc())),
+                RegClass::Float => Some(Place::Vector(register.hw_enc())),
+                RegClass::Vector => None,
+            }
+        }
+        LabelValueLoc::CFAOffset(offset) => {
+            let below = u64::try_from(offset.checked_neg()?).ok()?;
+            let is_saved = below > 0 && below <= FRAME_BYTES && below.is_multiple_of(8);
+            is_saved.then_some(Place::Frame(below as u16))
         }
     }
 }

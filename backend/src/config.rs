@@ -203,6 +203,12 @@ impl Stats {
         lines
     }
 
+    /// Registers that faults found where generated code had held them, instead of in memory.
+    #[must_use]
+    pub fn recovered(&self) -> u64 {
+        self.count(counts::RECOVERED)
+    }
+
     fn helper_lines(&self) -> Vec<(String, String)> {
         let helpers = self.counts.get(counts::FIRST_HELPER..).unwrap_or_default().iter().enumerate();
         let mut called: Vec<_> = helpers.filter(|&(_, &times)| times != 0).collect();

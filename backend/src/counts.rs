@@ -37,8 +37,10 @@ pub const RUN_NS: usize = 4;
 pub const CODE_NS: usize = 5;
 /// Time that the thread waited for code, in nanoseconds.
 pub const TRANSLATE_NS: usize = 6;
+/// Registers that faults found where generated code had held them.
+pub const RECOVERED: usize = 7;
 /// The first of the exits.
-pub const FIRST_EXIT: usize = 7;
+pub const FIRST_EXIT: usize = 8;
 /// The first of the helpers, each [`OPS`] apart.
 pub const FIRST_HELPER: usize = FIRST_EXIT + EXITS.len();
 const ALL: usize = FIRST_HELPER + OPS * helpers::COUNT;

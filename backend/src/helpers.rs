@@ -310,7 +310,7 @@ impl AtomicOp {
 /// `CpuState::backend[RESULT]` and the next word; gives 0, or the `Stop`.
 extern "C" fn atomic(cpu: &mut CpuState, op: u64, addr: u64, a: u64, b: u64, c: u64, d: u64, _: u64) -> u64 {
     let bytes = (op >> 8) as u8;
-    let mut eval = Eval { cpu };
+    let mut eval = Eval::new(cpu);
     let one = |v| [v, 0];
     let result = match AtomicOp::ALL[usize::from(op as u8)] {
         AtomicOp::Rmw => eval.rmw(ir::Rmw::from_number((op >> 16) as u8), bytes, addr, a).map(one),
@@ -336,7 +336,7 @@ fn finish(cpu: &mut CpuState, result: Result<[u64; 2], Stop>) -> u64 {
 }
 
 extern "C" fn zero_block(cpu: &mut CpuState, addr: u64) -> u64 {
-    match (Eval { cpu }).zero_block(addr) {
+    match (Eval::new(cpu)).zero_block(addr) {
         Ok(()) => 0,
         Err(stop) => stop as u64,
     }

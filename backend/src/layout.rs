@@ -31,6 +31,9 @@ pub const PREFETCH: usize = 10;
 /// Distance of the functions that prefetch, in bytes.
 pub const PREFETCH_STEP: i64 = 8;
 
+/// Address of the thread's `recovery::FaultFrame`.
+pub const FAULT_FRAME: usize = 11;
+
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {
     (offset_of!(CpuState, backend) + 8 * index) as i32

@@ -16,6 +16,7 @@ mod helpers;
 mod layout;
 mod lookup;
 mod profile;
+mod recovery;
 mod region;
 mod seat;
 mod thread;

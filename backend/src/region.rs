@@ -347,6 +347,12 @@ impl<I> Region<I> {
 pub struct Plan {
     /// Registers that may be newer than memory when the block starts. What else is, is stored on the way to it.
     pub dirty_in: Vec<RegSet>,
+    /// Registers that the checkpoint at the block's start holds instead of storing them (`recovery.rs`).
+    pub holds: Vec<RegSet>,
+    /// Whether it holds what the way to the block says about the flags.
+    pub holds_flags: Vec<bool>,
+    /// Instructions from its start whose loads it holds (`Effect::logged`).
+    pub logged: Vec<usize>,
     /// What to do about each instruction of each block.
     pub steps: Vec<Vec<Step>>,
     /// Whether a block is a loop of its own that is performed again as a whole: memory stays as it is while it runs.
@@ -377,9 +383,10 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a region.
-    pub fn new<F: Frontend>(region: &Region<F::Insn>) -> Self {
+    pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: bool) -> Self {
         let count = region.blocks.len();
-        let (steps, effects): (Vec<_>, Vec<_>) = region.blocks.iter().map(|block| checkpoint::plan::<F>(block)).unzip();
+        let (steps, effects): (Vec<_>, Vec<_>) =
+            region.blocks.iter().map(|block| checkpoint::plan::<F>(block, may_hold)).unzip();
         let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let successors: Vec<Vec<usize>> = (0..count).map(|node| region.successors(node)).collect();
         let is_left = region.contexts_left();
@@ -401,6 +408,7 @@ impl Plan {
         let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
         let flags_by_edge: Vec<bool> = (0..count)
             .map(|i| {
+                // Who enters the region from outside comes to the first block too.
                 let ways = predecessors[i] + usize::from(i == 0);
                 flags_from[i].is_set && !flags_known[i] && ways > 1 && effects[i].wants_flags_first_only
             })
@@ -432,11 +440,17 @@ impl Plan {
                 flags_in[i] = wants;
             }
         }
+        let holds = (0..count).map(|i| dirty_in[i].intersection(effects[i].holds)).collect();
+        let holds_flags = (0..count).map(|i| flags_by_edge[i] && effects[i].is_held).collect();
+        let logged = effects.iter().map(|e| e.logged).collect();
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
         let loaded_in = loaded_at_start(&effects, &successors);
         let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
         Self {
             dirty_in,
+            holds,
+            holds_flags,
+            logged,
             steps,
             replayed,
             flags_in,
@@ -523,6 +537,10 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
     let body = |(start, turn): (usize, &Vec<usize>)| {
         if effects[start].is_replayed && !turn.is_empty() {
             return checkpoint::ALL;
+        }
+        if effects[start].is_held {
+            // What the loop changes is held.
+            return checkpoint::ALL.without(effects[start].writes);
         }
         turn.iter().fold(RegSet::default(), |sum, &block| sum.union(effects[block].stores_incoming))
     };
@@ -619,7 +637,7 @@ fn live_at_start(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool],
             if leaves[i] || !successors[i].is_empty() {
                 at_end = at_end.union(dirty_in[i].intersection(e.passes));
             }
-            let stored = dirty_in[i].intersection(e.stores_incoming);
+            let stored = dirty_in[i].intersection(e.stores_incoming.union(e.holds));
             let at_start = e.reads.union(at_end.without(e.writes)).union(stored);
             changed |= at_start != live[i];
             live[i] = at_start;

@@ -1,15 +1,17 @@
 //! The dispatcher: one guest thread's way through decoded blocks and compiled code.
 
-use crate::code::{Generation, Place};
+use crate::code::{Generation, Place, Recovered};
 use crate::config::Tier;
 use crate::counts;
 use crate::emitter::Emitter;
 use crate::engine::Engine;
 use crate::helpers;
 use crate::layout;
+use crate::recovery::FaultFrame;
 use crate::seat::Seat;
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
+use ir::eval::Performed;
 use ir::{CpuState, Frontend, Stop, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +30,8 @@ pub struct Thread<F: Frontend> {
     /// Where the code lies that this thread runs.
     generation: Option<Arc<Generation>>,
     emitter: Emitter,
+    /// What the host had at the last fault.
+    fault_frame: Box<FaultFrame>,
     /// Host stack that guest calls may use.
     call_stack_bytes: u64,
 }
@@ -43,7 +47,8 @@ impl<F: Frontend> Thread<F> {
         // the arguments that the kernel has put there need the greater part.
         let call_stack_bytes = CALL_STACK_BYTES.min(trampoline::stack_limit() / 4);
         let emitter = Emitter::default();
-        Ok(Self { engine: Arc::clone(engine), seat, near, generation: None, emitter, call_stack_bytes })
+        let (engine, fault_frame) = (Arc::clone(engine), Box::default());
+        Ok(Self { engine, seat, near, generation: None, emitter, fault_frame, call_stack_bytes })
     }
 
     /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
@@ -53,6 +58,7 @@ impl<F: Frontend> Thread<F> {
         cpu.backend[layout::COUNTS] = self.seat.counts.address();
         cpu.backend[layout::PREFETCH] = trampoline::prefetch_stubs();
         cpu.backend[layout::EXIT] = trampoline::exit_stub();
+        cpu.backend[layout::FAULT_FRAME] = self.fault_frame.address();
         cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
         self.open_guard(cpu);
         self.seat.sit_down(cpu);
@@ -226,17 +232,26 @@ impl<F: Frontend> Thread<F> {
             layout::EXIT_FAULT => {
                 let host_pc = cpu.backend[layout::FAULT_PC];
                 let generation = self.generation.as_ref().expect("the thread is in its code");
-                let (pc, flags) = generation
-                    .fault_at(host_pc, cpu.backend[layout::FLAGS_BY_EDGE])
-                    .expect("only guest accesses fault in generated code, and each has a source location");
-                cpu.pc = pc;
-                if let Some(flags) = flags {
-                    cpu.flags = flags.flags(cpu);
-                }
+                let recovered = generation.recover(cpu, host_pc, &self.fault_frame);
+                let recovered =
+                    recovered.expect("only guest accesses fault in generated code, and each has a source location");
+                self.seat.counts.add(counts::RECOVERED, recovered.values);
+                self.run_again(cpu, recovered)?;
                 self.run_to_fault(cpu)
             }
             code => Err(stop_of(code)),
         }
+    }
+
+    /// After a fault in generated code: performs what has been performed of the block again, but for its accesses.
+    fn run_again(&mut self, cpu: &mut CpuState, recovered: Recovered) -> Result<(), Stop> {
+        if recovered.performed == 0 {
+            return Ok(());
+        }
+        let (index, block) = self.find(cpu)?;
+        let result = block.run_again(cpu, recovered.performed, Performed::new(recovered.loaded));
+        self.near[index] = Some(block);
+        result
     }
 
     /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since

@@ -3,6 +3,7 @@
 use crate::cache::Slot;
 use crate::code::Place;
 use crate::region::Block;
+use ir::eval::Performed;
 use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -126,7 +127,7 @@ impl<F: Frontend> HotBlock<F> {
     pub fn run(&self, cpu: &mut CpuState) -> Result<(), Stop> {
         let start = self.place.pc();
         let (last, body) = self.insns.split_last().expect("a block has an instruction");
-        let mut eval = Eval { cpu };
+        let mut eval = Eval::new(cpu);
         for (index, insn) in body.iter().enumerate() {
             let (lifter, args) = F::lifter(insn);
             if let Err(stop) = lifter(&mut eval, args) {
@@ -141,6 +142,18 @@ impl<F: Frontend> HotBlock<F> {
             cpu.pc = start.offset(4 * (self.insns.len() as i64 - 1));
         })?;
         self.saw_target(cpu.pc);
+        Ok(())
+    }
+
+    /// Performs the first instructions again, whose accesses have been performed. None of them branches.
+    pub fn run_again(&self, cpu: &mut CpuState, insns: usize, mut performed: Performed) -> Result<(), Stop> {
+        let start = self.place.pc();
+        for (index, insn) in self.insns.iter().take(insns).enumerate() {
+            let (lifter, args) = F::lifter(insn);
+            cpu.pc = start.offset(4 * index as i64);
+            lifter(&mut Eval { cpu, performed: Some(&mut performed) }, args)?;
+        }
+        cpu.pc = start.offset(4 * insns.min(self.insns.len()) as i64);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout;
+use crate::recovery::{FRAME_BYTES, FaultFrame};
 use ir::CpuState;
 use std::arch::global_asm;
 use std::mem::offset_of;
@@ -197,12 +198,60 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         cpu.stop.signal = signal;
         cpu.stop.code = info.si_code;
         cpu.backend[layout::FAULT_PC] = host_pc;
+        save(cpu, &context.uc_mcontext);
+        let registers = &mut context.uc_mcontext.gregs;
         registers[libc::REG_RIP as usize] = emu_leave_fault as *const () as i64;
         return;
     }
     // A fault of emu itself: let it kill the process, with a core that shows where.
     // SAFETY: puts the default action back; the instruction faults again.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// The general registers in the order of their numbers in instructions.
+const GENERAL: [i32; 16] = [
+    libc::REG_RAX,
+    libc::REG_RCX,
+    libc::REG_RDX,
+    libc::REG_RBX,
+    libc::REG_RSP,
+    libc::REG_RBP,
+    libc::REG_RSI,
+    libc::REG_RDI,
+    libc::REG_R8,
+    libc::REG_R9,
+    libc::REG_R10,
+    libc::REG_R11,
+    libc::REG_R12,
+    libc::REG_R13,
+    libc::REG_R14,
+    libc::REG_R15,
+];
+
+/// Saves what the host had at a fault in generated code for the dispatcher. Only code of regions, whose rbp points into their
+/// frame, has anything there that is looked at.
+fn save(cpu: &CpuState, context: &libc::mcontext_t) {
+    // SAFETY: the dispatcher has put its frame there, and keeps it while code runs; its fields are atomic.
+    let Some(saved) = (unsafe { (cpu.backend[layout::FAULT_FRAME] as *const FaultFrame).as_ref() }) else { return };
+    let general = GENERAL.map(|register| context.gregs[register as usize] as u64);
+    for (number, &value) in general.iter().enumerate() {
+        saved.set_general(number, value);
+    }
+    // SAFETY: the kernel passes the vector registers too, or a null pointer.
+    if let Some(vectors) = unsafe { context.fpregs.as_ref() } {
+        for (number, vector) in vectors._xmm.iter().enumerate() {
+            let [a, b, c, d] = vector.element.map(u128::from);
+            saved.set_vector(number, a | b << 32 | c << 64 | d << 96);
+        }
+    }
+    let (rsp, rbp) = (general[4], general[5]);
+    // The frame ends above the caller's rbp and the return address.
+    let end = rbp.wrapping_add(16);
+    if rbp.is_multiple_of(8) && rsp <= rbp && end <= cpu.backend[layout::HOST_SP] {
+        let words = FRAME_BYTES.min(end - rsp) / 8;
+        // SAFETY: between the stack pointer and where it was when generated code was entered lies the thread's stack.
+        saved.set_frame((1..=words).map(|n| unsafe { ((end - 8 * n) as *const u64).read() }));
+    }
 }
 
 /// Installs the SIGSEGV/SIGBUS handler.

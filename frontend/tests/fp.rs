@@ -32,7 +32,7 @@ fn machine(d: [u64; 3], x2: u64) -> CpuState {
 fn execute(cpu: &mut CpuState, word: u32) -> Result<(), Stop> {
     let insn = A64::decode(word, GuestAddr(0x1000));
     fp::enter_guest_fp(cpu);
-    let result = A64::lift(&insn, &mut Eval { cpu });
+    let result = A64::lift(&insn, &mut Eval::new(cpu));
     fp::leave_guest_fp(cpu);
     result
 }

@@ -207,7 +207,7 @@ impl Outcome {
         cpu.v = std::array::from_fn(|i| before.v(i));
         fp::restore_saved(&mut cpu, before.u64(16), 0);
         fp::enter_guest_fp(&cpu);
-        let stopped = A64::lift(&insn, &mut Eval { cpu: &mut cpu });
+        let stopped = A64::lift(&insn, &mut Eval::new(&mut cpu));
         fp::leave_guest_fp(&mut cpu);
         Self {
             undefined: stopped == Err(Stop::Undefined),

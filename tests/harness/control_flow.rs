@@ -174,7 +174,8 @@ impl Maker<'_> {
 
     fn item(&mut self) {
         match self.random.below(100) {
-            0..52 => self.data_processing(),
+            0..48 => self.data_processing(),
+            48..52 => self.counted_loop(),
             52..60 => self.fp_chain(),
             60..85 => self.access(),
             85..88 => self.compare(),
@@ -338,6 +339,127 @@ impl Maker<'_> {
         }
         let (word, _) = self.access_word(base);
         self.word(word);
+    }
+
+    /// A loop of one block that walks through memory, mostly towards pages that fault, a few turns long: X25 counts them.
+    fn counted_loop(&mut self) {
+        let base = self.register();
+        let (near, pages) = (self.random.below(160) as u32, self.random.below(3) as u32);
+        if self.random.below(2) == 0 {
+            self.word(add_imm(base, DATA, pages) | 1 << 22);
+            self.word(sub_imm(base, base, near));
+        } else {
+            self.word(sub_imm(base, DATA, pages) | 1 << 22);
+            self.word(add_imm(base, base, near));
+        }
+        let index = (base + 1) % 24;
+        self.word(0x9240_0000 | 60 << 16 | 4 << 10 | index << 5 | index); // and index, index, #0x1f0
+        let turns = 1 + self.random.below(24) as u32;
+        self.fixed(0xd280_0000 | turns << 5 | OTHER);
+        let start = self.words.len();
+        if self.random.below(2) == 0 {
+            self.update_in_loop(base);
+        } else {
+            for _ in 0..1 + self.random.below(7) {
+                self.in_loop(base, index);
+            }
+        }
+        // Nothing else may change the counter.
+        for place in start..self.words.len() {
+            let mut footprint = Footprint::default();
+            let Ok(()) = A64::lift(&A64::decode(self.words[place], GuestAddr(0)), &mut footprint);
+            if footprint.writes.x >> OTHER & 1 != 0 {
+                self.words[place] = NOP;
+            }
+        }
+        let (mut back, register) = (0xb500_0000 | OTHER, self.register()); // cbnz x25
+        match self.random.below(4) {
+            0 => self.fixed(sub_imm(OTHER, OTHER, 1)),
+            1 => {
+                self.word(0xeb00_001f | register << 16 | base << 5); // cmp base, register
+                self.fixed(sub_imm(OTHER, OTHER, 1));
+            }
+            2 => {
+                self.fixed(sub_imm(OTHER, OTHER, 1) | 1 << 29);
+                back = 0x5400_0001; // b.ne
+            }
+            _ => {
+                self.fixed(sub_imm(OTHER, OTHER, 1));
+                self.fixed(0x7100_001f | OTHER << 5); // cmp w25, #0
+                back = 0x5400_000c; // b.gt
+            }
+        }
+        let distance = start.wrapping_sub(self.words.len()) as u32 & 0x7_ffff;
+        self.fixed(back | distance << 5);
+    }
+
+    /// What a loop does that changes memory in place, and then uses memory at `base`, which may fault: what it had loaded
+    /// cannot be loaded again.
+    fn update_in_loop(&mut self, base: u32) {
+        for _ in 0..1 + self.random.below(3) {
+            let (value, offset) = (self.register(), (self.random.below(4) as u32) << 10);
+            match self.random.below(4) {
+                0 => {
+                    self.word(0x3dc0_0000 | offset << 2 | DATA << 5 | value); // ldr q, [x26, #offset]
+                    self.word(0x4e20_8400 | value << 16 | value << 5 | value); // add v.16b, v.16b, v.16b
+                    self.word(0x3d80_0000 | offset << 2 | DATA << 5 | value); // str q, [x26, #offset]
+                }
+                1 => {
+                    self.word(0x3980_0000 | offset | DATA << 5 | value); // ldrsb value, [x26, #offset]
+                    self.word(add_imm(value, value, 5));
+                    self.word(0x3900_0000 | offset | DATA << 5 | value); // strb value, [x26, #offset]
+                }
+                2 => {
+                    self.word(0xfd40_0000 | offset | DATA << 5 | value); // ldr d, [x26, #offset]
+                    self.word(0x5ee0_8400 | value << 16 | value << 5 | value); // add d, d, d
+                    self.word(0xfd00_0000 | offset | DATA << 5 | value); // str d, [x26, #offset]
+                }
+                _ => {
+                    self.word(0xf940_0000 | offset | DATA << 5 | value); // ldr value, [x26, #offset]
+                    self.word(add_imm(value, value, 3));
+                    self.word(0xf900_0000 | offset | DATA << 5 | value); // str value, [x26, #offset]
+                }
+            }
+            if self.random.below(3) == 0 {
+                self.data_processing();
+            }
+        }
+        let other = self.register();
+        match self.random.below(4) {
+            0 => self.word(0xa881_0000 | DATA << 10 | base << 5 | other), // stp other, x26, [base], #16
+            1 => self.word(0xf801_0400 | base << 5 | other),              // str other, [base], #16
+            2 => {
+                self.word(0xf940_0000 | base << 5 | other); // ldr other, [base]
+                self.word(0xf801_0400 | base << 5 | other); // str other, [base], #16
+            }
+            _ => {
+                self.word(0x3c81_0400 | base << 5 | other); // str q, [base], #16
+                self.word(0xf85f_0000 | base << 5 | other); // ldur other, [base, #-16]
+            }
+        }
+    }
+
+    /// Something in a loop that goes through memory by `base`, or by `index` from it.
+    fn in_loop(&mut self, base: u32, index: u32) {
+        let (other, step) = (self.register(), [1, 8, 16, 48, 4095][self.random.below(5) as usize]);
+        match self.random.below(16) {
+            0..4 => {
+                let (word, _) = self.access_word(base);
+                self.word(word);
+            }
+            4 => self.word(add_imm(base, base, step)),
+            5 => self.word(sub_imm(base, base, step)),
+            6 => self.word(add_imm(index, index, step)),
+            7 => self.word(0xf820_6800 | index << 16 | base << 5 | other), // str other, [base, index]
+            8 => self.word(0x3ce0_6800 | index << 16 | base << 5 | other), // ldr q, [base, index]
+            9 => self.word(0x3c81_0400 | base << 5 | other),               // str q, [base], #16
+            10 => self.word(0xf841_0400 | base << 5 | other),              // ldr other, [base], #16
+            11 => self.word(0xf81f_0c00 | base << 5 | other),              // str other, [base, #-16]!
+            // The base out of memory.
+            12 => self.word(0xf940_0000 | DATA << 5 | base),
+            13 => self.fp_chain(),
+            _ => self.data_processing(),
+        }
     }
 
     /// Sets flags, perhaps overwrites what they were made of, and goes on to what may fault or look at them.

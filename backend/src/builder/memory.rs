@@ -58,6 +58,7 @@ impl Builder<'_, '_> {
             _ => ins.load(I64, guest(), addr, 0),
         };
         self.fb.ins().sequence_point();
+        self.log_load(value);
         self.widen(value)
     }
 
@@ -93,15 +94,21 @@ impl Builder<'_, '_> {
     pub(super) fn build_load_vec(&mut self, bytes: u8, addr: Value) -> Value {
         self.write_back();
         let value = match bytes {
-            16 => self.fb.ins().load(I8X16, guest(), addr, 0),
+            16 => {
+                let vector = self.fb.ins().load(I8X16, guest(), addr, 0);
+                self.log_load(vector);
+                vector
+            }
             8 => {
                 let scalar = self.fb.ins().load(F64, guest(), addr, 0);
                 self.fb.ins().sequence_point();
+                self.log_load(scalar);
                 self.f64_to_vec(scalar)
             }
             4 => {
                 let scalar = self.fb.ins().load(F32, guest(), addr, 0);
                 self.fb.ins().sequence_point();
+                self.log_load(scalar);
                 self.f32_to_vec(scalar)
             }
             _ => {
@@ -110,6 +117,7 @@ impl Builder<'_, '_> {
                     _ => self.fb.ins().uload8(I32, guest(), addr, 0),
                 };
                 self.fb.ins().sequence_point();
+                self.log_load(scalar);
                 let vector = self.fb.ins().scalar_to_vector(I32X4, scalar);
                 self.cast(I8X16, vector)
             }

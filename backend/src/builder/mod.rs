@@ -12,6 +12,7 @@ mod flag_source;
 mod flags;
 mod folds;
 mod fp;
+mod held;
 mod int;
 mod lanes;
 mod memory;
@@ -28,13 +29,14 @@ use crate::counts;
 use crate::flag_source::FlagSource;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
+use crate::recovery::Register;
 use crate::region::{Context, Graph, MOST_CALLED, Plan, Region, is_back_edge};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockCall, InstBuilder, InstructionData, JumpTableData, MemFlagsData, Opcode, SigRef, Signature,
-    SourceLoc, Type, Value,
+    AbiParam, Block, BlockArg, BlockCall, InstBuilder, InstructionData, JumpTableData, MemFlagsData, Opcode, SigRef,
+    Signature, SourceLoc, Type, Value,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
@@ -43,6 +45,7 @@ use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
+use std::ops::Range;
 
 /// The scalars that vector registers hold, as far as known.
 type FpCache = [Option<(FpSize, Value)>; 32];
@@ -131,7 +134,12 @@ pub(crate) struct Builder<'f, 'r> {
     /// Where the flags of the last checkpoint are.
     checkpoint_flags: FlagsAt,
     flag_sources: Vec<FlagSource>,
+    /// All values that are held, and where those of the current block begin.
+    held: Vec<held::Held>,
+    held_from: usize,
     // Per instruction.
+    /// What it loads is held.
+    is_logged: bool,
     /// The checkpoint before covers its accesses.
     is_covered: bool,
     pc: GuestAddr,
@@ -179,12 +187,27 @@ impl TargetHash {
     }
 }
 
+/// What a fault means.
+#[derive(Clone, Debug)]
+pub(crate) struct Location {
+    /// Where tier 0 takes over.
+    pub pc: GuestAddr,
+    /// Where the flags are there.
+    pub flags: FlagsAt,
+    /// Labels of the values that are held.
+    pub held: Range<usize>,
+    /// As many instructions from there have been performed, and their loads are held, as far as need be.
+    pub performed: usize,
+}
+
 /// What building gives beside the CLIF.
 pub(crate) struct Built {
     /// Link slots and their targets.
     pub exits: Vec<(Slot, GuestAddr)>,
-    /// By source location number, where tier 0 takes over after a fault, and where the flags are.
-    pub locations: Vec<(GuestAddr, FlagsAt)>,
+    /// By source location number, what a fault means.
+    pub locations: Vec<Location>,
+    /// By label, the register whose value is held.
+    pub held: Vec<Register>,
     /// Where the flags of checkpoints are.
     pub flag_sources: Vec<FlagSource>,
 }
@@ -277,11 +300,19 @@ impl<'f, 'r> Builder<'f, 'r> {
             x_now: [None; 32],
             checkpoint_flags: FlagsAt::Memory,
             flag_sources: Vec::new(),
+            held: Vec::new(),
+            held_from: 0,
+            is_logged: false,
             is_covered: false,
             pc: region.entry(),
             ended: false,
         };
         builder.declare_outside();
+        for (&block, &holds_flags) in builder.blocks.iter().zip(&plan.holds_flags) {
+            if holds_flags {
+                builder.fb.append_block_param(block, I64);
+            }
+        }
         builder.prologue();
         let mut locations = Vec::with_capacity(region.insn_count());
         for (index, block) in region.blocks.iter().enumerate() {
@@ -292,11 +323,17 @@ impl<'f, 'r> Builder<'f, 'r> {
                 builder.fb.set_srcloc(SourceLoc::new(locations.len() as u32));
                 let step = plan.steps[index][i];
                 if let Some(unneeded) = step.checkpoint {
-                    builder.checkpoint(unneeded);
+                    let held = if i == 0 { plan.holds[index] } else { RegSet::default() };
+                    builder.checkpoint(unneeded, held);
                 }
                 builder.is_covered = step.covered_by.is_some();
+                builder.is_logged = i < plan.logged[index];
                 let flags = if builder.is_covered { builder.checkpoint_flags } else { FlagsAt::Memory };
-                locations.push((block.start.offset(4 * step.covered_by.unwrap_or(i) as i64), flags));
+                // The first checkpoint of a block is that before its first instruction.
+                let held = if step.covered_by == Some(0) { builder.held_from..builder.held.len() } else { 0..0 };
+                let pc = block.start.offset(4 * step.covered_by.unwrap_or(i) as i64);
+                let performed = if plan.logged[index] != 0 { i } else { 0 };
+                locations.push(Location { pc, flags, held, performed });
                 let Ok(()) = F::lift(insn, &mut builder);
             }
             if !builder.ended {
@@ -315,19 +352,20 @@ impl<'f, 'r> Builder<'f, 'r> {
         builder.fb.seal_all_blocks();
         lanes::keep_integers(builder.fb.func);
         extensions::drop_needless(builder.fb.func);
+        builder.label_held();
         builder.fb.finalize(target);
-        Some(Built { exits: builder.exits?, locations, flag_sources: builder.flag_sources })
+        let held = builder.held.iter().map(|&(register, _)| register).collect();
+        Some(Built { exits: builder.exits?, locations, flag_sources: builder.flag_sources, held })
     }
 
     /// Looks at the safepoint word, and loads what the first block does not load itself.
     fn prologue(&mut self) {
         self.entry_check();
-        if self.plan.flags_by_edge[0] {
-            self.say_flags(0);
-        }
         self.load_for(0);
         let first = self.blocks[0];
-        self.fb.ins().jump(first, &[]);
+        let number = self.plan.flags_by_edge[0].then(|| self.say_flags(0)).flatten();
+        let number: Vec<BlockArg> = number.into_iter().map(BlockArg::from).collect();
+        self.fb.ins().jump(first, &number);
         self.seal_one(0);
     }
 
@@ -361,6 +399,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         let known = self.known_at[index].unwrap_or(Known::NOTHING);
         (self.flags, self.fp_cache, self.x_now) = (known.flags, known.fp_cache, known.x_now);
         self.checkpoint_flags = FlagsAt::Memory;
+        self.begin_held();
         self.ended = false;
     }
 
@@ -442,11 +481,14 @@ impl<'f, 'r> Builder<'f, 'r> {
         }
     }
 
-    /// Makes memory exact but for what is not needed, and for flags that follow from registers.
-    fn checkpoint(&mut self, unneeded: Unneeded) {
-        self.store_registers(self.dirty.without(unneeded.registers));
+    /// Makes memory exact but for what is held, what is not needed, and for flags that follow from registers.
+    fn checkpoint(&mut self, unneeded: Unneeded, held: RegSet) {
+        let held = held.intersection(self.dirty);
+        self.store_registers(self.dirty.without(unneeded.registers).without(held));
+        // When flags are wanted, what is held has been put into memory.
         self.dirty = self.dirty.intersection(unneeded.registers);
         let source = if unneeded.flags { None } else { self.source_of_flags() };
+        self.dirty = self.dirty.union(held);
         self.checkpoint_flags = match source {
             Some(source) => FlagsAt::Source(self.number_of(source)),
             // Only the checkpoint at the block's start finds them in memory, for then they are overwritten.
@@ -461,16 +503,21 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.flag_sources.len() as u32 - 1
     }
 
-    /// On the way to a block of `Plan::flags_by_edge`: says where the flags are.
-    fn say_flags(&mut self, index: usize) {
+    /// On the way to a block of `Plan::flags_by_edge`: says where the flags are. Gives that as a value for a block that
+    /// holds it.
+    fn say_flags(&mut self, index: usize) -> Option<Value> {
         let unneeded = self.plan.steps[index][0].checkpoint.expect("the checkpoint wants the flags").registers;
         // The checkpoint stores all that is dirty then but these.
         let left = self.plan.dirty_in[index].intersection(unneeded);
         let dirty = std::mem::replace(&mut self.dirty, left);
         let number = self.source_of_flags().map_or(0, |source| self.number_of(source) + 1);
         self.dirty = dirty;
-        let number = self.fb.ins().iconst(I32, i64::from(number));
+        let number = self.iconst(u64::from(number));
+        if self.plan.holds_flags[index] {
+            return Some(number);
+        }
         self.store_state(number, layout::backend_word(layout::FLAGS_BY_EDGE));
+        None
     }
 
     /// Before what may fault or look at the state: makes memory exact, unless a checkpoint does instead.
@@ -641,26 +688,30 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.ended = true;
         self.settle();
         let Some(index) = self.graph.node(context, target) else { return self.exit_in(context, target) };
-        let taken = self.plan.dirty_in[index];
+        // The turns of a replayed loop leave memory as it was when the loop began: that must be exact.
+        let begins_replay = self.plan.replayed[index] && index != self.current;
+        let taken = if begins_replay { RegSet::default() } else { self.plan.dirty_in[index] };
         self.store_registers(self.dirty.without(taken));
         self.dirty = self.dirty.intersection(taken);
         let known = Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now };
+        let mut number = None;
         if index > self.current && self.plan.predecessors[index] == 1 {
             self.known_at[index] = Some(known);
         } else if self.plan.flags_known[index] {
             let merged = self.known_at[index].map_or(known, |before| before.merged(known));
             self.known_at[index] = Some(merged);
         } else if self.plan.flags_by_edge[index] {
-            self.say_flags(index);
+            number = self.say_flags(index);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags();
         }
         if is_back_edge(self.current, index) {
-            self.safepoint(target);
+            self.safepoint(target, index == self.current);
         }
         self.load_for(index);
         let block = self.blocks[index];
-        self.fb.ins().jump(block, &[]);
+        let number: Vec<BlockArg> = number.into_iter().map(BlockArg::from).collect();
+        self.fb.ins().jump(block, &number);
         self.seal_one(index);
     }
 
@@ -1010,12 +1061,15 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// Leaves if the safepoint word is set; the guest goes on at `target`.
-    fn safepoint(&mut self, target: GuestAddr) {
+    /// Leaves if the safepoint word is set; the guest goes on at `target`. `is_turn` says that this ends a turn of a loop of one block.
+    fn safepoint(&mut self, target: GuestAddr, is_turn: bool) {
         // Other threads write it: the alias analysis must not take an earlier look for this one.
         self.fb.ins().sequence_point();
         let word = self.load_state(I32, offset_of!(CpuState, safepoint) as i32);
         self.side_exit(word, |b| {
+            if is_turn {
+                b.use_held();
+            }
             b.store_dirty();
             let pc = b.pc_value(target);
             b.store_state(pc, offset_of!(CpuState, pc) as i32);

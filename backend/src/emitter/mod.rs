@@ -174,6 +174,7 @@ impl Emitter {
             counter: Some(counter),
             locations: self.locations.clone(),
             flag_sources: Vec::new(),
+            recoveries: Vec::new(),
         })
     }
 
@@ -225,7 +226,7 @@ impl Emitter {
     /// From here on a fault is the current guest instruction's.
     fn mark_location(&mut self) {
         if self.locations.last().is_none_or(|last| last.pc != self.pc) {
-            self.locations.push(Location { offset: self.asm.offset(), flags: 0, pc: self.pc });
+            self.locations.push(Location { offset: self.asm.offset(), flags: 0, pc: self.pc, performed: 0 });
         }
     }
 }

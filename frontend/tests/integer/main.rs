@@ -25,7 +25,7 @@ pub fn cpu(x1: u64, x2: u64, x3: u64, nzcv: u32) -> CpuState {
 /// Executes one instruction.
 pub fn step(cpu: &mut CpuState, word: u32) -> Result<(), Stop> {
     let insn = A64::decode(word, cpu.pc);
-    A64::lift(&insn, &mut Eval { cpu })
+    A64::lift(&insn, &mut Eval::new(cpu))
 }
 
 /// X0 and NZCV (4 bits) after the instruction.

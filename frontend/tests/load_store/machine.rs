@@ -49,7 +49,7 @@ impl Machine {
     pub fn run(&mut self, word: u32) -> Result<(), Stop> {
         let insn = A64::decode(word, self.cpu.pc);
         let (lifter, args) = A64::lifter(&insn);
-        lifter(&mut Eval { cpu: &mut self.cpu }, args)
+        lifter(&mut Eval::new(&mut self.cpu), args)
     }
 
     pub fn read(&self, addr: u64, bytes: usize) -> Vec<u8> {

@@ -20,6 +20,31 @@ use crate::{
 pub struct Eval<'a> {
     /// The registers.
     pub cpu: &'a mut CpuState,
+    /// Plain accesses that have been performed already, if they have been.
+    pub performed: Option<&'a mut Performed>,
+}
+
+/// Plain accesses that have been performed already: what is loaded is known, and stores are not done again.
+#[derive(Debug)]
+pub struct Performed {
+    loaded: std::vec::IntoIter<u128>,
+}
+
+impl Performed {
+    /// Accesses that have loaded these values, in order; of each value only as many bytes count as are loaded.
+    #[must_use]
+    pub fn new(loaded: Vec<u128>) -> Self {
+        Self { loaded: loaded.into_iter() }
+    }
+
+    /// The next load. What is not known is loaded again.
+    #[cold]
+    fn load(&mut self, bytes: u8, addr: u64) -> Result<u128, Fault> {
+        match self.loaded.next() {
+            Some(value) => Ok(value & (u128::MAX >> (128 - 8 * u32::from(bytes)))),
+            None => load_wide(bytes, addr),
+        }
+    }
 }
 
 /// Records a fault in the registers; gives the stop to return.
@@ -29,6 +54,14 @@ pub fn record_fault(cpu: &mut CpuState, fault: Fault) -> Stop {
     cpu.stop.signal = fault.signal;
     cpu.stop.code = fault.code;
     Stop::Fault
+}
+
+impl<'a> Eval<'a> {
+    /// Performs everything.
+    #[inline(always)]
+    pub fn new(cpu: &'a mut CpuState) -> Self {
+        Self { cpu, performed: None }
+    }
 }
 
 impl Eval<'_> {
@@ -294,7 +327,10 @@ impl Ops for Eval<'_> {
         if access.aligned {
             self.check_aligned(addr, access.bytes)?;
         }
-        let value = load_bytes(access.bytes, addr);
+        let value = match &mut self.performed {
+            None => load_bytes(access.bytes, addr),
+            Some(performed) => performed.load(access.bytes, addr).map(|value| value as u64),
+        };
         let value = self.ok(value)?;
         let unused = 64 - 8 * u32::from(access.bytes);
         Ok(match access.extend {
@@ -309,6 +345,7 @@ impl Ops for Eval<'_> {
             self.check_aligned(addr, access.bytes)?;
         }
         let result = match access.order {
+            _ if self.performed.is_some() => Ok(()),
             Order::Plain => store_bytes(access.bytes, addr, value),
             // A later LDAR may not pass a STLR, and on the host a load may pass a plain store.
             Order::AcquireRelease => swap_bytes(access.bytes, addr, value).map(|_| ()),
@@ -317,12 +354,18 @@ impl Ops for Eval<'_> {
     }
     #[inline(always)]
     fn load_vec(&mut self, access: Access, addr: u64) -> Result<u128, Stop> {
-        let value = load_wide(access.bytes, addr);
+        let value = match &mut self.performed {
+            None => load_wide(access.bytes, addr),
+            Some(performed) => performed.load(access.bytes, addr),
+        };
         self.ok(value)
     }
     #[inline(always)]
     fn store_vec(&mut self, access: Access, addr: u64, value: u128) -> Result<(), Stop> {
-        let result = store_wide(access.bytes, addr, value);
+        let result = match self.performed {
+            None => store_wide(access.bytes, addr, value),
+            Some(_) => Ok(()),
+        };
         self.ok(result)
     }
     fn zero_block(&mut self, addr: u64) -> Result<(), Stop> {

@@ -19,7 +19,7 @@ impl Guest {
     }
 
     fn eval(&mut self) -> Eval<'_> {
-        Eval { cpu: &mut self.cpu }
+        Eval::new(&mut self.cpu)
     }
 
     fn memory(&self) -> u128 {

@@ -1,0 +1,149 @@
+//! Registers of a checkpoint that are not stored: generated code keeps their values where the host has them anyway, in its
+//! registers and in its frame, as long as an access of the segment may fault. The fault handler saves those
+//! (`FaultFrame`), and the code's table of recoveries says which is which.
+//!
+//! Knows nothing of how code is built: `builder/held.rs` says which values are kept, `compile.rs` where they came to be.
+
+use crate::layout;
+use ir::CpuState;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A register of the guest's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Register {
+    /// Xn; 31 is SP.
+    X(u8),
+    /// Vn.
+    V(u8),
+    /// What `layout::FLAGS_BY_EDGE` is for.
+    FlagsByEdge,
+    /// None: it is what the next load has loaded.
+    Loaded,
+}
+
+/// Where the host has a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A general register, by its number in instructions.
+    General(u8),
+    /// A vector register.
+    Vector(u8),
+    /// In the frame, this many bytes below its upper end: a multiple of 8, at most `FRAME_BYTES`.
+    Frame(u16),
+}
+
+/// At an access that may fault, where a register of its checkpoint is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recovery {
+    /// Offset of the host instruction in the code.
+    pub offset: u32,
+    /// The register.
+    pub register: Register,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// As much of a frame as is saved, from its upper end down.
+pub const FRAME_BYTES: u64 = 1024;
+const FRAME_WORDS: usize = FRAME_BYTES as usize / 8;
+
+/// What the host had at a fault in generated code. Written by the fault handler of the thread that reads it.
+pub struct FaultFrame {
+    general: [AtomicU64; 16],
+    vector: [[AtomicU64; 2]; 16],
+    /// Downwards.
+    frame: [AtomicU64; FRAME_WORDS],
+}
+
+impl Default for FaultFrame {
+    fn default() -> Self {
+        Self {
+            general: [const { AtomicU64::new(0) }; 16],
+            vector: [const { [const { AtomicU64::new(0) }; 2] }; 16],
+            frame: [const { AtomicU64::new(0) }; FRAME_WORDS],
+        }
+    }
+}
+
+impl FaultFrame {
+    /// Where it lies, for `layout::FAULT_FRAME`.
+    pub fn address(&self) -> u64 {
+        std::ptr::from_ref(self) as u64
+    }
+
+    /// Saves a general register.
+    pub fn set_general(&self, number: usize, value: u64) {
+        self.general[number].store(value, Ordering::Relaxed);
+    }
+
+    /// Saves a vector register.
+    pub fn set_vector(&self, number: usize, value: u128) {
+        self.vector[number][0].store(value as u64, Ordering::Relaxed);
+        self.vector[number][1].store((value >> 64) as u64, Ordering::Relaxed);
+    }
+
+    /// Saves words of the frame, from its upper end down.
+    pub fn set_frame(&self, words: impl Iterator<Item = u64>) {
+        for (place, word) in self.frame.iter().zip(words) {
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// The value at a place; of a general register or a word of the frame, with something above.
+    fn value(&self, place: Place) -> u128 {
+        let pair = |low: &AtomicU64, high: u64| u128::from(low.load(Ordering::Relaxed)) | u128::from(high) << 64;
+        match place {
+            Place::General(number) => pair(&self.general[usize::from(number)], 0),
+            Place::Vector(number) => {
+                let [low, high] = &self.vector[usize::from(number)];
+                pair(low, high.load(Ordering::Relaxed))
+            }
+            Place::Frame(below) => {
+                let word = usize::from(below) / 8 - 1;
+                let high = word.checked_sub(1).map_or(0, |above| self.frame[above].load(Ordering::Relaxed));
+                pair(&self.frame[word], high)
+            }
+        }
+    }
+
+    /// Puts a register of the checkpoint where it belongs, and what has been loaded behind `loaded`.
+    pub fn recover(&self, cpu: &mut CpuState, recovery: Recovery, loaded: &mut Vec<u128>) {
+        let value = self.value(recovery.place);
+        match recovery.register {
+            Register::X(n) => cpu.x[usize::from(n)] = value as u64,
+            Register::V(n) => cpu.v[usize::from(n)] = value,
+            Register::Loaded => loaded.push(value),
+            Register::FlagsByEdge => cpu.backend[layout::FLAGS_BY_EDGE] = value as u64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_recovered_from_every_place() {
+        let saved = FaultFrame::default();
+        (0..16).for_each(|n| saved.set_general(n, 100 + n as u64));
+        (0..16).for_each(|n| saved.set_vector(n, (200 + n as u128) | (7 << 64)));
+        // Only as much as there is room for.
+        saved.set_frame(300..10_000);
+        let mut cpu = CpuState::new();
+        let recoveries = [
+            (Register::X(3), Place::General(15)),
+            (Register::X(31), Place::Frame(8)),
+            (Register::X(0), Place::Frame(FRAME_BYTES as u16)),
+            (Register::V(1), Place::Vector(2)),
+            (Register::V(2), Place::Frame(32)),
+            (Register::Loaded, Place::Vector(3)),
+        ];
+        let mut loaded = Vec::new();
+        for (register, place) in recoveries {
+            saved.recover(&mut cpu, Recovery { offset: 0, register, place }, &mut loaded);
+        }
+        assert_eq!((cpu.x[3], cpu.x[31], cpu.x[0]), (115, 300, 300 + FRAME_BYTES / 8 - 1));
+        assert_eq!(loaded, [203 | (7 << 64)]);
+        assert_eq!((cpu.v[1], cpu.v[2]), (202 | 7 << 64, 303 | 302 << 64));
+    }
+}
