@@ -316,6 +316,9 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn prologue(&mut self) {
         self.entry_check();
         self.load_for(0);
+        if self.plan.flags_by_edge[0] {
+            self.say_flags(0);
+        }
         let first = self.blocks[0];
         self.fb.ins().jump(first, &[]);
         self.seal_one(0);
