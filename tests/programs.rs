@@ -127,6 +127,8 @@ programs! {
     division: Source::new("division.c"), Static, Itself;
     flags: Source::new("flags.c"), Static, Itself;
     branches: Source::new("branches.c"), Static, Itself;
+    jump_tables: Source::new("jump_tables.c"), Static, Native;
+    jump_tables_pie: Source::new("jump_tables.c"), StaticPie, Native;
     system_registers: Source::new("system_registers.c"), Static, Itself;
     mappings: Source::new("mappings.c"), Static, Native;
     files: Source::new("files.c"), Static, Native;

@@ -68,7 +68,8 @@ pub struct Effect {
     pub wants_flags: bool,
     /// The flags that come in are overwritten before anything wants them.
     pub kills_flags: bool,
-    /// The flags that come in are overwritten before anything but the checkpoint at the block's start wants them.
+    /// Only the checkpoint at the block's start wants the flags that come in, before they are overwritten or the block
+    /// ends.
     pub wants_flags_first_only: bool,
     /// The flags are written.
     pub writes_flags: bool,
@@ -161,7 +162,8 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool) -> (Vec<Step>, 
     (steps, effect)
 }
 
-/// Whether the flags that come in are overwritten before anything but the checkpoint at the block's start wants them.
+/// Whether only the checkpoint at the block's start wants the flags that come in, before they are overwritten or the
+/// block ends.
 fn wants_flags_first_only(steps: &[Step], footprints: &[Footprint]) -> bool {
     let mut wanted = false;
     for (step, f) in steps.iter().zip(footprints) {
@@ -171,10 +173,10 @@ fn wants_flags_first_only(steps: &[Step], footprints: &[Footprint]) -> bool {
         }
         wanted |= is_covered;
         if f.writes_flags {
-            return wanted && steps[0].checkpoint.is_some();
+            break;
         }
     }
-    false
+    wanted && steps[0].checkpoint.is_some()
 }
 
 fn steps(footprints: &[Footprint]) -> Vec<Step> {

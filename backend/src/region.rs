@@ -363,7 +363,8 @@ pub struct Plan {
     /// memory then.
     pub flags_known: Vec<bool>,
     /// Whether each way to the block says where the flags are (`layout::FLAGS_BY_EDGE`), instead of storing them: only the
-    /// checkpoint at the block's start wants them, when registers in memory are those at the end of the way.
+    /// checkpoint at the block's start wants them, when registers in memory are those at the end of the way. At the
+    /// region's entry they are in memory.
     pub flags_by_edge: Vec<bool>,
     /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
     /// written.
@@ -406,11 +407,14 @@ impl Plan {
         }
         let flags_from = flags_from(&effects, &successors, &resumed);
         let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
+        let unwanted = unwanted_flags(&effects, &successors, &leaves);
         let flags_by_edge: Vec<bool> = (0..count)
             .map(|i| {
-                // Who enters the region from outside comes to the first block too.
+                let (e, from): (&Effect, _) = (&effects[i], flags_from[i]);
+                let end_here = e.writes_flags || pass_unwanted(i, &successors, &leaves, &unwanted);
+                // The entry's other way to it is from outside.
                 let ways = predecessors[i] + usize::from(i == 0);
-                flags_from[i].is_set && !flags_known[i] && ways > 1 && effects[i].wants_flags_first_only
+                from.is_set && !from.is_known && ways > 1 && e.wants_flags_first_only && end_here
             })
             .collect();
 
@@ -545,6 +549,27 @@ fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
         turn.iter().fold(RegSet::default(), |sum, &block| sum.union(effects[block].stores_incoming))
     };
     loops.iter().enumerate().map(body).collect()
+}
+
+/// By block, whether the flags that come in are overwritten before anything wants them, in it or in what follows.
+fn unwanted_flags(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool]) -> Vec<bool> {
+    let mut unwanted: Vec<bool> = effects.iter().map(|e| !e.wants_flags).collect();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (i, e) in effects.iter().enumerate() {
+            if unwanted[i] && !e.kills_flags && !pass_unwanted(i, successors, leaves, &unwanted) {
+                unwanted[i] = false;
+                changed = true;
+            }
+        }
+    }
+    unwanted
+}
+
+/// Whether nothing wants the flags that a block has at its end: exits and safepoints do.
+fn pass_unwanted(block: usize, successors: &[Vec<usize>], leaves: &[bool], unwanted: &[bool]) -> bool {
+    !leaves[block] && successors[block].iter().all(|&to| unwanted[to] && !is_back_edge(block, to))
 }
 
 /// Where the flags come from when a block starts.
