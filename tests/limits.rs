@@ -39,7 +39,7 @@ fn ran_in(outcome: &Outcome, what: &str) -> bool {
 fn little_address_space() {
     let fib = Source::kernel("fib.c");
     let expected = run(Command::new(fib.for_host(Link::Static)).arg("25"), LIMIT);
-    for kilobytes in [400_000, 100_000] {
+    for kilobytes in [400_000, 100_000, 50_000] {
         for tier in Tier::ALL {
             let name = format!("ulimit -v {kilobytes}, {tier:?}");
             let outcome = after(&format!("ulimit -v {kilobytes}"), tier, &["--stats"], &fib, &["25"]);

@@ -160,8 +160,10 @@ impl<F: Frontend> Engine<F> {
     fn generation(&self) -> Option<Arc<Generation>> {
         let mut code = self.code();
         if code.generation.is_none() {
-            // Where address space is short (`ulimit -v`), a smaller one will do.
+            // Where address space is short (`ulimit -v`), a smaller one will do, and the compiler needs memory too.
+            let most = usize::try_from(trampoline::address_space_limit() / 8).unwrap_or(usize::MAX);
             let sizes = std::iter::successors(Some(self.config.code_bytes), |bytes| Some(bytes / 4));
+            let sizes = sizes.filter(|&bytes| bytes <= most.max(LEAST_CODE_BYTES));
             let mut sizes = sizes.take_while(|&bytes| bytes >= LEAST_CODE_BYTES);
             code.generation = sizes.find_map(|bytes| Generation::new(bytes).ok());
         }

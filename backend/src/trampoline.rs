@@ -127,9 +127,18 @@ pub fn stack_pointer() -> u64 {
 
 /// How large the stack of the process's first thread may become, in bytes.
 pub fn stack_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    limit_of(libc::RLIMIT_STACK)
+}
+
+/// How much address space the process may have, in bytes.
+pub fn address_space_limit() -> u64 {
+    limit_of(libc::RLIMIT_AS)
+}
+
+fn limit_of(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: fills the structure given.
-    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };
+    unsafe { libc::getrlimit(resource, &mut limit) };
     limit.rlim_cur
 }
 

@@ -6,6 +6,7 @@
 //! which the kernel refuses where anything of emu's lies.
 
 use crate::host::{self, Outcome};
+use crate::limits;
 use crate::regions::{Backing, Kind, Regions};
 use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, MapRequest, PAGE_BYTES, Prot};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -191,7 +192,8 @@ impl AddressSpace {
         state.brk_start = at.page_up();
         state.brk = state.brk_start;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-        let mut bytes = BRK_RESERVE_BYTES;
+        // Of little address space (`ulimit -v`) most is left to other things; brk(2) goes on without a reserve.
+        let mut bytes = BRK_RESERVE_BYTES.min((limits::address_space() / 8).next_power_of_two());
         while bytes >= 1 << 20 {
             if let Ok(range) = page_range(state.brk_start, bytes, libc::ENOMEM)
                 && host_mmap(range, libc::PROT_NONE, flags).is_ok()

@@ -32,6 +32,11 @@ fn host_limit(resource: u64) -> Result<Limit, Errno> {
     Ok(limit)
 }
 
+/// How much address space the host gives emu and the guest together, in bytes.
+pub(crate) fn address_space() -> u64 {
+    host_limit(libc::RLIMIT_AS.into()).map_or(libc::RLIM_INFINITY, |[soft, _]| soft)
+}
+
 fn get(process: &Process, resource: u64) -> Result<Limit, Errno> {
     match lock(&process.limits.0).get(&(resource as u32)) {
         Some(limit) => Ok(*limit),
