@@ -422,6 +422,7 @@ impl<F: Frontend> Code<F> {
         let mut records = generation.records();
         let before = records.get(first.code.load(Ordering::SeqCst));
         let grown = before.filter(|record| record.kind == Kind::Region).map_or(0, |record| record.grown + 1);
+        let links = self.incoming.count()..self.incoming.count() + compiled.exits.len() as u32;
         let locations = records.locations.len() as u32;
         records.locations.extend_from_slice(&compiled.locations);
         let record = Record {
@@ -434,8 +435,8 @@ impl<F: Frontend> Code<F> {
             locations: locations..records.locations.len() as u32,
             flag_sources: compiled.flag_sources.as_slice().into(),
             recoveries: compiled.recoveries.into(),
-            links: self.incoming.count()..self.incoming.count() + compiled.exits.len() as u32,
-            alive: false,
+            links: links.clone(),
+            alive: true,
             grown,
         };
         records.insert(compiled.code, record);
@@ -447,35 +448,45 @@ impl<F: Frontend> Code<F> {
             self.regions.insert(entry, compiled.code);
             self.region_blocks.insert(compiled.code, blocks.into());
         }
-        self.install(generation, &first, compiled.code, compiled.counter);
+        self.install(generation, &first, (kind, compiled.code, links), compiled.counter);
         true
     }
 
-    /// Puts code in use at the entry of `first`, in place of what is there. Its record is there already: threads may be in
-    /// the code, and fault there, as soon as anything leads to it.
-    fn install(&mut self, generation: &Generation, first: &HotBlock<F>, code: CodePtr, counter: Option<Slot>) {
+    /// Puts code in use again at the entry of `first`.
+    fn reuse(&mut self, generation: &Generation, first: &HotBlock<F>, code: CodePtr, counter: Option<Slot>) {
+        let mut records = generation.records();
+        let Some(record) = records.get_mut(code.0) else { return };
+        record.alive = true;
+        let (kind, links) = (record.kind, record.links.clone());
+        drop(records);
+        self.incoming.revive(links.clone(), code);
+        self.install(generation, first, (kind, code, links), counter);
+    }
+
+    /// Leads to code at the entry of `first`, in place of what is there. Its record and its links are there already: threads
+    /// may be in the code, and fault there, as soon as anything leads to it.
+    fn install(
+        &mut self,
+        generation: &Generation,
+        first: &HotBlock<F>,
+        (kind, code, links): (Kind, CodePtr, Range<u32>),
+        counter: Option<Slot>,
+    ) {
         let entry = first.place;
         let before = first.code.load(Ordering::SeqCst);
-        let mut records = generation.records();
+        let memory = &generation.memory;
         let mut is_looping = false;
-        let mut replaced = 0..0;
-        if let Some(record) = records.get_mut(before) {
+        if let Some(record) = generation.records().get_mut(before) {
             record.alive = false;
-            replaced = record.links.clone();
+            self.incoming.retire(record.links.clone(), memory);
             // A block that is a loop of its own does not leave through a slot.
             is_looping = record.kind == Kind::Emitted && first.block.successors().contains(&Some(entry.pc()));
         }
-        let Some(record) = records.get_mut(code.0) else { return };
-        record.alive = true;
-        let links = record.links.clone();
-        drop(records);
-        let memory = &generation.memory;
-        self.incoming.retire(replaced, memory);
-        self.incoming.revive(links.clone(), code);
         first.set_counter(counter);
         first.code.store(code.0, Ordering::SeqCst);
         // The code of one block is found by the block.
-        for block in self.region_blocks.get(&code).into_iter().flat_map(|blocks| &**blocks) {
+        let blocks = (kind == Kind::Region).then(|| self.region_blocks.get(&code)).flatten();
+        for block in blocks.into_iter().flat_map(|blocks| &**blocks) {
             for page in pages_of(block.start, block.next()) {
                 let there = self.regions_by_page.entry(page).or_default();
                 if !there.contains(&code) {
@@ -489,9 +500,15 @@ impl<F: Frontend> Code<F> {
                 memory.link(link.slot, CodePtr(code));
             }
         }
-        self.incoming.prune(entry);
+        let mut any_retired = false;
         for link in self.incoming.of(entry) {
-            memory.link(link.slot, code);
+            match link.owner {
+                CodePtr(0) => any_retired = true,
+                _ => memory.link(link.slot, code),
+            }
+        }
+        if any_retired {
+            self.incoming.prune(entry);
         }
         if before != 0 {
             self.each_seat(|seat| seat.forget(entry));
@@ -520,7 +537,7 @@ impl<F: Frontend> Code<F> {
         if self.region_blocks.contains_key(&code) {
             self.restore(place, is_unchanged);
         } else if let Some(generation) = self.generation.clone().filter(|_| code != CodePtr(0)) {
-            self.install(&generation, &block, code, counter);
+            self.reuse(&generation, &block, code, counter);
         }
         Some(block)
     }
@@ -537,7 +554,7 @@ impl<F: Frontend> Code<F> {
             return None;
         }
         self.stats.restored += 1;
-        self.install(&generation, &first, code, None);
+        self.reuse(&generation, &first, code, None);
         Some(code)
     }
 

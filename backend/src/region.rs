@@ -4,8 +4,12 @@
 
 use crate::checkpoint::{self, Effect, Step};
 use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
+use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+
+/// The words of a block. Most blocks are short, and need no memory of their own for them.
+pub type Words = SmallVec<[u32; 8]>;
 
 /// A decoded basic block.
 #[derive(Debug)]
@@ -15,7 +19,7 @@ pub struct Block<I> {
     /// The instructions, in order.
     pub insns: Arc<[I]>,
     /// What they were decoded from.
-    pub words: Box<[u32]>,
+    pub words: Words,
     /// How the last one leaves.
     pub flow: Flow,
 }

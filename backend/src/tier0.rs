@@ -2,7 +2,7 @@
 
 use crate::cache::Slot;
 use crate::code::Place;
-use crate::region::Block;
+use crate::region::{Block, Words};
 use ir::eval::Performed;
 use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
 use std::ops::RangeInclusive;
@@ -69,7 +69,7 @@ pub fn decode<F: Frontend>(
     insns.clear();
     let mut flow = ir::Flow::Next;
     let mut checked_page = None;
-    let mut words = [0; MAX_INSNS];
+    let mut words = Words::new();
     while insns.len() < MAX_INSNS {
         let pc = start.offset(4 * insns.len() as i64);
         let fetched = memory::load_u32(pc);
@@ -90,13 +90,13 @@ pub fn decode<F: Frontend>(
         };
         let insn = F::decode(word, pc);
         flow = F::flow(&insn, pc);
-        words[insns.len()] = word;
+        words.push(word);
         insns.push(insn);
         if flow.ends_block() {
             break;
         }
     }
-    Ok(Arc::new(Block { start, insns: insns.as_slice().into(), words: words[..insns.len()].into(), flow }))
+    Ok(Arc::new(Block { start, insns: insns.as_slice().into(), words, flow }))
 }
 
 /// Whether the guest could fetch the same block now.
