@@ -1,5 +1,5 @@
-//! Programs of the host's own architecture: handed to the host's kernel, by way of the sysroot's loader if they name one
-//! that only the sysroot has.
+//! Programs of the host's own architecture: handed to the host's kernel, by way of the sysroot's loader if they name
+//! one that only the sysroot has.
 
 use crate::process::execve;
 use crate::report::plain;

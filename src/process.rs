@@ -25,8 +25,8 @@ pub fn settle_allocator() {
     start_heap_with_huge_page();
 }
 
-/// Has the heap go on at the start of a huge page, if the host has them: its one fault costs as much as 25 faults of small
-/// pages, and the shortest program has emu use a hundred. Not where address space is scarce.
+/// Has the heap go on at the start of a huge page, if the host has them: its one fault costs as much as 25 faults of
+/// small pages, and the shortest program has emu use a hundred. Not where address space is scarce.
 fn start_heap_with_huge_page() {
     const HUGE_PAGE_BYTES: usize = 2 << 20;
     /// More than the heap has at the start.
@@ -39,8 +39,8 @@ fn start_heap_with_huge_page() {
     if limit.rlim_cur != libc::RLIM_INFINITY {
         return;
     }
-    // SAFETY: a parameter of the allocator, two blocks that are never freed, and advice on memory that lies behind them in
-    // the heap: no content changes. If the allocator puts the blocks elsewhere the advice fails or is of no use.
+    // SAFETY: a parameter of the allocator, two blocks that are never freed, and advice on memory that lies behind them
+    // in the heap: no content changes. If the allocator puts the blocks elsewhere the advice fails or is of no use.
     unsafe {
         libc::mallopt(libc::M_TOP_PAD, HUGE_PAGE_BYTES as i32);
         let here = libc::malloc(1) as usize;

@@ -18,8 +18,8 @@ fn branch(op: u32, from: usize, to: usize) -> u32 {
     op | (to as i64 - from as i64) as u32 & 0x03ff_ffff
 }
 
-/// X1 times: X3 += 50 in a loop of its own, then a call of each function, which adds its number to X0. The function gets
-/// there on one of two ways, as bit 0 of X0 says.
+/// X1 times: X3 += 50 in a loop of its own, then a call of each function, which adds its number to X0. The function
+/// gets there on one of two ways, as bit 0 of X0 says.
 fn program() -> Vec<u32> {
     let functions = FUNCTIONS as usize;
     let body = functions + 8;

@@ -1,6 +1,7 @@
-//! Every row of the instruction table, tier 0 against compiled and emitted code: random words of the row, and of many rows
-//! that use each other's results, on random registers must leave the same registers, memory and stop, bit for bit. What `Eval` itself computes is checked against outside oracles
-//! elsewhere; this checks that the compiler does the same.
+//! Every row of the instruction table, tier 0 against compiled and emitted code: random words of the row, and of many
+//! rows that use each other's results, on random registers must leave the same registers, memory and stop, bit for bit.
+//! What `Eval` itself computes is checked against outside oracles elsewhere; this checks that the compiler does the
+//! same.
 #![allow(unsafe_code)] // A scratch page for guest code and one for guest data, shared with the emulated program.
 
 mod harness;

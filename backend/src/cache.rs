@@ -49,8 +49,8 @@ fn reserve(bytes: usize) -> io::Result<u64> {
     if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as u64) }
 }
 
-/// Where `bytes` of emu's own do not get in the guest's way: some way behind emu's image, one behind the other. Elsewhere
-/// they could take a place that the guest has just unmapped and means to use again.
+/// Where `bytes` of emu's own do not get in the guest's way: some way behind emu's image, one behind the other.
+/// Elsewhere they could take a place that the guest has just unmapped and means to use again.
 pub fn own_neighbourhood(bytes: usize) -> *mut libc::c_void {
     const DISTANCE: u64 = 16 << 30;
     const SPACING: usize = 2 << 20;

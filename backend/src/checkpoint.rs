@@ -8,10 +8,10 @@
 //! is several accesses only if nothing before it in the segment can have read what it writes. Anything else wants
 //! exact state, as before checkpoints.
 //!
-//! A block that branches to itself does not store at the checkpoint at its start what each turn changes: the values that
-//! the turn has begun with are held until its end, and found at a fault (`recovery.rs`). If there are several stores, what
-//! has been loaded before the last of them may be held too: then the whole block is one segment, for what came before the
-//! fault can be performed again without touching memory.
+//! A block that branches to itself does not store at the checkpoint at its start what each turn changes: the values
+//! that the turn has begun with are held until its end, and found at a fault (`recovery.rs`). If there are several
+//! stores, what has been loaded before the last of them may be held too: then the whole block is one segment, for what
+//! came before the fault can be performed again without touching memory.
 //!
 //! A block that branches to itself and only loads has its checkpoint where it is entered from elsewhere: all its turns
 //! are performed again.
@@ -25,8 +25,8 @@ use ir::{Footprint, Frontend, RegSet};
 /// What to do about one instruction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step {
-    /// A checkpoint before it: all dirty registers but these are stored, and it is known where the flags are unless they
-    /// are among them.
+    /// A checkpoint before it: all dirty registers but these are stored, and it is known where the flags are unless
+    /// they are among them.
     pub checkpoint: Option<Unneeded>,
     /// Its accesses are covered by the checkpoint before this instruction of the block.
     pub covered_by: Option<usize>,
@@ -54,8 +54,8 @@ pub struct Effect {
     pub stays_dirty: RegSet,
     /// Registers whose incoming value is stored if it is dirty.
     pub stores_incoming: RegSet,
-    /// Registers whose incoming value is held if it is dirty: the checkpoint at the block's start does not store it, but it
-    /// can be found at a fault (`recovery.rs`).
+    /// Registers whose incoming value is held if it is dirty: the checkpoint at the block's start does not store it,
+    /// but it can be found at a fault (`recovery.rs`).
     pub holds: RegSet,
     /// The block is a loop of its own that holds registers.
     pub is_held: bool,

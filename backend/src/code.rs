@@ -399,8 +399,9 @@ impl<F: Frontend> Code<F> {
         });
     }
 
-    /// Makes compiled code known and links it both ways; not if the guest has changed what it was made from, the
-    /// cache has been emptied meanwhile, or the process ends. It takes the place of what was compiled for the same entry before.
+    /// Makes compiled code known and links it both ways; not if the guest has changed what it was made from, the cache
+    /// has been emptied meanwhile, or the process ends. It takes the place of what was compiled for the same entry
+    /// before.
     pub fn publish(
         &mut self,
         generation: &Arc<Generation>,
@@ -463,8 +464,8 @@ impl<F: Frontend> Code<F> {
         self.install(generation, first, (kind, code, links), counter);
     }
 
-    /// Leads to code at the entry of `first`, in place of what is there. Its record and its links are there already: threads
-    /// may be in the code, and fault there, as soon as anything leads to it.
+    /// Leads to code at the entry of `first`, in place of what is there. Its record and its links are there already:
+    /// threads may be in the code, and fault there, as soon as anything leads to it.
     fn install(
         &mut self,
         generation: &Generation,
@@ -518,9 +519,9 @@ impl<F: Frontend> Code<F> {
         }
     }
 
-    /// The block that was at a place before the guest was said to have changed it, if it is still the same: programs take
-    /// away the permission to execute for a while, or write what was there before. Its code is in use again, if that was
-    /// made of nothing that has changed. `is_unchanged` looks at the guest's memory.
+    /// The block that was at a place before the guest was said to have changed it, if it is still the same: programs
+    /// take away the permission to execute for a while, or write what was there before. Its code is in use again, if
+    /// that was made of nothing that has changed. `is_unchanged` looks at the guest's memory.
     pub fn revive(&mut self, place: Place, is_unchanged: impl Fn(&Block<F::Insn>) -> bool) -> Option<Arc<HotBlock<F>>> {
         let (block, code) = self.dormant.remove(&place)?;
         if !is_unchanged(&block.block) {
@@ -542,8 +543,8 @@ impl<F: Frontend> Code<F> {
         Some(block)
     }
 
-    /// Puts the last region of an entry in use again that has been taken out of it because the guest has changed some of
-    /// its blocks, if they are all the same again.
+    /// Puts the last region of an entry in use again that has been taken out of it because the guest has changed some
+    /// of its blocks, if they are all the same again.
     pub fn restore(&mut self, entry: Place, is_unchanged: impl Fn(&Block<F::Insn>) -> bool) -> Option<CodePtr> {
         let code = *self.regions.get(&entry)?;
         let generation = self.generation.clone()?;
@@ -582,7 +583,8 @@ impl<F: Frontend> Code<F> {
         true
     }
 
-    /// The block at a place, if it has run so often (it may have run more). `threshold` is what counters count down from.
+    /// The block at a place, if it has run so often (it may have run more). `threshold` is what counters count down
+    /// from.
     pub fn block_run(&self, place: Place, runs: u32, threshold: u32) -> Option<&Arc<HotBlock<F>>> {
         let block = self.blocks.get(&place)?;
         let in_tier0 = block.count.load(Ordering::Relaxed);

@@ -257,12 +257,12 @@ fn verify(func: &Function, isa: &dyn TargetIsa) {
 
 /// Makes regions preserve no registers for their callers: callers keep nothing in them but the address of their entry.
 ///
-/// CLIF has tail calls in the `tail` convention only, in which rbx and r12 to r14 are the caller's. So the CLIF is built
-/// and verified with that, and then gets the `winch` convention: argument in rdi, result in rax, and every register but
-/// rsp, rbp and the pinned r15 is the callee's. Code generation for x86-64 knows of the convention where it chooses
-/// registers for arguments and results, what a call clobbers, and what a frame saves; tail calls are the same in both,
-/// as long as no arguments are on the stack. Only a debug assertion of Cranelift's refuses them; the workspace's
-/// Cargo.toml turns that off. The tests below would notice another Cranelift that does otherwise.
+/// CLIF has tail calls in the `tail` convention only, in which rbx and r12 to r14 are the caller's. So the CLIF is
+/// built and verified with that, and then gets the `winch` convention: argument in rdi, result in rax, and every
+/// register but rsp, rbp and the pinned r15 is the callee's. Code generation for x86-64 knows of the convention where
+/// it chooses registers for arguments and results, what a call clobbers, and what a frame saves; tail calls are the
+/// same in both, as long as no arguments are on the stack. Only a debug assertion of Cranelift's refuses them; the
+/// workspace's Cargo.toml turns that off. The tests below would notice another Cranelift that does otherwise.
 fn preserve_nothing(func: &mut Function) {
     let signatures = func.stencil.dfg.signatures.values_mut();
     for signature in signatures.chain([&mut func.stencil.signature]) {

@@ -300,8 +300,8 @@ impl<F: Frontend> Engine<F> {
         }
     }
 
-    /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of the
-    /// engine's locks held by another thread.
+    /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of
+    /// the engine's locks held by another thread.
     pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
         self.worker.around_fork(|| {
             let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);

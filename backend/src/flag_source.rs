@@ -1,5 +1,5 @@
-//! Where the flags of a checkpoint are. A region does not store them before each access: its table of locations says how
-//! they follow from the registers, which are in memory at the checkpoint. Only a fault asks for them.
+//! Where the flags of a checkpoint are. A region does not store them before each access: its table of locations says
+//! how they follow from the registers, which are in memory at the checkpoint. Only a fault asks for them.
 //!
 //! Knows nothing of how code is built: `builder/flag_source.rs` makes the sources.
 

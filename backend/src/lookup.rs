@@ -65,7 +65,8 @@ impl Lookup {
         self.is_empty.store(false, Ordering::Relaxed);
         entry[0].store(NO_PC, Ordering::Relaxed);
         entry[1].store(code.0, Ordering::Release);
-        // Before the owner looks whether the code is still meant: who retires code says so first, and then removes this.
+        // Before the owner looks whether the code is still meant: who retires code says so first, and then removes
+        // this.
         entry[0].store(pc.0, Ordering::SeqCst);
     }
 

@@ -1,8 +1,9 @@
-//! Registers of a checkpoint that are not stored: generated code keeps their values where the host has them anyway, in its
-//! registers and in its frame, as long as an access of the segment may fault. The fault handler saves those
+//! Registers of a checkpoint that are not stored: generated code keeps their values where the host has them anyway, in
+//! its registers and in its frame, as long as an access of the segment may fault. The fault handler saves those
 //! (`FaultFrame`), and the code's table of recoveries says which is which.
 //!
-//! Knows nothing of how code is built: `builder/held.rs` says which values are kept, `compile.rs` where they came to be.
+//! Knows nothing of how code is built: `builder/held.rs` says which values are kept, `compile.rs` where they came to
+//! be.
 
 use crate::layout;
 use ir::CpuState;

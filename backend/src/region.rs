@@ -330,8 +330,8 @@ impl<I> Region<I> {
         }
     }
 
-    /// By context, whether the code of a node in it goes on outside of the region. There it is a host call, whose return
-    /// is that of the context.
+    /// By context, whether the code of a node in it goes on outside of the region. There it is a host call, whose
+    /// return is that of the context.
     fn contexts_left(&self) -> Vec<bool> {
         let mut left = vec![false; self.graph.contexts.len()];
         for node in 0..self.blocks.len() {
@@ -366,8 +366,8 @@ pub struct Plan {
     /// Whether the flags are those of the same instruction of the region on all ways to the block. They need not be in
     /// memory then.
     pub flags_known: Vec<bool>,
-    /// Whether each way to the block says where the flags are (`layout::FLAGS_BY_EDGE`), instead of storing them: only the
-    /// checkpoint at the block's start wants them, when registers in memory are those at the end of the way. At the
+    /// Whether each way to the block says where the flags are (`layout::FLAGS_BY_EDGE`), instead of storing them: only
+    /// the checkpoint at the block's start wants them, when registers in memory are those at the end of the way. At the
     /// region's entry they are in memory.
     pub flags_by_edge: Vec<bool>,
     /// Registers whose value at the block's start matters: read, or stored as possibly dirty, before they are
@@ -439,7 +439,8 @@ impl Plan {
                     changed |= merged != dirty_in[to];
                     dirty_in[to] = merged;
                 }
-                // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there already.
+                // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there
+                // already.
                 let wants_them = |to: usize| flags_in[to] || flags_by_edge[to] || is_back_edge(i, to);
                 let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| wants_them(to));
                 let wants =
@@ -585,8 +586,8 @@ struct FlagsFrom {
     is_set: bool,
 }
 
-/// By block, where the flags come from. `resumed` are the blocks behind calls: what comes back from those has its flags in
-/// memory.
+/// By block, where the flags come from. `resumed` are the blocks behind calls: what comes back from those has its flags
+/// in memory.
 fn flags_from(effects: &[Effect], successors: &[Vec<usize>], resumed: &[usize]) -> Vec<FlagsFrom> {
     /// Whose flags they are.
     #[derive(Clone, Copy, PartialEq)]

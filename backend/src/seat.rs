@@ -32,8 +32,8 @@ pub struct Seat {
     running: Mutex<Option<Running>>,
 }
 
-// SAFETY: the pointers are only followed under the lock that `stand_up` takes before what they point to can go, and lead
-// to atomics.
+// SAFETY: the pointers are only followed under the lock that `stand_up` takes before what they point to can go, and
+// lead to atomics.
 unsafe impl Send for Seat {}
 // SAFETY: as above.
 unsafe impl Sync for Seat {}

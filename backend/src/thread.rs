@@ -43,8 +43,8 @@ impl<F: Frontend> Thread<F> {
         seat.lookup(false)?;
         engine.code().add_seat(&seat);
         let near = (0..NEAR_ENTRIES).map(|_| None).collect();
-        // The first thread's stack may be as small as `ulimit -s` says. Emu's own functions, the compiler among them, and
-        // the arguments that the kernel has put there need the greater part.
+        // The first thread's stack may be as small as `ulimit -s` says. Emu's own functions, the compiler among them,
+        // and the arguments that the kernel has put there need the greater part.
         let call_stack_bytes = CALL_STACK_BYTES.min(trampoline::stack_limit() / 4);
         let emitter = Emitter::default();
         let (engine, fault_frame) = (Arc::clone(engine), Box::default());

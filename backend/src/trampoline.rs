@@ -237,8 +237,8 @@ const GENERAL: [i32; 16] = [
     libc::REG_R15,
 ];
 
-/// Saves what the host had at a fault in generated code for the dispatcher. Only code of regions, whose rbp points into their
-/// frame, has anything there that is looked at.
+/// Saves what the host had at a fault in generated code for the dispatcher. Only code of regions, whose rbp points into
+/// their frame, has anything there that is looked at.
 fn save(cpu: &CpuState, context: &libc::mcontext_t) {
     // SAFETY: the dispatcher has put its frame there, and keeps it while code runs; its fields are atomic.
     let Some(saved) = (unsafe { (cpu.backend[layout::FAULT_FRAME] as *const FaultFrame).as_ref() }) else { return };

@@ -33,8 +33,8 @@ impl Worker {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for the region at `entry`. Starts the thread, which runs `body`, if there is none. Says whether the job will
-    /// be done: if no thread can be had, the caller must do without.
+    /// Asks for the region at `entry`. Starts the thread, which runs `body`, if there is none. Says whether the job
+    /// will be done: if no thread can be had, the caller must do without.
     pub fn submit(&self, entry: Place, body: impl FnOnce() + Send + 'static) -> bool {
         let mut jobs = self.jobs();
         if !jobs.started {
@@ -74,9 +74,9 @@ impl Worker {
         }
     }
 
-    /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody holds
-    /// the lock of the queue. In the child there is no thread any more: the next job starts one. The caller sees to it
-    /// that there is one fork at a time.
+    /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody
+    /// holds the lock of the queue. In the child there is no thread any more: the next job starts one. The caller sees
+    /// to it that there is one fork at a time.
     pub fn around_fork(&self, fork: impl FnOnce() -> bool) {
         let mut jobs = self.jobs();
         // Or else the thread would go on to the next job before it is noticed that it has done one.

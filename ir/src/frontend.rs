@@ -19,8 +19,8 @@ pub enum Flow {
     IndirectCall,
     /// To the address in a link register.
     Return,
-    /// To emu: system calls, traps, undefined encodings, IC IVAU. May go on at the next instruction, as ISB does, but not
-    /// without the check at the entry of code.
+    /// To emu: system calls, traps, undefined encodings, IC IVAU. May go on at the next instruction, as ISB does, but
+    /// not without the check at the entry of code.
     Stop,
 }
 

@@ -314,8 +314,9 @@ fn execve_runs_host_programs_and_scripts() {
     let (mut path, mut argument, mut variable) = (c(&script), c("argument"), c("VALUE=7"));
     let mut argv = [at(&mut path[..]), at(&mut argument[..]), 0];
     let mut envp = [at(&mut variable[..]), 0];
-    // A plain fork, which goes through libc: the test harness has other threads, and a vfork of theirs would leave their
-    // allocator's locks held in the child. emu itself brings its other threads to rest first (tests/guest/children.c).
+    // A plain fork, which goes through libc: the test harness has other threads, and a vfork of theirs would leave
+    // their allocator's locks held in the child. emu itself brings its other threads to rest first
+    // (tests/guest/children.c).
     let pid = guest.call("clone", &[libc::SIGCHLD as u64]);
     if pid == 0 {
         guest.call("execve", &[at(&mut path[..]), at(&mut argv), at(&mut envp)]);

@@ -341,7 +341,8 @@ impl Maker<'_> {
         self.word(word);
     }
 
-    /// A loop of one block that walks through memory, mostly towards pages that fault, a few turns long: X25 counts them.
+    /// A loop of one block that walks through memory, mostly towards pages that fault, a few turns long: X25 counts
+    /// them.
     fn counted_loop(&mut self) {
         let base = self.register();
         let (near, pages) = (self.random.below(160) as u32, self.random.below(3) as u32);
@@ -393,8 +394,8 @@ impl Maker<'_> {
         self.fixed(back | distance << 5);
     }
 
-    /// What a loop does that changes memory in place, and then uses memory at `base`, which may fault: what it had loaded
-    /// cannot be loaded again.
+    /// What a loop does that changes memory in place, and then uses memory at `base`, which may fault: what it had
+    /// loaded cannot be loaded again.
     fn update_in_loop(&mut self, base: u32) {
         for _ in 0..1 + self.random.below(3) {
             let (value, offset) = (self.register(), (self.random.below(4) as u32) << 10);

@@ -19,8 +19,9 @@ use std::process::Command;
 /// Where Debian's cross packages keep the arm64 loader and libraries.
 pub const SYSROOT: &str = "/usr/aarch64-linux-gnu";
 
-/// How emu executes: interpreted, compiled at first sight, its own choice, or its own choice with every block asking for
-/// the optimising compiler at its first run, so that regions replace what runs, are grown and are linked all the time.
+/// How emu executes: interpreted, compiled at first sight, its own choice, or its own choice with every block asking
+/// for the optimising compiler at its first run, so that regions replace what runs, are grown and are linked all the
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     Eval,

@@ -103,8 +103,8 @@ fn bits_of_result(func: &Function, known: &SecondaryMap<Value, u8>, inst: Inst, 
     coarse.min(all as u8)
 }
 
-/// From which bit on the result of an operation is zero: of `all` bits, if that is a constant, `constant`; `of` tells the
-/// same of an operand, and `shift` the amount of a shift if it is constant.
+/// From which bit on the result of an operation is zero: of `all` bits, if that is a constant, `constant`; `of` tells
+/// the same of an operand, and `shift` the amount of a shift if it is constant.
 pub(super) fn bits_computed(
     opcode: Opcode,
     all: u32,

@@ -69,8 +69,8 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Whether a vector is zero: a condition. The host moves the top bits of its bytes to a general register sooner than
-    /// it sets flags by all its bits.
+    /// Whether a vector is zero: a condition. The host moves the top bits of its bytes to a general register sooner
+    /// than it sets flags by all its bits.
     fn is_zero_vector(&mut self, vector: Value) -> Value {
         let whole = match self.folds.get(&vector) {
             Some(&Fold::Greater([a, b])) if a != b => self.fb.ins().bor(a, b),

@@ -29,8 +29,8 @@ fn int_bits(size: FpSize) -> Type {
 
 impl Builder<'_, '_> {
     /// Operands of a floating-point operation, such that Cranelift takes the operation for one whose result it cannot
-    /// know. It would compute one of constants itself, or once for all places and turns of a loop; but the rounding mode
-    /// may change in between, and the operation raises flags each time.
+    /// know. It would compute one of constants itself, or once for all places and turns of a loop; but the rounding
+    /// mode may change in between, and the operation raises flags each time.
     pub(super) fn unfolded<const N: usize>(&mut self, mut operands: [Value; N]) -> [Value; N] {
         if operands.iter().all(|&operand| self.is_constant(operand)) {
             let ty = self.fb.func.dfg.value_type(operands[0]);

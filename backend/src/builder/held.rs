@@ -1,6 +1,6 @@
 //! Registers that a loop's first checkpoint does not store, because their values are kept until the end of the turn and
-//! can be found when an access faults (`recovery.rs`). They are kept because the safepoint at the turn's end would store them, to
-//! no purpose, if it left. A label on the value tells where the register allocator has put it.
+//! can be found when an access faults (`recovery.rs`). They are kept because the safepoint at the turn's end would
+//! store them, to no purpose, if it left. A label on the value tells where the register allocator has put it.
 
 use super::Builder;
 use crate::layout;

@@ -114,8 +114,8 @@ impl Builder<'_, '_> {
         self.widen(result)
     }
 
-    /// The bits of an integer in reverse, zero-extended to 64 bits: its bytes in reverse, and each half of a byte looked
-    /// up in a table of sixteen.
+    /// The bits of an integer in reverse, zero-extended to 64 bits: its bytes in reverse, and each half of a byte
+    /// looked up in a table of sixteen.
     fn reverse_bits(&mut self, a: Value) -> Value {
         const REVERSED: [u8; 16] = [0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15];
         let swapped = self.fb.ins().bswap(a);

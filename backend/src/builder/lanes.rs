@@ -1,7 +1,7 @@
 //! Keeps integers that the guest carries around a loop in vector registers in general ones, once a region's CLIF is
-//! complete: where the low lane of a block's vector parameter is wanted as an integer, and is one at the end of the ways
-//! there, the block gets the integer as a parameter too. Else each turn would move it to a vector and back, one after the
-//! other. Vector parameters that nothing wants any more are dropped.
+//! complete: where the low lane of a block's vector parameter is wanted as an integer, and is one at the end of the
+//! ways there, the block gets the integer as a parameter too. Else each turn would move it to a vector and back, one
+//! after the other. Vector parameters that nothing wants any more are dropped.
 
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::{F32X4, F64X2, I32, I32X4, I64, I64X2};
@@ -268,8 +268,8 @@ fn wanted(func: &Function, extractions: &[Extraction], edges: &HashMap<Block, Ve
     }
 }
 
-/// Whether a parameter is made of integers: on the ways back to its block, or on all if there are none, but for those on
-/// which it stays as it is.
+/// Whether a parameter is made of integers: on the ways back to its block, or on all if there are none, but for those
+/// on which it stays as it is.
 fn is_made_of_integers(
     func: &Function,
     (param, bits): Low,
@@ -301,7 +301,8 @@ fn is_made_of_integers(
 
 struct Lanes<'a> {
     func: &'a mut Function,
-    /// By parameter and bits, the new one: 64 bits, zero from there on, so that it may be the same as that of a register.
+    /// By parameter and bits, the new one: 64 bits, zero from there on, so that it may be the same as that of a
+    /// register.
     integers: HashMap<Low, Value>,
 }
 
@@ -526,8 +527,8 @@ mod tests {
         fb.ins().uextend(I64, low)
     }
 
-    /// A loop that keeps a vector, whose low lane it adds to a sum. `next` makes that of the next turn of this turn's and
-    /// the sum; `last` what is returned of both.
+    /// A loop that keeps a vector, whose low lane it adds to a sum. `next` makes that of the next turn of this turn's
+    /// and the sum; `last` what is returned of both.
     fn kept(
         next: impl Fn(&mut FunctionBuilder<'_>, Value, Value) -> Value,
         last: impl Fn(&mut FunctionBuilder<'_>, Value, Value) -> Value,

@@ -3,8 +3,8 @@
 //! leaves. Its children say how each operation is compiled.
 //!
 //! Invariants: at every instruction that can stop or fault, `write_back` has stored what is dirty before, or a
-//! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block. Flags
-//! are in memory at a block's start only if the plan's `flags_in` says so.
+//! checkpoint of the plan covers it; a dirty register at a block's start is in the plan's `dirty_in` of that block.
+//! Flags are in memory at a block's start only if the plan's `flags_in` says so.
 
 mod convert;
 mod extensions;
@@ -212,8 +212,8 @@ pub(crate) struct Built {
     pub flag_sources: Vec<FlagSource>,
 }
 
-/// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out drops
-/// the host frames (`trampoline`). The convention is that of the CLIF; `compile` exchanges it for another.
+/// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out
+/// drops the host frames (`trampoline`). The convention is that of the CLIF; `compile` exchanges it for another.
 pub(crate) fn region_signature() -> Signature {
     let mut sig = Signature::new(CallConv::Tail);
     sig.params = vec![AbiParam::new(I64)];
@@ -992,8 +992,8 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// The code for a computed address. What is not in the lookup table leaves.
     fn looked_up(&mut self, target: Value) -> Value {
         let table = self.load_state(I64, layout::backend_word(layout::LOOKUP));
-        // Entries are 16 bytes and instructions 4: bits 2 and up of the address select the entry. Shifted last, so that it
-        // is part of addresses.
+        // Entries are 16 bytes and instructions 4: bits 2 and up of the address select the entry. Shifted last, so that
+        // it is part of addresses.
         let selected = self.fb.ins().band_imm_s(target, (layout::LOOKUP_ENTRIES as i64 - 1) << 2);
         let offset = self.fb.ins().ishl_imm_s(selected, 2);
         let entry = self.fb.ins().iadd(table, offset);
@@ -1061,7 +1061,8 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// Leaves if the safepoint word is set; the guest goes on at `target`. `is_turn` says that this ends a turn of a loop of one block.
+    /// Leaves if the safepoint word is set; the guest goes on at `target`. `is_turn` says that this ends a turn of a
+    /// loop of one block.
     fn safepoint(&mut self, target: GuestAddr, is_turn: bool) {
         // Other threads write it: the alias analysis must not take an earlier look for this one.
         self.fb.ins().sequence_point();

@@ -117,8 +117,8 @@ impl Builder<'_, '_> {
         self.resolved(value)
     }
 
-    /// An operand, as a vector, of a scalar operation that gives a NaN for a NaN and may wait. (What is a number already
-    /// need only be `resolved`: it is of the right size.)
+    /// An operand, as a vector, of a scalar operation that gives a NaN for a NaN and may wait. (What is a number
+    /// already need only be `resolved`: it is of the right size.)
     pub(super) fn scalar_operand(&mut self, lane: Lane, value: Value) -> Value {
         self.operand_if(value, |p| p.value != value && p.arr.lane == lane)
     }
@@ -277,8 +277,8 @@ impl Builder<'_, '_> {
                 .filter(|p| p.tiny)
                 .map(|p| p.checked)
                 .partition(|&number| !lanes && self.is_square(number));
-            // The more numbers, the more often they share no bit by chance: three doubles once in a thousand times, four
-            // once in thirty, and then the branch is mispredicted.
+            // The more numbers, the more often they share no bit by chance: three doubles once in a thousand times,
+            // four once in thirty, and then the branch is mispredicted.
             let most = if lane == Lane::D { 3 } else { 2 };
             let mut both = squares;
             // Parts of about the same size.

@@ -129,8 +129,8 @@ impl Emitter {
         self.come_back(back);
     }
 
-    /// Behind a guest call: the guest has returned to rax. If that is `back` the guest goes on there, if not (longjmp, a
-    /// switch of stacks) it is handed on to our own caller.
+    /// Behind a guest call: the guest has returned to rax. If that is `back` the guest goes on there, if not (longjmp,
+    /// a switch of stacks) it is handed on to our own caller.
     fn come_back(&mut self, back: GuestAddr) {
         let elsewhere = self.asm.label();
         self.asm.pop(RDI);

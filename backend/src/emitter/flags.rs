@@ -1,5 +1,5 @@
-//! NZCV while a block is emitted: kept as the operation that set it, evaluated where it is read. Evaluations use scratch
-//! registers only, so that they can stand anywhere.
+//! NZCV while a block is emitted: kept as the operation that set it, evaluated where it is read. Evaluations use
+//! scratch registers only, so that they can stand anywhere.
 
 use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, Mem, R15, RAX, RCX, RDX, Shift, Xmm};

@@ -1,5 +1,5 @@
-//! Guest memory: each access is one host instruction, where it stands. Before it memory holds exact state, and its place
-//! is noted, so that a fault needs nothing else.
+//! Guest memory: each access is one host instruction, where it stands. Before it memory holds exact state, and its
+//! place is noted, so that a fault needs nothing else.
 
 use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, MAP_0F, Mem, Op, R15, RAX, RCX, RDX, Xmm};

@@ -1,11 +1,13 @@
-//! The third implementation of `Ops`: one pass from a guest basic block to x86-64 code, for blocks too warm to interpret
-//! and too cold for Cranelift. This file owns the block under construction and the entry point; its children say how
-//! each operation is emitted. Code is independent of where the code cache and the guest lie: guest addresses are computed
-//! from the block's own, helpers are found through `CpuState`, and what is in the cache at its distance from the code.
+//! The third implementation of `Ops`: one pass from a guest basic block to x86-64 code, for blocks too warm to
+//! interpret and too cold for Cranelift. This file owns the block under construction and the entry point; its children
+//! say how each operation is emitted. Code is independent of where the code cache and the guest lie: guest addresses
+//! are computed from the block's own, helpers are found through `CpuState`, and what is in the cache at its distance
+//! from the code.
 //!
-//! Registers: r15 is the `CpuState`, rdi the block's guest address, rax, rcx, rdx and xmm0 to xmm5 are scratch, the pool is
-//! that of `registers.rs`, and rbp is left alone. Invariants: when an instruction that can fault or stop runs, memory
-//! holds every guest register and the flags; values are never changed once made, so that code out of line may use them.
+//! Registers: r15 is the `CpuState`, rdi the block's guest address, rax, rcx, rdx and xmm0 to xmm5 are scratch, the
+//! pool is that of `registers.rs`, and rbp is left alone. Invariants: when an instruction that can fault or stop runs,
+//! memory holds every guest register and the flags; values are never changed once made, so that code out of line may
+//! use them.
 
 mod asm;
 mod conditions;

@@ -333,8 +333,8 @@ impl Emitter {
     }
 }
 
-/// Takes the next of parallel moves, each of a guest register's number, a target, and a source if that is a register: one
-/// whose target is no other's source. Where they go in circles, one of them comes from memory.
+/// Takes the next of parallel moves, each of a guest register's number, a target, and a source if that is a register:
+/// one whose target is no other's source. Where they go in circles, one of them comes from memory.
 fn next_move<R: Copy + PartialEq>(moves: &mut Vec<(u8, R, Option<R>)>) -> Option<(u8, R, Option<R>)> {
     let ready = moves.iter().position(|&(_, to, _)| moves.iter().all(|m| m.1 == to || m.2 != Some(to)));
     match ready {

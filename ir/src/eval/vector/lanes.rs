@@ -109,9 +109,9 @@ pub(super) fn note_saturation(cpu: &mut CpuState, saturated: bool) {
     }
 }
 
-// Loops over many lanes take their operands by reference and are not inlined: lanes in memory become host vectors, whereas
-// lanes that were parts of a 128-bit integer a moment ago stay that, and are shifted and masked out of it one by one.
-// For few lanes that is faster (measured, comparisons: 16 lanes 24 ns against 14, 4 lanes 8 against 14).
+// Loops over many lanes take their operands by reference and are not inlined: lanes in memory become host vectors,
+// whereas lanes that were parts of a 128-bit integer a moment ago stay that, and are shifted and masked out of it one
+// by one. For few lanes that is faster (measured, comparisons: 16 lanes 24 ns against 14, 4 lanes 8 against 14).
 const FEW_LANES: usize = 4;
 
 #[inline(never)]
