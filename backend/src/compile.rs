@@ -133,7 +133,8 @@ impl Compiler {
             compiler.context.set_disasm(host_asm);
             let code = compiler.define()?;
             let compiled = compiler.context.compiled_code().expect("define_function has just compiled it");
-            let recoveries = recoveries(compiled, &built);
+            let is_lost = mode.loses_held && !built.held.is_empty();
+            let recoveries = if is_lost { None } else { recoveries(compiled, &built) };
             Ok((built, code, recoveries))
         };
         let (built, code, recoveries) = match build(self, true)? {

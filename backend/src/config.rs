@@ -63,6 +63,8 @@ pub struct Config {
     pub code_bytes: usize,
     /// Whether generated code counts what it does, for [`Stats`].
     pub count: bool,
+    /// For tests: regions that hold registers are compiled again without, as if Cranelift had lost a value.
+    pub loses_held: bool,
     /// What profilers are told.
     pub profile: Profile,
     /// What to log.
@@ -78,6 +80,7 @@ impl Default for Config {
             region_insns: 200,
             code_bytes: 128 << 20,
             count: false,
+            loses_held: false,
             profile: Profile::default(),
             log: Log::none(),
         }

@@ -221,7 +221,7 @@ impl<F: Frontend> Engine<F> {
     }
 
     fn mode(&self, entry: Place) -> Mode {
-        Mode { flushing: entry.flushing(), count: self.config.count }
+        Mode { flushing: entry.flushing(), count: self.config.count, loses_held: self.config.loses_held }
     }
 
     /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.

@@ -153,6 +153,8 @@ pub(crate) struct Mode {
     pub flushing: bool,
     /// It counts what it does (`counts`).
     pub count: bool,
+    /// See `Config::loses_held`.
+    pub loses_held: bool,
 }
 
 /// A computed branch that has been seen to go to this many targets at most compares with each.
