@@ -190,6 +190,8 @@ impl World {
                     match kernel.syscall(cpu) {
                         After::Continue => {}
                         After::Exit(status) => {
+                            // No fork from here on, whose child would find the log's lock taken.
+                            let _dying = only_one(&self.dying);
                             self.finish_log();
                             self.process.exit(status);
                         }

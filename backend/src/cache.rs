@@ -9,8 +9,8 @@ use crate::trampoline::{self, CodePtr};
 use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
 use cranelift_module::ModuleResult;
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Room that the largest region may need: with less left, the cache is full.
 const REGION_BYTES: usize = 1 << 20;
@@ -37,8 +37,8 @@ pub struct CodeMemory {
     slots: u64,
     slot_bytes: usize,
     slot_count: AtomicUsize,
-    /// Where code begins that all emitted blocks share; none if there was no room.
-    shared: OnceLock<Option<u32>>,
+    /// How far from the start code begins that all emitted blocks share, plus 1; 0 if there is none yet.
+    shared: AtomicU32,
 }
 
 fn reserve(bytes: usize) -> io::Result<u64> {
@@ -90,7 +90,7 @@ impl CodeMemory {
         // Small programs stay small; those with much code are spared most of the page faults.
         prefer_huge_pages(code + SMALL_CODE_BYTES, code + code_bytes as u64);
         let (used, slot_count) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { code, code_bytes, used, slots, slot_bytes, slot_count, shared: OnceLock::new() })
+        Ok(Self { code, code_bytes, used, slots, slot_bytes, slot_count, shared: AtomicU32::new(0) })
     }
 
     /// Bytes of code in use.
@@ -160,8 +160,13 @@ impl CodeMemory {
     /// How far from the start of the cache the code is that all emitted blocks share: always `bytes`. None if it had no
     /// room.
     pub fn shared(&self, bytes: &[u8]) -> Option<u32> {
-        let placed = || self.append(bytes.len(), |_| bytes).map(|at| (at.0 - self.code) as u32);
-        *self.shared.get_or_init(placed)
+        if let Some(placed) = self.shared.load(Ordering::Acquire).checked_sub(1) {
+            return Some(placed);
+        }
+        // Two threads may come here. No lock keeps one out: it might be held when the process forks.
+        let placed = (self.append(bytes.len(), |_| bytes)?.0 - self.code) as u32;
+        self.shared.store(placed + 1, Ordering::Release);
+        Some(placed)
     }
 
     /// How far from the start of the cache a slot is.

@@ -306,6 +306,8 @@ impl<F: Frontend> Engine<F> {
         self.worker.around_fork(|| {
             let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
             let mut code = self.code();
+            let generation = code.generation.clone();
+            let _records = generation.as_ref().map(|generation| generation.quiet());
             let _profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
             let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
             let child = fork();

@@ -7,7 +7,7 @@ use ir::eval::Performed;
 use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 /// Longest block, in instructions. A longer run of straight code is several blocks.
 const MAX_INSNS: usize = 64;
@@ -180,17 +180,30 @@ impl<F: Frontend> HotBlock<F> {
 
     /// Where its computed branch has gone so far.
     pub fn seen_targets(&self) -> Vec<GuestAddr> {
-        let targets = self.targets.as_ref();
-        targets.map(|seen| seen.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
+        self.lock_targets().map(|seen| seen.clone()).unwrap_or_default()
+    }
+
+    /// None if another thread is at them, or was when this process was forked: a fork cannot take the locks of all blocks.
+    fn lock_targets(&self) -> Option<MutexGuard<'_, Vec<GuestAddr>>> {
+        const TRIES: usize = 100;
+        let targets = self.targets.as_ref()?;
+        (0..TRIES).find_map(|_| match targets.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                std::hint::spin_loop();
+                None
+            }
+        })
     }
 
     /// Remembers where its computed branch has gone.
     fn saw_target(&self, target: GuestAddr) {
-        if let Some(targets) = &self.targets {
-            let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
-            if targets.len() < MOST_TARGETS && !targets.contains(&target) {
-                targets.push(target);
-            }
+        if let Some(mut targets) = self.lock_targets()
+            && targets.len() < MOST_TARGETS
+            && !targets.contains(&target)
+        {
+            targets.push(target);
         }
     }
 
