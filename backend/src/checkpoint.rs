@@ -30,6 +30,10 @@ pub struct Step {
     pub checkpoint: Option<Unneeded>,
     /// Its accesses are covered by the checkpoint before this instruction of the block.
     pub covered_by: Option<usize>,
+    /// It has the last access that a checkpoint covers: registers whose values behind it something uses later.
+    pub ends: Option<RegSet>,
+    /// At a checkpoint, registers that it need not store, as far as is known before code is built.
+    pub kept: RegSet,
 }
 
 /// What a checkpoint leaves out, because it is overwritten before the first access.
@@ -54,8 +58,8 @@ pub struct Effect {
     pub stays_dirty: RegSet,
     /// Registers whose incoming value is stored if it is dirty.
     pub stores_incoming: RegSet,
-    /// Registers whose incoming value is held if it is dirty: the checkpoint at the block's start does not store it,
-    /// but it can be found at a fault (`recovery.rs`).
+    /// Registers whose incoming value a checkpoint may hold if it is dirty: it does not store it, but it can be found at
+    /// a fault (`recovery.rs`).
     pub holds: RegSet,
     /// The block is a loop of its own that holds registers.
     pub is_held: bool,
@@ -122,8 +126,17 @@ impl Effect {
     }
 }
 
+/// What is known of a block's end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct End {
+    /// Registers whose value there something may use later.
+    pub needs: RegSet,
+    /// A safepoint follows: its unlikely way can use any value, which keeps that for the whole block.
+    pub keeps: bool,
+}
+
 /// Plans a block. `may_hold` says whether registers may be held.
-pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool) -> (Vec<Step>, Effect) {
+pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool, end: End) -> (Vec<Step>, Effect) {
     let footprints: Vec<Footprint> = block
         .insns
         .iter()
@@ -139,6 +152,17 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool) -> (Vec<Step>, 
     if logged != 0 {
         steps = one_segment(&footprints);
     }
+    if may_hold {
+        for i in 0..steps.len() {
+            let covered = |last: &usize| steps[*last].covered_by == Some(i);
+            if let Some(last) = (i..steps.len()).rev().find(covered) {
+                let used = used(&footprints[last + 1..], end.needs);
+                let written = footprints[i..=last].iter().fold(RegSet::default(), |sum, f| sum.union(f.writes));
+                steps[i].kept = used.without(written);
+                steps[last].ends = Some(used);
+            }
+        }
+    }
     let mut effect = Effect::new();
     effect.logged = logged;
     effect.is_replayed = is_loop && can_be_replayed(&footprints);
@@ -148,11 +172,11 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool) -> (Vec<Step>, 
     }
     effect.wants_flags_first_only = wants_flags_first_only(&steps, &footprints);
     effect.is_held = may_hold && is_loop && steps[0].checkpoint.is_some();
-    for (i, (step, f)) in steps.iter().zip(&footprints).enumerate() {
-        match step.checkpoint {
-            Some(unneeded) if i == 0 && effect.is_held => effect.holds = ALL.without(unneeded.registers),
-            Some(unneeded) => effect.stored(unneeded.registers),
-            None => {}
+    for (step, f) in steps.iter().zip(&footprints) {
+        if let Some(unneeded) = step.checkpoint {
+            let held = if may_hold && end.keeps { ALL } else { step.kept };
+            effect.holds = effect.holds.union(effect.passes.without(unneeded.registers));
+            effect.stored(unneeded.registers.union(held));
         }
         if f.needs_state && step.covered_by.is_none() {
             effect.stored(RegSet::default());
@@ -160,6 +184,11 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool) -> (Vec<Step>, 
         effect.performed(f);
     }
     (steps, effect)
+}
+
+/// Registers whose value before some instructions is used by them or later.
+fn used(footprints: &[Footprint], needs: RegSet) -> RegSet {
+    footprints.iter().rev().fold(needs, |used, f| f.reads.union(used.without(f.writes)))
 }
 
 /// Whether only the checkpoint at the block's start wants the flags that come in, before they are overwritten or the
@@ -218,7 +247,7 @@ fn logged(steps: &[Step], footprints: &[Footprint]) -> usize {
 
 /// The steps of a loop whose loads are held.
 fn one_segment(footprints: &[Footprint]) -> Vec<Step> {
-    let covered = |f: &Footprint| Step { checkpoint: None, covered_by: f.needs_state.then_some(0) };
+    let covered = |f: &Footprint| Step { covered_by: f.needs_state.then_some(0), ..Step::default() };
     let mut steps: Vec<Step> = footprints.iter().map(covered).collect();
     let first = footprints.iter().position(|f| f.needs_state).unwrap_or(0);
     steps[0].checkpoint = Some(unneeded(&footprints[..first]));

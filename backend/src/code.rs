@@ -8,7 +8,7 @@
 use crate::cache::{CodeMemory, Slot};
 use crate::compile::{Compiled, Location};
 use crate::config::Stats;
-use crate::flag_source::FlagSource;
+use crate::flag_source::{FlagSource, Source};
 use crate::layout;
 use crate::recovery::{FaultFrame, Recovery};
 use crate::region::Block;
@@ -74,6 +74,8 @@ pub struct Record {
     links: Range<u32>,
     /// Registers of its checkpoints that are not in memory, by offset, ascending.
     recoveries: Box<[Recovery]>,
+    /// What some of those follow from.
+    sources: Box<[Source]>,
     /// It may be entered.
     alive: bool,
     /// How often its entry was compiled again to take in more blocks.
@@ -165,16 +167,16 @@ impl Generation {
         }
         cpu.pc = location.pc;
         let first = record.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
-        let mut recovered = Recovered { values: 0, performed: usize::from(location.performed), loaded: Vec::new() };
-        for &recovery in record.recoveries[first..].iter().take_while(|r| u64::from(r.offset) == offset) {
-            saved.recover(cpu, recovery, &mut recovered.loaded);
-            recovered.values += 1;
-        }
+        let here = record.recoveries[first..].partition_point(|recovery| u64::from(recovery.offset) == offset);
+        let recoveries = &record.recoveries[first..first + here];
+        let loaded = saved.recover(cpu, recoveries, &record.sources);
+        let performed = usize::from(location.performed);
+        let recovered = Recovered { values: recoveries.len() as u64, performed, loaded };
         // The flags last: they follow from registers.
         let by_edge = cpu.backend[layout::FLAGS_BY_EDGE] as u32;
         let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge } else { location.flags };
         if let Some(index) = (number as usize).checked_sub(1) {
-            cpu.flags = record.flag_sources[index].flags(cpu);
+            cpu.flags = record.flag_sources[index].flags(cpu, saved);
         }
         Some(recovered)
     }
@@ -441,6 +443,7 @@ impl<F: Frontend> Code<F> {
             locations: locations..records.locations.len() as u32,
             flag_sources: compiled.flag_sources.as_slice().into(),
             recoveries: compiled.recoveries.into(),
+            sources: compiled.sources.into(),
             links: links.clone(),
             alive: true,
             grown,

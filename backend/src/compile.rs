@@ -1,21 +1,23 @@
 //! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
 //! code cache. Knows nothing of who asks, nor of links.
 
-use crate::builder::{Builder, Built, FlagsAt, Mode, region_signature};
+use crate::builder::{Builder, Built, FlagsAt, Labels, Mode, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::code::Generation;
-use crate::flag_source::FlagSource;
+use crate::flag_source::{FlagSource, Source};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
 use cranelift_codegen::ir::{Function, UserFuncName, ValueLabel};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CompiledCode, Context, LabelValueLoc, RegClass, ValueLocRange};
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::{CodegenError, CompiledCode, Context, LabelValueLoc, RegClass, ValueLocRange};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, ModuleError};
 use ir::{Frontend, GuestAddr};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A compiled region.
@@ -35,6 +37,8 @@ pub struct Compiled {
     pub flag_sources: Vec<FlagSource>,
     /// Registers of checkpoints that are not in memory, by host code offset, ascending.
     pub recoveries: Vec<Recovery>,
+    /// What some of those follow from.
+    pub sources: Vec<Source>,
 }
 
 /// What a fault in generated code means, from some offset on.
@@ -77,15 +81,19 @@ pub enum CompileError {
 pub struct Compiler {
     generation: Arc<Generation>,
     isa: OwnedTargetIsa,
+    /// The same, but for optimization.
+    optimizing: OwnedTargetIsa,
     module: JITModule,
     context: Context,
     builder_context: FunctionBuilderContext,
 }
 
-fn host_isa() -> Result<OwnedTargetIsa, String> {
+/// `opt_level` is that of the CLIF: the module's is none, for labels are put on values between optimization and code
+/// generation.
+fn host_isa(opt_level: &str) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     for (name, value) in [
-        ("opt_level", "speed"),
+        ("opt_level", opt_level),
         ("enable_pinned_reg", "true"),
         // `verify` does it, before the conventions are exchanged.
         ("enable_verifier", "false"),
@@ -109,10 +117,11 @@ fn new_module(isa: &OwnedTargetIsa, generation: &Arc<Generation>) -> JITModule {
 impl Compiler {
     /// Sets up Cranelift for this host.
     pub fn new(generation: Arc<Generation>) -> Result<Self, String> {
-        let isa = host_isa()?;
+        let isa = host_isa("none")?;
+        let optimizing = host_isa("speed")?;
         let module = new_module(&isa, &generation);
         let context = module.make_context();
-        Ok(Self { generation, isa, module, context, builder_context: FunctionBuilderContext::new() })
+        Ok(Self { generation, isa, optimizing, module, context, builder_context: FunctionBuilderContext::new() })
     }
 
     /// Compiles `region`, as `mode` says.
@@ -128,19 +137,21 @@ impl Compiler {
         let (clif, host_asm) = wanted;
         let mut listing = Listing::default();
         let mut build = |compiler: &mut Self, may_hold| {
-            let built = compiler.build::<F>(region, mode, may_hold)?;
+            let mut built = compiler.build::<F>(region, mode, may_hold)?;
             listing.clif = clif.then(|| compiler.context.func.display().to_string());
             compiler.context.set_disasm(host_asm);
-            let code = compiler.define()?;
+            let code = compiler.define(&mut built.labels)?;
             let compiled = compiler.context.compiled_code().expect("define_function has just compiled it");
-            let is_lost = mode.loses_held && !built.held.is_empty();
+            let is_lost = mode.loses_held && built.holds();
             let recoveries = if is_lost { None } else { recoveries(compiled, &built) };
+            if std::env::var_os("LOST").is_some() { eprintln!("region {:x} held {} recov {:?} code {}", region.entry().0, built.held.len(), recoveries.as_ref().map(|(a, b): &(Vec<Recovery>, Vec<Source>)| (a.len(), b.len())), compiled.code_buffer().len()); }
             Ok((built, code, recoveries))
         };
-        let (built, code, recoveries) = match build(self, true)? {
+        let (built, code, (recoveries, sources)) = match build(self, true)? {
             (built, code, Some(recoveries)) => (built, code, recoveries),
             // Cranelift has lost a value, as it may.
             _ => {
+                if std::env::var_os("LOST").is_some() { eprintln!("lost {:x}", region.entry().0); }
                 let (built, code, recoveries) = build(self, false)?;
                 (built, code, recoveries.expect("nothing is held"))
             }
@@ -165,7 +176,8 @@ impl Compiler {
         let bytes = buffer.code_buffer().len() as u32;
         let flag_sources = built.flag_sources;
         let exits = built.exits;
-        Ok((Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries }, listing))
+        let compiled = Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries, sources };
+        Ok((compiled, listing))
     }
 
     /// Builds the CLIF of a region in the context.
@@ -186,9 +198,12 @@ impl Compiler {
     }
 
     /// Compiles the context's function and places it.
-    fn define(&mut self) -> Result<CodePtr, CompileError> {
+    fn define(&mut self, labels: &mut Labels) -> Result<CodePtr, CompileError> {
         verify(&self.context.func, &*self.isa);
         preserve_nothing(&mut self.context.func);
+        labels.complete(&self.context.func);
+        self.context.optimize(&*self.optimizing, &mut ControlPlane::default()).map_err(refused)?;
+        labels.attach(&mut self.context.func);
         let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
         self.module.define_function(id, &mut self.context).map_err(explain)?;
         self.module.finalize_definitions().map_err(explain)?;
@@ -204,12 +219,15 @@ impl Compiler {
     }
 }
 
-/// Where what is held is at each guest access. None if some of it is nowhere.
-fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<Vec<Recovery>> {
+/// Where what is held is at each guest access, with what that follows from. None if some of it is nowhere.
+fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<(Vec<Recovery>, Vec<Source>)> {
     let mut recoveries = Vec::new();
-    if built.held.is_empty() {
-        return Some(recoveries);
+    let mut sources = Vec::new();
+    if !built.holds() {
+        return Some((recoveries, sources));
     }
+    // By what is held, its last source: most accesses find values where those before did.
+    let mut last: HashMap<(usize, usize), u32> = HashMap::new();
     let buffer = &compiled.buffer;
     for access in buffer.traps() {
         let after = buffer.get_srclocs_sorted().partition_point(|s| s.start <= access.offset);
@@ -217,15 +235,33 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<Vec<Recovery>> {
         if here.loc.is_default() || access.offset >= here.end {
             continue;
         }
-        for label in built.locations[here.loc.bits() as usize].held.clone() {
-            let ranges = compiled.value_labels_ranges.get(&ValueLabel::from_u32(label as u32))?;
+        let place = |label: u32| {
+            let ranges = compiled.value_labels_ranges.get(&ValueLabel::from_u32(label))?;
             let holds = |range: &&ValueLocRange| range.start <= access.offset && access.offset < range.end;
-            let place = place_of(ranges.iter().find(holds)?.loc)?;
-            recoveries.push(Recovery { offset: access.offset, register: built.held[label], place });
+            place_of(ranges.iter().find(holds)?.loc).map(Source::Host)
+        };
+        let of_label = |label: u32| place(label).or_else(|| built.labels.other(label)?.located(&place));
+        let Some((number, loads)) = built.locations[here.loc.bits() as usize].held else { continue };
+        let segment = &built.held[number];
+        for (index, (register, source)) in segment.registers.iter().chain(&segment.loads[..loads]).enumerate() {
+            let number = (number, index);
+            if std::env::var_os("LOST").is_some() && source.located(&of_label).is_none() { eprintln!("LOSTREG {:?}", built.labels); eprintln!("LOSTREG {:?} {:?} at {:x} of {:?}", register, source, access.offset, built.locations[here.loc.bits() as usize].pc); }
+            let place = match source.located(&of_label)? {
+                Source::Host(place) => place,
+                source => {
+                    let known = last.get(&number).copied().filter(|&known| sources[known as usize] == source);
+                    Place::Source(known.unwrap_or_else(|| {
+                        sources.push(source);
+                        last.insert(number, sources.len() as u32 - 1);
+                        sources.len() as u32 - 1
+                    }))
+                }
+            };
+            recoveries.push(Recovery { offset: access.offset, register: *register, place });
         }
     }
     recoveries.sort_by_key(|recovery| recovery.offset);
-    Some(recoveries)
+    Some((recoveries, sources))
 }
 
 /// A place, if the fault handler saves it.
@@ -271,6 +307,10 @@ fn preserve_nothing(func: &mut Function) {
             signature.call_conv = CallConv::Winch;
         }
     }
+}
+
+fn refused(error: CodegenError) -> CompileError {
+    CompileError::Refused(error.to_string())
 }
 
 fn explain(error: ModuleError) -> CompileError {

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of how code is built: `builder/flag_source.rs` makes the sources.
 
+use crate::recovery::{FaultFrame, Place};
 use ir::eval::int::cond_holds;
 use ir::{Cond, CpuState, FlagKind, LazyFlags};
 
@@ -25,6 +26,10 @@ pub enum Source {
     Operation(Operation, u32, Box<[Source; 2]>),
     /// The low bits of another, sign-extended from the first number of bits to the second.
     SignExtended(u32, u32, Box<Source>),
+    /// Where the host has it at the access that faults.
+    Host(Place),
+    /// While code is built: the value with this label if the host has that at the access, else the other.
+    Labelled(u32, Option<Box<Source>>),
 }
 
 /// An operation on two values.
@@ -48,6 +53,25 @@ pub enum Operation {
     Sar,
 }
 
+impl Operation {
+    /// The result, of operands of which only the low `bits` bits count.
+    pub fn result(self, bits: u32, a: u64, b: u64) -> u64 {
+        let (a, b) = (low(bits, a), low(bits, b));
+        let amount = b as u32 % bits;
+        let result = match self {
+            Self::Add => a.wrapping_add(b),
+            Self::Sub => a.wrapping_sub(b),
+            Self::And => a & b,
+            Self::Or => a | b,
+            Self::Xor => a ^ b,
+            Self::Shl => a << amount,
+            Self::Shr => a >> amount,
+            Self::Sar => ((sign_extended(bits, a) as i64) >> amount) as u64,
+        };
+        low(bits, result)
+    }
+}
+
 /// The low `bits` bits.
 pub fn low(bits: u32, value: u64) -> u64 {
     value & (u64::MAX >> (64 - bits))
@@ -59,33 +83,45 @@ fn sign_extended(bits: u32, value: u64) -> u64 {
 }
 
 impl Source {
-    /// The value.
+    /// The value, when a fault has saved what the host had.
     #[must_use]
-    pub fn value(&self, cpu: &CpuState) -> u64 {
+    pub fn value(&self, cpu: &CpuState, saved: &FaultFrame) -> u64 {
         match self {
+            Self::Host(place) => saved.value(*place) as u64,
+            Self::Labelled(..) => unreachable!("labels are replaced when code has been built"),
             Self::Constant(value) => *value,
             Self::X(n) => cpu.x[usize::from(*n)],
             Self::V(n) => cpu.v[usize::from(*n)] as u64,
             Self::StoredA => cpu.flags.a,
             Self::StoredB => cpu.flags.b,
-            Self::Low(bits, source) => low(*bits, source.value(cpu)),
-            Self::SignExtended(from, to, source) => low(*to, sign_extended(*from, source.value(cpu))),
+            Self::Low(bits, source) => low(*bits, source.value(cpu, saved)),
+            Self::SignExtended(from, to, source) => low(*to, sign_extended(*from, source.value(cpu, saved))),
             Self::Operation(operation, bits, operands) => {
-                let [a, b] = [&operands[0], &operands[1]].map(|operand| low(*bits, operand.value(cpu)));
-                let amount = b as u32 % bits;
-                let result = match operation {
-                    Operation::Add => a.wrapping_add(b),
-                    Operation::Sub => a.wrapping_sub(b),
-                    Operation::And => a & b,
-                    Operation::Or => a | b,
-                    Operation::Xor => a ^ b,
-                    Operation::Shl => a << amount,
-                    Operation::Shr => a >> amount,
-                    Operation::Sar => ((sign_extended(*bits, a) as i64) >> amount) as u64,
-                };
-                low(*bits, result)
+                let [a, b] = [&operands[0], &operands[1]].map(|operand| operand.value(cpu, saved));
+                operation.result(*bits, a, b)
             }
         }
+    }
+}
+
+impl Source {
+    /// The same with places instead of labels, by a function that gives what a label stands for at an access; None if a
+    /// value is nowhere.
+    pub fn located(&self, of_label: &impl Fn(u32) -> Option<Self>) -> Option<Self> {
+        let boxed = |source: &Self| Some(Box::new(source.located(of_label)?));
+        Some(match self {
+            Self::Labelled(label, otherwise) => match (of_label(*label), otherwise) {
+                (Some(source), _) => source,
+                (None, otherwise) => otherwise.as_ref()?.located(of_label)?,
+            },
+            Self::Low(bits, source) => Self::Low(*bits, boxed(source)?),
+            Self::SignExtended(from, to, source) => Self::SignExtended(*from, *to, boxed(source)?),
+            Self::Operation(operation, bits, operands) => {
+                let operands = [operands[0].located(of_label)?, operands[1].located(of_label)?];
+                Self::Operation(*operation, *bits, Box::new(operands))
+            }
+            other => other.clone(),
+        })
     }
 }
 
@@ -117,12 +153,12 @@ pub enum FlagSource {
 impl FlagSource {
     /// The flags.
     #[must_use]
-    pub fn flags(&self, cpu: &CpuState) -> LazyFlags {
+    pub fn flags(&self, cpu: &CpuState, saved: &FaultFrame) -> LazyFlags {
         match self {
-            Self::Operation { kind, a, b } => LazyFlags { a: a.value(cpu), b: b.value(cpu), kind: *kind },
+            Self::Operation { kind, a, b } => LazyFlags { a: a.value(cpu, saved), b: b.value(cpu, saved), kind: *kind },
             Self::Conditional { cond, before, then, otherwise } => {
-                if cond_holds(*cond, before.flags(cpu).nzcv()) {
-                    then.flags(cpu)
+                if cond_holds(*cond, before.flags(cpu, saved).nzcv()) {
+                    then.flags(cpu, saved)
                 } else {
                     LazyFlags { a: u64::from(*otherwise), b: 0, kind: FlagKind::Packed }
                 }
@@ -170,7 +206,7 @@ mod tests {
             (Source::SignExtended(3, 32, Box::new(x2())), 0xffff_ffff),
         ];
         for (source, expected) in cases {
-            assert_eq!(source.value(&state()), expected, "{source:?}");
+            assert_eq!(source.value(&state(), &FaultFrame::default()), expected, "{source:?}");
         }
     }
 
@@ -179,7 +215,7 @@ mod tests {
         let compare = |n| FlagSource::Operation { kind: FlagKind::Sub64, a: Source::X(2), b: Source::Constant(n) };
         let flags = |cond| {
             let (before, then) = (Box::new(compare(7)), Box::new(compare(8)));
-            FlagSource::Conditional { cond, before, then, otherwise: 0b0101 << 28 }.flags(&state()).nzcv().0 >> 28
+            FlagSource::Conditional { cond, before, then, otherwise: 0b0101 << 28 }.flags(&state(), &FaultFrame::default()).nzcv().0 >> 28
         };
         // 7 - 8 is negative with a borrow; 7 is equal to 7.
         assert_eq!(flags(Cond::Eq), 0b1000);

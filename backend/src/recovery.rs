@@ -5,6 +5,7 @@
 //! Knows nothing of how code is built: `builder/held.rs` says which values are kept, `compile.rs` where they came to
 //! be.
 
+use crate::flag_source::Source;
 use crate::layout;
 use ir::CpuState;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,10 @@ pub enum Register {
     V(u8),
     /// What `layout::FLAGS_BY_EDGE` is for.
     FlagsByEdge,
+    /// `LazyFlags::a`.
+    FlagsA,
+    /// `LazyFlags::b`.
+    FlagsB,
     /// None: it is what the next load has loaded.
     Loaded,
 }
@@ -31,6 +36,8 @@ pub enum Place {
     Vector(u8),
     /// In the frame, this many bytes below its upper end: a multiple of 8, at most `FRAME_BYTES`.
     Frame(u16),
+    /// It follows from others: its number among the code's sources.
+    Source(u32),
 }
 
 /// At an access that may fault, where a register of its checkpoint is.
@@ -91,7 +98,7 @@ impl FaultFrame {
     }
 
     /// The value at a place; of a general register or a word of the frame, with something above.
-    fn value(&self, place: Place) -> u128 {
+    pub fn value(&self, place: Place) -> u128 {
         let pair = |low: &AtomicU64, high: u64| u128::from(low.load(Ordering::Relaxed)) | u128::from(high) << 64;
         match place {
             Place::General(number) => pair(&self.general[usize::from(number)], 0),
@@ -104,18 +111,30 @@ impl FaultFrame {
                 let high = word.checked_sub(1).map_or(0, |above| self.frame[above].load(Ordering::Relaxed));
                 pair(&self.frame[word], high)
             }
+            Place::Source(_) => unreachable!("a source knows where the host has its values"),
         }
     }
 
-    /// Puts a register of the checkpoint where it belongs, and what has been loaded behind `loaded`.
-    pub fn recover(&self, cpu: &mut CpuState, recovery: Recovery, loaded: &mut Vec<u128>) {
-        let value = self.value(recovery.place);
-        match recovery.register {
-            Register::X(n) => cpu.x[usize::from(n)] = value as u64,
-            Register::V(n) => cpu.v[usize::from(n)] = value,
-            Register::Loaded => loaded.push(value),
-            Register::FlagsByEdge => cpu.backend[layout::FLAGS_BY_EDGE] = value as u64,
+    /// Puts the registers of the checkpoint where they belong; gives what has been loaded.
+    pub fn recover(&self, cpu: &mut CpuState, recoveries: &[Recovery], sources: &[Source]) -> Vec<u128> {
+        // A register's source may be what another has in memory.
+        let value = |recovery: &Recovery| match recovery.place {
+            Place::Source(number) => u128::from(sources[number as usize].value(cpu, self)),
+            place => self.value(place),
+        };
+        let values: Vec<u128> = recoveries.iter().map(value).collect();
+        let mut loaded = Vec::new();
+        for (recovery, value) in recoveries.iter().zip(values) {
+            match recovery.register {
+                Register::X(n) => cpu.x[usize::from(n)] = value as u64,
+                Register::V(n) => cpu.v[usize::from(n)] = value,
+                Register::Loaded => loaded.push(value),
+                Register::FlagsByEdge => cpu.backend[layout::FLAGS_BY_EDGE] = value as u64,
+                Register::FlagsA => cpu.flags.a = value as u64,
+                Register::FlagsB => cpu.flags.b = value as u64,
+            }
         }
+        loaded
     }
 }
 
@@ -139,10 +158,8 @@ mod tests {
             (Register::V(2), Place::Frame(32)),
             (Register::Loaded, Place::Vector(3)),
         ];
-        let mut loaded = Vec::new();
-        for (register, place) in recoveries {
-            saved.recover(&mut cpu, Recovery { offset: 0, register, place }, &mut loaded);
-        }
+        let recoveries = recoveries.map(|(register, place)| Recovery { offset: 0, register, place });
+        let loaded = saved.recover(&mut cpu, &recoveries, &[]);
         assert_eq!((cpu.x[3], cpu.x[31], cpu.x[0]), (115, 300, 300 + FRAME_BYTES / 8 - 1));
         assert_eq!(loaded, [203 | (7 << 64)]);
         assert_eq!((cpu.v[1], cpu.v[2]), (202 | 7 << 64, 303 | 302 << 64));

@@ -2,7 +2,7 @@
 //! that dataflow over it gives: which registers may be newer than memory at each block's start, and where the flags
 //! must be in memory.
 
-use crate::checkpoint::{self, Effect, Step};
+use crate::checkpoint::{self, Effect, End, Step};
 use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -351,8 +351,10 @@ impl<I> Region<I> {
 pub struct Plan {
     /// Registers that may be newer than memory when the block starts. What else is, is stored on the way to it.
     pub dirty_in: Vec<RegSet>,
-    /// Registers that the checkpoint at the block's start holds instead of storing them (`recovery.rs`).
-    pub holds: Vec<RegSet>,
+    /// Whether checkpoints may hold registers.
+    pub may_hold: bool,
+    /// Whether the safepoint at the block's end keeps any value that is to be held.
+    pub keeps: Vec<bool>,
     /// Whether it holds what the way to the block says about the flags.
     pub holds_flags: Vec<bool>,
     /// Instructions from its start whose loads it holds (`Effect::logged`).
@@ -390,9 +392,11 @@ impl Plan {
     /// Plans a region.
     pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: bool) -> Self {
         let count = region.blocks.len();
-        let (steps, effects): (Vec<_>, Vec<_>) =
-            region.blocks.iter().map(|block| checkpoint::plan::<F>(block, may_hold)).unzip();
-        let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
+        // What blocks read and write does not depend on what follows.
+        let plan_all = |ends: &[End]| -> (Vec<Vec<Step>>, Vec<Effect>) {
+            region.blocks.iter().zip(ends).map(|(block, &end)| checkpoint::plan::<F>(block, may_hold, end)).unzip()
+        };
+        let (_, effects) = plan_all(&vec![End::default(); count]);
         let successors: Vec<Vec<usize>> = (0..count).map(|node| region.successors(node)).collect();
         let is_left = region.contexts_left();
         let returns_surely = sure_returns::<F>(region, &effects, &successors);
@@ -402,6 +406,9 @@ impl Plan {
                 _ => region.calls_out(node) || region.goes_out(node),
             })
             .collect();
+        let ends = ends(&effects, &successors, &leaves);
+        let (steps, effects) = plan_all(&ends);
+        let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let mut predecessors = vec![0; count];
         let resumed = (0..count).filter(|&node| region.calls_out(node)).filter_map(|node| region.resumed(node));
         let outside = (0..is_left.len()).filter(|&c| is_left[c]).filter_map(|c| region.graph.returned(c));
@@ -449,7 +456,7 @@ impl Plan {
                 flags_in[i] = wants;
             }
         }
-        let holds = (0..count).map(|i| dirty_in[i].intersection(effects[i].holds)).collect();
+        let keeps = ends.iter().map(|end| may_hold && end.keeps).collect();
         let holds_flags = (0..count).map(|i| flags_by_edge[i] && effects[i].is_held).collect();
         let logged = effects.iter().map(|e| e.logged).collect();
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
@@ -457,7 +464,8 @@ impl Plan {
         let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
         Self {
             dirty_in,
-            holds,
+            may_hold,
+            keeps,
             holds_flags,
             logged,
             steps,
@@ -650,6 +658,25 @@ fn loaded_at_start(effects: &[Effect], successors: &[Vec<usize>]) -> Vec<RegSet>
         }
     }
     loaded
+}
+
+/// By block, what is known of its end. Exits and safepoints need all registers.
+fn ends(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool]) -> Vec<End> {
+    let keeps = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
+    let needs = |block: usize| if leaves[block] || keeps(block) { checkpoint::ALL } else { RegSet::default() };
+    let mut ends: Vec<End> =
+        (0..effects.len()).map(|block| End { needs: needs(block), keeps: keeps(block) }).collect();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for i in (0..effects.len()).rev() {
+            let at_start = |to: usize| effects[to].reads.union(ends[to].needs.without(effects[to].writes));
+            let needs = successors[i].iter().fold(ends[i].needs, |sum, &to| sum.union(at_start(to)));
+            changed |= needs != ends[i].needs;
+            ends[i].needs = needs;
+        }
+    }
+    ends
 }
 
 /// Backward dataflow of register values. A write-back uses what may be dirty; so does every way out.

@@ -171,14 +171,14 @@ impl Builder<'_, '_> {
     }
 
     /// General registers whose value is known and in memory.
-    fn registers_in_memory(&self) -> impl Iterator<Item = (u8, Value)> {
+    pub(super) fn registers_in_memory(&self) -> impl Iterator<Item = (u8, Value)> {
         let RegSet { x: dirty, .. } = self.dirty;
         let known = self.x_now.iter().zip(0u8..);
         known.filter_map(move |(value, n)| (dirty >> n & 1 == 0).then_some((n, (*value)?)))
     }
 
     /// The value and the number of its low bits that are what is given, with zeros above.
-    fn bits_kept(&self, value: Value) -> (Value, u32) {
+    pub(super) fn bits_kept(&self, value: Value) -> (Value, u32) {
         let dfg = &self.fb.func.dfg;
         let mut value = dfg.resolve_aliases(value);
         let mut bits = dfg.value_type(value).bits();

@@ -1,76 +1,263 @@
-//! Registers that a loop's first checkpoint does not store, because their values are kept until the end of the turn and
-//! can be found when an access faults (`recovery.rs`). They are kept because the safepoint at the turn's end would
-//! store them, to no purpose, if it left. A label on the value tells where the register allocator has put it.
+//! Registers that a checkpoint does not store, because their values can be found when an access faults (`recovery.rs`):
+//! something uses them later anyway, or the safepoint at the block's end would store them, to no purpose, if it left.
+//! Labels on values tell where the register allocator has put them. Cranelift computes a value as late as it can: at an
+//! access it has either that, or what it will be computed from.
 
-use super::Builder;
+use super::{Builder, trusted};
+use crate::flag_source::{Operation, Source};
 use crate::layout;
 use crate::recovery::Register;
-use cranelift_codegen::ir::{InstBuilder, RelSourceLoc, Value, ValueLabel, ValueLabelAssignments, ValueLabelStart};
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{
+    Inst, InstBuilder, Opcode, Value,
+};
+use cranelift_frontend::Variable;
 use ir::RegSet;
 
-/// A value that is held, and the register that it is of.
-pub(crate) type Held = (Register, Value);
+/// What is held at the accesses that a checkpoint covers.
+#[derive(Default)]
+pub(crate) struct Segment {
+    /// Registers, and where their values are.
+    pub registers: Vec<(Register, Source)>,
+    /// What has been loaded.
+    pub loads: Vec<(Register, Source)>,
+}
 
-/// The registers of a set.
-fn registers(set: RegSet) -> impl Iterator<Item = Register> {
-    let x = (0..32).filter(move |n| set.x >> n & 1 != 0).map(Register::X);
-    x.chain((0..32).filter(move |n| set.v >> n & 1 != 0).map(Register::V))
+/// What a checkpoint must have in memory, or hold: that is decided at the end of the segment, when it is known what
+/// values are used later.
+pub(super) struct Undecided {
+    /// Stores go before it.
+    at: Inst,
+    x: Vec<(u8, Value)>,
+    v: Vec<(u8, Value)>,
+    /// Registers in memory, and their values.
+    in_memory: Vec<(u8, Value)>,
+}
+
+fn low(bits: u32, source: Source) -> Source {
+    if bits < 64 { Source::Low(bits, Box::new(source)) } else { source }
 }
 
 impl Builder<'_, '_> {
-    /// At the start of a block: the values that it holds.
-    pub(super) fn begin_held(&mut self) {
-        self.held_from = self.held.len();
-        for register in registers(self.plan.holds[self.current]) {
-            let value = self.value_now(register);
-            self.held.push((register, value));
+    /// At a checkpoint that wants these dirty registers to be known.
+    pub(super) fn begin_segment(&mut self, wanted: RegSet) {
+        self.held.push(Segment::default());
+        self.has_segment = true;
+        if !self.may_hold || wanted.is_empty() {
+            return;
         }
-        if self.plan.holds_flags[self.current] {
-            let number = self.fb.block_params(self.blocks[self.current])[0];
-            self.held.push((Register::FlagsByEdge, number));
+        let numbers = |set: u32| (0..32u8).filter(move |n| set >> n & 1 != 0);
+        let x = numbers(wanted.x).map(|n| (n, self.value_of(self.x[usize::from(n)]))).collect();
+        let v = numbers(wanted.v).map(|n| (n, self.value_of(self.v[usize::from(n)]))).collect();
+        let in_memory = self.registers_in_memory().collect();
+        let at = self.fb.ins().nop();
+        self.undecided = Some(Undecided { at, x, v, in_memory });
+    }
+
+    fn value_of(&mut self, variable: Variable) -> Value {
+        let value = self.fb.use_var(variable);
+        self.fb.func.dfg.resolve_aliases(value)
+    }
+
+    /// After the last access of a segment. `used` are registers whose values are used later.
+    pub(super) fn end_segment(&mut self, used: RegSet) {
+        let Some(undecided) = self.undecided.take() else { return };
+        let keeps = self.plan.keeps[self.current];
+        let known = self.loaded.union(self.dirty).intersection(used);
+        let numbers = |set: u32| (0..32usize).filter(move |n| set >> n & 1 != 0);
+        let anchors_x: Vec<Value> = numbers(known.x).map(|n| self.value_of(self.x[n])).collect();
+        let anchors_v: Vec<Value> = numbers(known.v).map(|n| self.value_of(self.v[n])).collect();
+        let mut stored = Vec::new();
+        for &(n, value) in &undecided.x {
+            let source = self.fixed(value, &undecided.in_memory).or_else(|| self.derived(value, &anchors_x));
+            let source = source.or_else(|| self.kept(value, |b| b.place_of(value), keeps));
+            match source {
+                Some(source) => self.segment().registers.push((Register::X(n), source)),
+                None => {
+                    stored.push((value, layout::x(usize::from(n))));
+                    if self.now(self.x[usize::from(n)]) == value {
+                        self.dirty.x &= !(1 << n);
+                    }
+                }
+            }
         }
+        for &(n, value) in &undecided.v {
+            let is_used = anchors_v.contains(&value);
+            let source = if is_used { self.place_of_vector(value) } else { None };
+            let source = source.or_else(|| self.kept(value, |b| b.place_of_vector(value), keeps));
+            match source {
+                Some(source) => self.segment().registers.push((Register::V(n), source)),
+                None => {
+                    stored.push((value, layout::v(usize::from(n))));
+                    if self.now(self.v[usize::from(n)]) == value {
+                        self.dirty.v &= !(1 << n);
+                    }
+                }
+            }
+        }
+        if std::env::var_os("SEG").is_some() { eprintln!("segment ending at {:x}: {:?} stored {:?} inmem {:?} used {:x}", self.pc.0, self.held.last().unwrap().registers, stored, undecided.in_memory, used.x); }
+        let mut cursor = FuncCursor::new(self.fb.func).at_inst(undecided.at);
+        if !stored.is_empty() {
+            let cpu = cursor.ins().get_pinned_reg(I64);
+            for (value, offset) in stored {
+                cursor.ins().store(trusted(), value, cpu, offset);
+            }
+        }
+        cursor.remove_inst();
+    }
+
+    fn now(&mut self, variable: Variable) -> Value {
+        self.value_of(variable)
+    }
+
+    fn segment(&mut self) -> &mut Segment {
+        self.held.last_mut().expect("a checkpoint has begun one")
+    }
+
+    /// What is held now, for `Location`.
+    pub(super) fn held_here(&self) -> Option<(usize, usize)> {
+        let last = self.held.last().filter(|_| self.has_segment)?;
+        Some((self.held.len() - 1, last.loads.len()))
+    }
+
+    /// Where a value is that only the safepoint at the block's end uses.
+    fn kept(&mut self, value: Value, place: impl FnOnce(&mut Self) -> Option<Source>, keeps: bool) -> Option<Source> {
+        let source = if keeps { place(self) } else { None };
+        if source.is_some() {
+            self.kept_for_end.push(value);
+        }
+        source
+    }
+
+    /// Holds the number that the way to the block has given.
+    pub(super) fn hold_flags_by_edge(&mut self) {
+        let number = self.fb.block_params(self.blocks[self.current])[0];
+        let source = self.whole(number);
+        self.segment().registers.push((Register::FlagsByEdge, source));
     }
 
     /// A value has been loaded: it is held, if need be.
     pub(super) fn log_load(&mut self, value: Value) {
         if self.is_logged {
-            self.held.push((Register::Loaded, value));
+            let source = self.whole(value);
+            self.segment().loads.push((Register::Loaded, source));
         }
     }
 
-    /// At the safepoint on the way back, where that is unlikely to go: uses what the turn has held, so that it is kept.
+    /// Where a value is that is computed where it stands; the safepoint at the block's end uses it.
+    fn whole(&mut self, value: Value) -> Source {
+        self.kept_for_end.push(value);
+        Source::Labelled(self.label_of(value), None)
+    }
+
+    /// At the safepoint on a way back, where that is unlikely to go: uses what the block holds, so that it is kept.
     pub(super) fn use_held(&mut self) {
-        for number in self.held_from..self.held.len() {
-            let (_, value) = self.held[number];
-            self.store_state(value, layout::operand(0));
+        for number in 0..self.kept_for_end.len() {
+            self.store_state(self.kept_for_end[number], layout::operand(0));
             // The alias analysis would drop it for the next.
             self.fb.ins().sequence_point();
         }
     }
 
-    fn value_now(&mut self, register: Register) -> Value {
-        match register {
-            Register::X(n) => self.fb.use_var(self.x[usize::from(n)]),
-            Register::V(n) => self.fb.use_var(self.v[usize::from(n)]),
-            Register::FlagsByEdge | Register::Loaded => unreachable!("it is no variable"),
-        }
+    /// Where an integer is that something uses later.
+    fn place_of(&mut self, value: Value) -> Option<Source> {
+        let number = self.labels.number(&self.fb.func.dfg, value)?;
+        Some(self.labels.source(number))
     }
 
-    /// Labels what is held, each value with its number in `held`. Once the CLIF is complete.
-    pub(super) fn label_held(&mut self) {
-        if self.held.is_empty() {
-            return;
+    /// The same of a vector.
+    fn place_of_vector(&mut self, value: Value) -> Option<Source> {
+        let mut value = self.fb.func.dfg.resolve_aliases(value);
+        let mut labels = vec![self.label_of(value)];
+        let mut source = None;
+        loop {
+            let dfg = &self.fb.func.dfg;
+            if let Some(&scalar) = self.scalars.get(&value) {
+                let scalar = dfg.resolve_aliases(scalar);
+                if self.has_place(scalar) {
+                    let bits = dfg.value_type(scalar).bits();
+                    source = Some(low(bits, Source::Labelled(self.label_of(scalar), None)));
+                    // A source is a number of 64 bits.
+                    if bits == 64 {
+                        source = Some(Source::Low(64, Box::new(source.expect("it has just been set"))));
+                    }
+                    break;
+                }
+            }
+            let Some(inst) = dfg.value_def(value).inst() else { break };
+            if dfg.insts[inst].opcode() == Opcode::Bitcast {
+                value = dfg.resolve_aliases(dfg.inst_args(inst)[0]);
+                if !dfg.value_type(value).is_vector() {
+                    return None;
+                }
+                labels.push(self.label_of(value));
+                continue;
+            }
+            if dfg.insts[inst].opcode().can_load() || dfg.insts[inst].opcode().is_call() {
+                break;
+            }
+            return None;
         }
-        let dfg = &mut self.fb.func.dfg;
-        dfg.collect_debug_info();
-        for (number, &(_, value)) in self.held.iter().enumerate() {
-            let value = dfg.resolve_aliases(value);
-            let start = ValueLabelStart { from: RelSourceLoc::new(0), label: ValueLabel::from_u32(number as u32) };
-            let labels = dfg.values_labels.get_or_insert_default();
-            match labels.entry(value).or_insert_with(|| ValueLabelAssignments::Starts(Vec::new())) {
-                ValueLabelAssignments::Starts(starts) => starts.push(start),
-                ValueLabelAssignments::Alias { .. } => unreachable!("no label is an alias"),
+        for label in labels.into_iter().rev() {
+            source = Some(Source::Labelled(label, source.map(Box::new)));
+        }
+        source
+    }
+
+    fn label_of(&mut self, value: Value) -> u32 {
+        let value = self.fb.func.dfg.resolve_aliases(value);
+        self.labels.of(self.fb.func.dfg.value_type(value), value)
+    }
+
+    /// Whether a value is computed where it stands.
+    fn has_place(&self, value: Value) -> bool {
+        let dfg = &self.fb.func.dfg;
+        dfg.value_def(value).inst().is_none_or(|inst| {
+            let opcode = dfg.insts[inst].opcode();
+            opcode.can_load() || opcode.is_call()
+        })
+    }
+
+    /// How a value follows from values that something uses later.
+    fn derived(&mut self, value: Value, anchors: &[Value]) -> Option<Source> {
+        if anchors.contains(&value) {
+            return self.place_of(value);
+        }
+        let number = self.labels.number(&self.fb.func.dfg, value);
+        for &anchor in anchors {
+            let Some(other) = self.labels.number(&self.fb.func.dfg, anchor) else { continue };
+            if let Some(difference) = number.and_then(|number| self.labels.difference(number, other)) {
+                let operands = Box::new([self.labels.source(other), Source::Constant(difference)]);
+                return Some(Source::Operation(Operation::Add, 64, operands));
             }
         }
+        let (base, bits) = self.bits_kept(value);
+        for &anchor in anchors {
+            let (other, known) = self.bits_kept(anchor);
+            if other == base
+                && known >= bits
+                && let Some(source) = self.place_of(anchor)
+            {
+                return Some(low(bits, source));
+            }
+        }
+        None
+    }
+
+    /// A value that is always the same, or in a register in memory.
+    fn fixed(&self, value: Value, in_memory: &[(u8, Value)]) -> Option<Source> {
+        if value == self.entry_pc {
+            return Some(Source::Constant(self.entry.0));
+        }
+        if let Some(constant) = self.constant(value) {
+            return Some(Source::Constant(constant));
+        }
+        let (base, bits) = self.bits_kept(value);
+        let found = in_memory.iter().find(|&&(_, register)| {
+            let (other, known) = self.bits_kept(register);
+            other == base && known >= bits
+        });
+        found.map(|&(n, _)| low(bits, Source::X(n)))
     }
 }

@@ -14,6 +14,7 @@ mod folds;
 mod fp;
 mod held;
 mod int;
+mod labels;
 mod lanes;
 mod memory;
 mod ops;
@@ -23,13 +24,14 @@ mod vector;
 mod vector_fp;
 mod vector_int;
 
+pub(crate) use labels::Labels;
+
 use crate::cache::{CodeMemory, Slot};
 use crate::checkpoint::Unneeded;
 use crate::counts;
 use crate::flag_source::FlagSource;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
-use crate::recovery::Register;
 use crate::region::{Context, Graph, MOST_CALLED, Plan, Region, is_back_edge};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
@@ -45,7 +47,6 @@ use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
-use std::ops::Range;
 
 /// The scalars that vector registers hold, as far as known.
 type FpCache = [Option<(FpSize, Value)>; 32];
@@ -99,6 +100,8 @@ pub(crate) struct Builder<'f, 'r> {
     /// Link slots and their targets; None once there were no more slots.
     exits: Option<Vec<(Slot, GuestAddr)>>,
     mode: Mode,
+    /// Checkpoints may hold registers.
+    may_hold: bool,
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
@@ -134,9 +137,15 @@ pub(crate) struct Builder<'f, 'r> {
     /// Where the flags of the last checkpoint are.
     checkpoint_flags: FlagsAt,
     flag_sources: Vec<FlagSource>,
-    /// All values that are held, and where those of the current block begin.
-    held: Vec<held::Held>,
-    held_from: usize,
+    /// All that is held; the last is that of the last checkpoint.
+    held: Vec<held::Segment>,
+    /// What the last checkpoint may have to store.
+    undecided: Option<held::Undecided>,
+    /// The block has had a checkpoint.
+    has_segment: bool,
+    labels: Labels,
+    /// What the safepoint at the end of the current block keeps.
+    kept_for_end: Vec<Value>,
     // Per instruction.
     /// What it loads is held.
     is_logged: bool,
@@ -196,8 +205,8 @@ pub(crate) struct Location {
     pub pc: GuestAddr,
     /// Where the flags are there.
     pub flags: FlagsAt,
-    /// Labels of the values that are held.
-    pub held: Range<usize>,
+    /// What is held: a number in `Built::held`, and how many of the loads there came before.
+    pub held: Option<(usize, usize)>,
     /// As many instructions from there have been performed, and their loads are held, as far as need be.
     pub performed: usize,
 }
@@ -208,10 +217,19 @@ pub(crate) struct Built {
     pub exits: Vec<(Slot, GuestAddr)>,
     /// By source location number, what a fault means.
     pub locations: Vec<Location>,
-    /// By label, the register whose value is held.
-    pub held: Vec<Register>,
+    /// What checkpoints hold, each for its segment.
+    pub held: Vec<held::Segment>,
+    /// The values that this speaks of.
+    pub labels: Labels,
     /// Where the flags of checkpoints are.
     pub flag_sources: Vec<FlagSource>,
+}
+
+impl Built {
+    /// Whether checkpoints hold anything.
+    pub fn holds(&self) -> bool {
+        self.held.iter().any(|segment| !segment.registers.is_empty() || !segment.loads.is_empty())
+    }
 }
 
 /// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out
@@ -280,6 +298,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             memory,
             exits: Some(Vec::new()),
             mode,
+            may_hold: plan.may_hold,
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
@@ -303,7 +322,10 @@ impl<'f, 'r> Builder<'f, 'r> {
             checkpoint_flags: FlagsAt::Memory,
             flag_sources: Vec::new(),
             held: Vec::new(),
-            held_from: 0,
+            undecided: None,
+            has_segment: false,
+            labels: Labels::default(),
+            kept_for_end: Vec::new(),
             is_logged: false,
             is_covered: false,
             pc: region.entry(),
@@ -325,18 +347,22 @@ impl<'f, 'r> Builder<'f, 'r> {
                 builder.fb.set_srcloc(SourceLoc::new(locations.len() as u32));
                 let step = plan.steps[index][i];
                 if let Some(unneeded) = step.checkpoint {
-                    let held = if i == 0 { plan.holds[index] } else { RegSet::default() };
-                    builder.checkpoint(unneeded, held);
+                    builder.checkpoint(unneeded);
+                    if i == 0 && plan.holds_flags[index] {
+                        builder.hold_flags_by_edge();
+                    }
                 }
                 builder.is_covered = step.covered_by.is_some();
                 builder.is_logged = i < plan.logged[index];
                 let flags = if builder.is_covered { builder.checkpoint_flags } else { FlagsAt::Memory };
-                // The first checkpoint of a block is that before its first instruction.
-                let held = if step.covered_by == Some(0) { builder.held_from..builder.held.len() } else { 0..0 };
+                let held = if builder.is_covered { builder.held_here() } else { None };
                 let pc = block.start.offset(4 * step.covered_by.unwrap_or(i) as i64);
                 let performed = if plan.logged[index] != 0 { i } else { 0 };
                 locations.push(Location { pc, flags, held, performed });
                 let Ok(()) = F::lift(insn, &mut builder);
+                if let Some(used) = step.ends {
+                    builder.end_segment(used);
+                }
             }
             if !builder.ended {
                 match block.flow {
@@ -354,10 +380,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         builder.fb.seal_all_blocks();
         lanes::keep_integers(builder.fb.func);
         extensions::drop_needless(builder.fb.func);
-        builder.label_held();
         builder.fb.finalize(target);
-        let held = builder.held.iter().map(|&(register, _)| register).collect();
-        Some(Built { exits: builder.exits?, locations, flag_sources: builder.flag_sources, held })
+        let (exits, flag_sources) = (builder.exits?, builder.flag_sources);
+        Some(Built { exits, locations, flag_sources, held: builder.held, labels: builder.labels })
     }
 
     /// Looks at the safepoint word, and loads what the first block does not load itself.
@@ -401,7 +426,8 @@ impl<'f, 'r> Builder<'f, 'r> {
         let known = self.known_at[index].unwrap_or(Known::NOTHING);
         (self.flags, self.fp_cache, self.x_now) = (known.flags, known.fp_cache, known.x_now);
         self.checkpoint_flags = FlagsAt::Memory;
-        self.begin_held();
+        self.kept_for_end.clear();
+        self.has_segment = false;
         self.ended = false;
     }
 
@@ -484,9 +510,12 @@ impl<'f, 'r> Builder<'f, 'r> {
     }
 
     /// Makes memory exact but for what is held, what is not needed, and for flags that follow from registers.
-    fn checkpoint(&mut self, unneeded: Unneeded, held: RegSet) {
-        let held = held.intersection(self.dirty);
-        self.store_registers(self.dirty.without(unneeded.registers).without(held));
+    fn checkpoint(&mut self, unneeded: Unneeded) {
+        self.settle();
+        let wanted = self.dirty.without(unneeded.registers);
+        self.begin_segment(wanted);
+        let held = if self.may_hold { wanted } else { RegSet::default() };
+        self.store_registers(wanted.without(held));
         // When flags are wanted, what is held has been put into memory.
         self.dirty = self.dirty.intersection(unneeded.registers);
         let source = if unneeded.flags { None } else { self.source_of_flags() };
@@ -708,7 +737,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             self.store_flags();
         }
         if is_back_edge(self.current, index) {
-            self.safepoint(target, index == self.current);
+            self.safepoint(target);
         }
         self.load_for(index);
         let block = self.blocks[index];
@@ -1063,16 +1092,13 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// Leaves if the safepoint word is set; the guest goes on at `target`. `is_turn` says that this ends a turn of a
-    /// loop of one block.
-    fn safepoint(&mut self, target: GuestAddr, is_turn: bool) {
+    /// Leaves if the safepoint word is set; the guest goes on at `target`.
+    fn safepoint(&mut self, target: GuestAddr) {
         // Other threads write it: the alias analysis must not take an earlier look for this one.
         self.fb.ins().sequence_point();
         let word = self.load_state(I32, offset_of!(CpuState, safepoint) as i32);
         self.side_exit(word, |b| {
-            if is_turn {
-                b.use_held();
-            }
+            b.use_held();
             b.store_dirty();
             let pc = b.pc_value(target);
             b.store_state(pc, offset_of!(CpuState, pc) as i32);

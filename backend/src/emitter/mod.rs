@@ -177,6 +177,7 @@ impl Emitter {
             locations: self.locations.clone(),
             flag_sources: Vec::new(),
             recoveries: Vec::new(),
+            sources: Vec::new(),
         })
     }
 

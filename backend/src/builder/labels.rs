@@ -1,0 +1,223 @@
+//! Values that must be found where generated code faults, and how they follow from others. Cranelift's optimizer makes
+//! copies of cheap values and joins operations, so what carries a label is found when it is done, by what it computes.
+
+use crate::flag_source::{Operation, Source, low};
+use cranelift_codegen::ir::{
+    DataFlowGraph, Function, InstructionData, Opcode, RelSourceLoc, Type, Value, ValueLabel, ValueLabelAssignments,
+    ValueLabelStart,
+};
+use std::collections::HashMap;
+
+/// So many operations are looked through.
+const MOST_STEPS: u32 = 8;
+
+/// What a value is. Operands are numbers of others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Meaning {
+    /// It is computed where it stands: a parameter, or the result of an operation with an effect.
+    Value(Value),
+    Constant(u64),
+    /// The sum of another and a constant, in so many bits.
+    Offset(u32, u32, u64),
+    /// An operation of so many bits.
+    Two(Opcode, u32, u32, u32),
+    /// An operation that changes the number of bits, from the first to the second.
+    One(Opcode, u32, u32, u32),
+}
+
+/// Values with labels, and what these follow from. A label is a number of a value.
+#[derive(Default, Debug)]
+pub(crate) struct Labels {
+    numbers: HashMap<Meaning, u32>,
+    meanings: Vec<(Meaning, u32)>,
+    /// By label, others of the same value.
+    same: HashMap<u32, Vec<u32>>,
+    /// By label that is not of a value of its own, the other.
+    other: HashMap<u32, u32>,
+}
+
+/// The constant that a value is.
+fn constant(dfg: &DataFlowGraph, value: Value) -> Option<u64> {
+    let inst = dfg.value_def(value).inst()?;
+    match dfg.insts[inst] {
+        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => {
+            Some(low(dfg.value_type(value).bits(), imm.bits() as u64))
+        }
+        InstructionData::Unary { opcode: Opcode::Uextend | Opcode::Ireduce, arg } => {
+            Some(low(dfg.value_type(value).bits(), constant(dfg, dfg.resolve_aliases(arg))?))
+        }
+        InstructionData::Binary { opcode, args } => {
+            let operation = operation(opcode)?;
+            let [a, b] = args.map(|arg| constant(dfg, dfg.resolve_aliases(arg)));
+            Some(operation.result(dfg.value_type(value).bits(), a?, b?))
+        }
+        _ => None,
+    }
+}
+
+fn operation(opcode: Opcode) -> Option<Operation> {
+    Some(match opcode {
+        Opcode::Iadd => Operation::Add,
+        Opcode::Isub => Operation::Sub,
+        Opcode::Band => Operation::And,
+        Opcode::Bor => Operation::Or,
+        Opcode::Bxor => Operation::Xor,
+        Opcode::Ishl => Operation::Shl,
+        Opcode::Ushr => Operation::Shr,
+        Opcode::Sshr => Operation::Sar,
+        _ => return None,
+    })
+}
+
+fn narrowed(bits: u32, source: Source) -> Source {
+    if bits < 64 { Source::Low(bits, Box::new(source)) } else { source }
+}
+
+impl Labels {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.meanings.is_empty()
+    }
+
+    /// The number of a value computed where it stands.
+    pub(crate) fn of(&mut self, ty: Type, value: Value) -> u32 {
+        self.add(Meaning::Value(value), ty.bits())
+    }
+
+    fn add(&mut self, meaning: Meaning, bits: u32) -> u32 {
+        *self.numbers.entry(meaning).or_insert_with(|| {
+            self.meanings.push((meaning, bits));
+            self.meanings.len() as u32 - 1
+        })
+    }
+
+    /// The number of an integer; None if it cannot be computed from what is computed where it stands.
+    pub(crate) fn number(&mut self, dfg: &DataFlowGraph, value: Value) -> Option<u32> {
+        self.walk(dfg, value, MOST_STEPS, true)
+    }
+
+    /// The number of what a value means; of one that there is already, unless it is to be added.
+    fn walk(&mut self, dfg: &DataFlowGraph, value: Value, steps: u32, adds: bool) -> Option<u32> {
+        let value = dfg.resolve_aliases(value);
+        let ty = dfg.value_type(value);
+        let bits = ty.bits();
+        if let Some(&number) = self.numbers.get(&Meaning::Value(value)) {
+            return Some(number);
+        }
+        let find = |labels: &mut Self, meaning| match adds {
+            true => Some(labels.add(meaning, bits)),
+            false => labels.numbers.get(&meaning).copied(),
+        };
+        if !ty.is_int() {
+            return None;
+        }
+        if let Some(constant) = constant(dfg, value) {
+            return find(self, Meaning::Constant(constant));
+        }
+        let Some(inst) = dfg.value_def(value).inst() else { return find(self, Meaning::Value(value)) };
+        let opcode = dfg.insts[inst].opcode();
+        if opcode.can_load() || opcode.is_call() {
+            return find(self, Meaning::Value(value));
+        }
+        let args = dfg.inst_args(inst);
+        let steps = steps.checked_sub(1)?;
+        match opcode {
+            Opcode::Iadd | Opcode::Isub if let Some(by) = constant(dfg, dfg.resolve_aliases(args[1])) => {
+                let by = if opcode == Opcode::Iadd { by } else { by.wrapping_neg() };
+                let base = self.walk(dfg, args[0], steps, adds)?;
+                let (base, from) = match self.meanings[base as usize].0 {
+                    Meaning::Offset(same, base, from) if same == bits => (base, from),
+                    _ => (base, 0),
+                };
+                match low(bits, from.wrapping_add(by)) {
+                    0 => Some(base),
+                    offset => find(self, Meaning::Offset(bits, base, offset)),
+                }
+            }
+            Opcode::Uextend | Opcode::Sextend | Opcode::Ireduce => {
+                let from = dfg.value_type(dfg.resolve_aliases(args[0])).bits();
+                let other = self.walk(dfg, args[0], steps, adds)?;
+                find(self, Meaning::One(opcode, from, bits, other))
+            }
+            _ => {
+                operation(opcode)?;
+                let (a, b) = (self.walk(dfg, args[0], steps, adds)?, self.walk(dfg, args[1], steps, adds)?);
+                let commutes = matches!(opcode, Opcode::Iadd | Opcode::Band | Opcode::Bor | Opcode::Bxor);
+                let (a, b) = if commutes && b < a { (b, a) } else { (a, b) };
+                find(self, Meaning::Two(opcode, bits, a, b))
+            }
+        }
+    }
+
+    /// Where a value is.
+    pub(crate) fn source(&self, number: u32) -> Source {
+        let (meaning, bits) = self.meanings[number as usize];
+        let boxed = |number: u32| Box::new(self.source(number));
+        let otherwise = match meaning {
+            Meaning::Constant(constant) => return Source::Constant(constant),
+            Meaning::Value(_) => None,
+            Meaning::Offset(bits, other, offset) => {
+                let operands = Box::new([self.source(other), Source::Constant(offset)]);
+                Some(Box::new(Source::Operation(Operation::Add, bits, operands)))
+            }
+            Meaning::Two(opcode, bits, a, b) => {
+                let operation = operation(opcode).expect("it has been one");
+                Some(Box::new(Source::Operation(operation, bits, Box::new([self.source(a), self.source(b)]))))
+            }
+            Meaning::One(Opcode::Sextend, from, to, other) => {
+                Some(Box::new(Source::SignExtended(from, to, boxed(other))))
+            }
+            Meaning::One(_, from, to, other) => Some(Box::new(narrowed(from.min(to), self.source(other)))),
+        };
+        narrowed(bits, Source::Labelled(number, otherwise))
+    }
+
+    /// How the value of a label follows from others, if that has turned out late.
+    pub(crate) fn other(&self, number: u32) -> Option<Source> {
+        self.other.get(&number).map(|&other| self.source(other))
+    }
+
+    /// Another as the sum of a value and a constant, if it is that.
+    pub(crate) fn difference(&self, number: u32, other: u32) -> Option<u64> {
+        let base = |number: u32| match self.meanings[number as usize].0 {
+            Meaning::Offset(64, base, offset) => (base, offset),
+            _ => (number, 0),
+        };
+        let ((base, offset), (other, from)) = (base(number), base(other));
+        (base == other).then_some(offset.wrapping_sub(from))
+    }
+
+    /// Before the function is optimized: values that have turned out to be others have their labels too.
+    pub(crate) fn complete(&mut self, func: &Function) {
+        for number in 0..self.meanings.len() as u32 {
+            if let Meaning::Value(value) = self.meanings[number as usize].0
+                && func.dfg.resolve_aliases(value) != value
+                && let Some(other) = self.number(&func.dfg, value)
+            {
+                self.same.entry(other).or_default().push(number);
+                self.other.insert(number, other);
+            }
+        }
+    }
+
+    /// Puts the labels on the values of the optimized function that mean the same.
+    pub(crate) fn attach(&mut self, func: &mut Function) {
+        if self.is_empty() {
+            return;
+        }
+        let mut found: Vec<(Value, u32)> = Vec::new();
+        let (dfg, layout) = (&func.dfg, &func.layout);
+        for block in layout.blocks() {
+            let results = layout.block_insts(block).flat_map(|inst| dfg.inst_results(inst));
+            for &value in dfg.block_params(block).iter().chain(results) {
+                found.extend(self.walk(dfg, value, MOST_STEPS, false).map(|number| (value, number)));
+            }
+        }
+        func.dfg.collect_debug_info();
+        let labels = func.dfg.values_labels.get_or_insert_default();
+        for (value, number) in found {
+            let all = std::iter::once(number).chain(self.same.get(&number).into_iter().flatten().copied());
+            let start = |label| ValueLabelStart { from: RelSourceLoc::new(0), label: ValueLabel::from_u32(label) };
+            labels.insert(value, ValueLabelAssignments::Starts(all.map(start).collect()));
+        }
+    }
+}
