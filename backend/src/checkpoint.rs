@@ -135,8 +135,8 @@ pub struct End {
     pub keeps: bool,
 }
 
-/// Plans a block. `may_hold` says whether registers may be held.
-pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool, end: End) -> (Vec<Step>, Effect) {
+/// Plans a block. `may_hold` are the registers that may be held.
+pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: RegSet, end: End) -> (Vec<Step>, Effect) {
     let footprints: Vec<Footprint> = block
         .insns
         .iter()
@@ -148,11 +148,12 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool, end: End) -> (V
         .collect();
     let mut steps = steps(&footprints);
     let is_loop = block.successors().contains(&Some(block.start));
-    let logged = if may_hold && is_loop { logged(&steps, &footprints) } else { 0 };
+    let holds = !may_hold.is_empty();
+    let logged = if holds && is_loop { logged(&steps, &footprints) } else { 0 };
     if logged != 0 {
         steps = one_segment(&footprints);
     }
-    if may_hold {
+    if holds {
         for i in 0..steps.len() {
             let covered = |last: &usize| steps[*last].covered_by == Some(i);
             if let Some(last) = (i..steps.len()).rev().find(covered) {
@@ -171,10 +172,10 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: bool, end: End) -> (V
         steps[0].checkpoint = None;
     }
     effect.wants_flags_first_only = wants_flags_first_only(&steps, &footprints);
-    effect.is_held = may_hold && is_loop && steps[0].checkpoint.is_some();
+    effect.is_held = holds && is_loop && steps[0].checkpoint.is_some();
     for (step, f) in steps.iter().zip(&footprints) {
         if let Some(unneeded) = step.checkpoint {
-            let held = if may_hold && end.keeps { ALL } else { step.kept };
+            let held = if end.keeps { may_hold } else { step.kept.intersection(may_hold) };
             effect.holds = effect.holds.union(effect.passes.without(unneeded.registers));
             effect.stored(unneeded.registers.union(held));
         }

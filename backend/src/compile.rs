@@ -3,6 +3,7 @@
 
 use crate::builder::{Builder, Built, FlagsAt, Labels, Mode, region_signature};
 use crate::cache::{Provider, Slot};
+use crate::checkpoint;
 use crate::code::Generation;
 use crate::flag_source::{FlagSource, Source};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
@@ -16,7 +17,7 @@ use cranelift_codegen::{CodegenError, CompiledCode, Context, LabelValueLoc, RegC
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, ModuleError};
-use ir::{Frontend, GuestAddr};
+use ir::{Frontend, GuestAddr, RegSet};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -142,18 +143,21 @@ impl Compiler {
             compiler.context.set_disasm(host_asm);
             let code = compiler.define(&mut built.labels)?;
             let compiled = compiler.context.compiled_code().expect("define_function has just compiled it");
-            let is_lost = mode.loses_held && built.holds();
-            let recoveries = if is_lost { None } else { recoveries(compiled, &built) };
-            if std::env::var_os("LOST").is_some() { eprintln!("region {:x} held {} recov {:?} code {}", region.entry().0, built.held.len(), recoveries.as_ref().map(|(a, b): &(Vec<Recovery>, Vec<Source>)| (a.len(), b.len())), compiled.code_buffer().len()); }
+            let recoveries = match mode.loses_held && built.holds() {
+                true => Err(may_hold),
+                false => recoveries(compiled, &built),
+            };
             Ok((built, code, recoveries))
         };
-        let (built, code, (recoveries, sources)) = match build(self, true)? {
-            (built, code, Some(recoveries)) => (built, code, recoveries),
-            // Cranelift has lost a value, as it may.
-            _ => {
-                if std::env::var_os("LOST").is_some() { eprintln!("lost {:x}", region.entry().0); }
-                let (built, code, recoveries) = build(self, false)?;
-                (built, code, recoveries.expect("nothing is held"))
+        let mut may_hold = checkpoint::ALL;
+        let (built, code, (recoveries, sources)) = loop {
+            match build(self, may_hold)? {
+                (built, code, Ok(recoveries)) => break (built, code, recoveries),
+                // Cranelift has lost values, as it may.
+                (.., Err(lost)) => {
+                    let rest = may_hold.without(lost);
+                    may_hold = if may_hold == checkpoint::ALL { rest } else { RegSet::default() };
+                }
             }
         };
         let buffer = self.context.compiled_code().expect("define_function has just compiled it");
@@ -185,7 +189,7 @@ impl Compiler {
         &mut self,
         region: &Region<F::Insn>,
         mode: Mode,
-        may_hold: bool,
+        may_hold: RegSet,
     ) -> Result<Built, CompileError> {
         let plan = Plan::new::<F>(region, may_hold);
         self.module.clear_context(&mut self.context);
@@ -201,13 +205,24 @@ impl Compiler {
     fn define(&mut self, labels: &mut Labels) -> Result<CodePtr, CompileError> {
         verify(&self.context.func, &*self.isa);
         preserve_nothing(&mut self.context.func);
-        labels.complete(&self.context.func);
-        self.context.optimize(&*self.optimizing, &mut ControlPlane::default()).map_err(refused)?;
-        labels.attach(&mut self.context.func);
+        self.optimize(labels).map_err(refused)?;
         let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
         self.module.define_function(id, &mut self.context).map_err(explain)?;
         self.module.finalize_definitions().map_err(explain)?;
         Ok(CodePtr(self.module.get_finalized_function(id) as u64))
+    }
+
+    /// Does what Cranelift does to optimize, and puts labels on what it has made.
+    fn optimize(&mut self, labels: &mut Labels) -> Result<(), CodegenError> {
+        let (context, isa) = (&mut self.context, &*self.optimizing);
+        context.flowgraph();
+        context.eliminate_unreachable_code(isa)?;
+        context.remove_constant_phis(isa)?;
+        labels.complete(&context.func);
+        context.func.dfg.resolve_all_aliases();
+        context.egraph_pass(isa, &mut ControlPlane::default())?;
+        labels.attach(&mut context.func);
+        Ok(())
     }
 
     /// From now on code goes into `generation`.
@@ -219,13 +234,15 @@ impl Compiler {
     }
 }
 
-/// Where what is held is at each guest access, with what that follows from. None if some of it is nowhere.
-fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<(Vec<Recovery>, Vec<Source>)> {
+/// Where what is held is at each guest access, with what that follows from; or, if some of it is nowhere, registers that
+/// should not be held.
+fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, Vec<Source>), RegSet> {
     let mut recoveries = Vec::new();
     let mut sources = Vec::new();
     if !built.holds() {
-        return Some((recoveries, sources));
+        return Ok((recoveries, sources));
     }
+    let mut lost = RegSet::default();
     // By what is held, its last source: most accesses find values where those before did.
     let mut last: HashMap<(usize, usize), u32> = HashMap::new();
     let buffer = &compiled.buffer;
@@ -236,24 +253,28 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<(Vec<Recovery>, 
             continue;
         }
         let place = |label: u32| {
-            let ranges = compiled.value_labels_ranges.get(&ValueLabel::from_u32(label))?;
+            let labels = built.labels.labels(label).iter();
+            let mut ranges = labels.filter_map(|label| compiled.value_labels_ranges.get(label)).flatten();
             let holds = |range: &&ValueLocRange| range.start <= access.offset && access.offset < range.end;
-            place_of(ranges.iter().find(holds)?.loc).map(Source::Host)
+            place_of(ranges.find(holds)?.loc).map(Source::Host)
         };
         let of_label = |label: u32| place(label).or_else(|| built.labels.other(label)?.located(&place));
-        let Some((number, loads)) = built.locations[here.loc.bits() as usize].held else { continue };
-        let segment = &built.held[number];
-        for (index, (register, source)) in segment.registers.iter().chain(&segment.loads[..loads]).enumerate() {
-            let number = (number, index);
-            if std::env::var_os("LOST").is_some() && source.located(&of_label).is_none() { eprintln!("LOSTREG {:?}", built.labels); eprintln!("LOSTREG {:?} {:?} at {:x} of {:?}", register, source, access.offset, built.locations[here.loc.bits() as usize].pc); }
-            let place = match source.located(&of_label)? {
-                Source::Host(place) => place,
-                source => {
-                    let known = last.get(&number).copied().filter(|&known| sources[known as usize] == source);
-                    Place::Source(known.unwrap_or_else(|| {
+        let Some((segment, loads)) = built.locations[here.loc.bits() as usize].held else { continue };
+        let held = &built.held[segment];
+        for (number, (register, source)) in held.registers.iter().chain(&held.loads[..loads]).enumerate() {
+            let place = match source.located(&of_label) {
+                None => {
+                    lost = lost.union(register.set());
+                    continue;
+                }
+                Some(Source::Host(place)) => place,
+                Some(source) => {
+                    let known = last.get(&(segment, number)).filter(|&&known| sources[known as usize] == source);
+                    Place::Source(known.copied().unwrap_or_else(|| {
                         sources.push(source);
-                        last.insert(number, sources.len() as u32 - 1);
-                        sources.len() as u32 - 1
+                        let new = sources.len() as u32 - 1;
+                        last.insert((segment, number), new);
+                        new
                     }))
                 }
             };
@@ -261,7 +282,7 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<(Vec<Recovery>, 
         }
     }
     recoveries.sort_by_key(|recovery| recovery.offset);
-    Some((recoveries, sources))
+    if lost.is_empty() { Ok((recoveries, sources)) } else { Err(lost) }
 }
 
 /// A place, if the fault handler saves it.

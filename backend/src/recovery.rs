@@ -5,9 +5,10 @@
 //! Knows nothing of how code is built: `builder/held.rs` says which values are kept, `compile.rs` where they came to
 //! be.
 
+use crate::checkpoint;
 use crate::flag_source::Source;
 use crate::layout;
-use ir::CpuState;
+use ir::{CpuState, RegSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A register of the guest's.
@@ -25,6 +26,17 @@ pub enum Register {
     FlagsB,
     /// None: it is what the next load has loaded.
     Loaded,
+}
+
+impl Register {
+    /// The registers that are not to be held if this cannot be.
+    pub fn set(self) -> RegSet {
+        match self {
+            Self::X(n) => RegSet { x: 1 << n, v: 0 },
+            Self::V(n) => RegSet { x: 0, v: 1 << n },
+            Self::FlagsByEdge | Self::FlagsA | Self::FlagsB | Self::Loaded => checkpoint::ALL,
+        }
+    }
 }
 
 /// Where the host has a value.

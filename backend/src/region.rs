@@ -351,8 +351,8 @@ impl<I> Region<I> {
 pub struct Plan {
     /// Registers that may be newer than memory when the block starts. What else is, is stored on the way to it.
     pub dirty_in: Vec<RegSet>,
-    /// Whether checkpoints may hold registers.
-    pub may_hold: bool,
+    /// Registers that checkpoints may hold.
+    pub may_hold: RegSet,
     /// Whether the safepoint at the block's end keeps any value that is to be held.
     pub keeps: Vec<bool>,
     /// Whether it holds what the way to the block says about the flags.
@@ -390,7 +390,7 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a region.
-    pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: bool) -> Self {
+    pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: RegSet) -> Self {
         let count = region.blocks.len();
         // What blocks read and write does not depend on what follows.
         let plan_all = |ends: &[End]| -> (Vec<Vec<Step>>, Vec<Effect>) {
@@ -456,7 +456,7 @@ impl Plan {
                 flags_in[i] = wants;
             }
         }
-        let keeps = ends.iter().map(|end| may_hold && end.keeps).collect();
+        let keeps = ends.iter().map(|end| !may_hold.is_empty() && end.keeps).collect();
         let holds_flags = (0..count).map(|i| flags_by_edge[i] && effects[i].is_held).collect();
         let logged = effects.iter().map(|e| e.logged).collect();
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);

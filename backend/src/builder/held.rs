@@ -44,7 +44,7 @@ impl Builder<'_, '_> {
     pub(super) fn begin_segment(&mut self, wanted: RegSet) {
         self.held.push(Segment::default());
         self.has_segment = true;
-        if !self.may_hold || wanted.is_empty() {
+        if wanted.is_empty() {
             return;
         }
         let numbers = |set: u32| (0..32u8).filter(move |n| set >> n & 1 != 0);
@@ -96,7 +96,6 @@ impl Builder<'_, '_> {
                 }
             }
         }
-        if std::env::var_os("SEG").is_some() { eprintln!("segment ending at {:x}: {:?} stored {:?} inmem {:?} used {:x}", self.pc.0, self.held.last().unwrap().registers, stored, undecided.in_memory, used.x); }
         let mut cursor = FuncCursor::new(self.fb.func).at_inst(undecided.at);
         if !stored.is_empty() {
             let cpu = cursor.ins().get_pinned_reg(I64);

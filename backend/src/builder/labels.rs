@@ -34,6 +34,7 @@ pub(crate) struct Labels {
     same: HashMap<u32, Vec<u32>>,
     /// By label that is not of a value of its own, the other.
     other: HashMap<u32, u32>,
+    labels: HashMap<u32, Vec<ValueLabel>>,
 }
 
 /// The constant that a value is.
@@ -214,10 +215,19 @@ impl Labels {
         }
         func.dfg.collect_debug_info();
         let labels = func.dfg.values_labels.get_or_insert_default();
-        for (value, number) in found {
+        // A label of several values is on that alone which has been computed last.
+        for (label, (value, number)) in (0..).zip(found) {
+            let start = ValueLabelStart { from: RelSourceLoc::new(0), label: ValueLabel::from_u32(label) };
+            labels.insert(value, ValueLabelAssignments::Starts(vec![start]));
             let all = std::iter::once(number).chain(self.same.get(&number).into_iter().flatten().copied());
-            let start = |label| ValueLabelStart { from: RelSourceLoc::new(0), label: ValueLabel::from_u32(label) };
-            labels.insert(value, ValueLabelAssignments::Starts(all.map(start).collect()));
+            for number in all {
+                self.labels.entry(number).or_default().push(ValueLabel::from_u32(label));
+            }
         }
+    }
+
+    /// Cranelift's labels of values that are the one with this number.
+    pub(crate) fn labels(&self, number: u32) -> &[ValueLabel] {
+        self.labels.get(&number).map_or(&[], Vec::as_slice)
     }
 }

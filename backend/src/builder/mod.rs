@@ -100,8 +100,8 @@ pub(crate) struct Builder<'f, 'r> {
     /// Link slots and their targets; None once there were no more slots.
     exits: Option<Vec<(Slot, GuestAddr)>>,
     mode: Mode,
-    /// Checkpoints may hold registers.
-    may_hold: bool,
+    /// Registers that checkpoints may hold.
+    may_hold: RegSet,
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
@@ -513,8 +513,8 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn checkpoint(&mut self, unneeded: Unneeded) {
         self.settle();
         let wanted = self.dirty.without(unneeded.registers);
-        self.begin_segment(wanted);
-        let held = if self.may_hold { wanted } else { RegSet::default() };
+        let held = wanted.intersection(self.may_hold);
+        self.begin_segment(held);
         self.store_registers(wanted.without(held));
         // When flags are wanted, what is held has been put into memory.
         self.dirty = self.dirty.intersection(unneeded.registers);
