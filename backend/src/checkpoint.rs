@@ -32,7 +32,10 @@ pub struct Step {
     pub covered_by: Option<usize>,
     /// It has the last access that a checkpoint covers: registers whose values behind it something uses later.
     pub ends: Option<RegSet>,
-    /// At a checkpoint, registers that it need not store, as far as is known before code is built.
+    /// At a checkpoint, registers that it may hold: those that are overwritten later, so that not to store them here saves
+    /// a store.
+    pub held: RegSet,
+    /// Those of them that it need not store, as far as is known before code is built.
     pub kept: RegSet,
 }
 
@@ -127,10 +130,14 @@ impl Effect {
 }
 
 /// What is known of a block's end.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct End {
     /// Registers whose value there something may use later.
     pub needs: RegSet,
+    /// Registers that are likely overwritten later.
+    pub overwritten: RegSet,
+    /// The host has registers for all that the region uses.
+    pub is_small: bool,
     /// A safepoint follows: its unlikely way can use any value, which keeps that for the whole block.
     pub keeps: bool,
 }
@@ -158,8 +165,16 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: RegSet, end: End) -> 
             let covered = |last: &usize| steps[*last].covered_by == Some(i);
             if let Some(last) = (i..steps.len()).rev().find(covered) {
                 let used = used(&footprints[last + 1..], end.needs);
-                let written = footprints[i..=last].iter().fold(RegSet::default(), |sum, f| sum.union(f.writes));
-                steps[i].kept = used.without(written);
+                let written =
+                    |footprints: &[Footprint]| footprints.iter().fold(RegSet::default(), |sum, f| sum.union(f.writes));
+                let held = match i {
+                    0 if is_loop => ALL,
+                    _ if end.is_small => written(&footprints[i..]).union(end.overwritten),
+                    _ => RegSet::default(),
+                };
+                steps[i].held = held.intersection(may_hold);
+                let kept = if end.keeps { ALL } else { used.without(written(&footprints[i..=last])) };
+                steps[i].kept = kept.intersection(steps[i].held);
                 steps[last].ends = Some(used);
             }
         }
@@ -175,9 +190,8 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: RegSet, end: End) -> 
     effect.is_held = holds && is_loop && steps[0].checkpoint.is_some();
     for (step, f) in steps.iter().zip(&footprints) {
         if let Some(unneeded) = step.checkpoint {
-            let held = if end.keeps { may_hold } else { step.kept.intersection(may_hold) };
             effect.holds = effect.holds.union(effect.passes.without(unneeded.registers));
-            effect.stored(unneeded.registers.union(held));
+            effect.stored(unneeded.registers.union(step.kept));
         }
         if f.needs_state && step.covered_by.is_none() {
             effect.stored(RegSet::default());

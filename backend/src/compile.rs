@@ -9,7 +9,7 @@ use crate::flag_source::{FlagSource, Source};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
-use cranelift_codegen::ir::{Function, UserFuncName, ValueLabel};
+use cranelift_codegen::ir::{Function, UserFuncName};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::control::ControlPlane;
@@ -78,19 +78,39 @@ pub enum CompileError {
     Refused(String),
 }
 
+/// A way of compiling functions.
+struct Target {
+    isa: OwnedTargetIsa,
+    module: JITModule,
+}
+
+impl Target {
+    fn new(opt_level: &str, generation: &Arc<Generation>) -> Result<Self, String> {
+        let isa = host_isa(opt_level)?;
+        let module = new_module(&isa, generation);
+        Ok(Self { isa, module })
+    }
+
+    /// Compiles a function and places it.
+    fn define(&mut self, context: &mut Context) -> Result<CodePtr, CompileError> {
+        let id = self.module.declare_anonymous_function(&context.func.signature).map_err(explain)?;
+        self.module.define_function(id, context).map_err(explain)?;
+        self.module.finalize_definitions().map_err(explain)?;
+        Ok(CodePtr(self.module.get_finalized_function(id) as u64))
+    }
+}
+
 /// Compiles one region at a time.
 pub struct Compiler {
     generation: Arc<Generation>,
-    isa: OwnedTargetIsa,
-    /// The same, but for optimization.
-    optimizing: OwnedTargetIsa,
-    module: JITModule,
+    /// For functions as they are built.
+    whole: Target,
+    /// For functions that have been optimized already.
+    optimized: Target,
     context: Context,
     builder_context: FunctionBuilderContext,
 }
 
-/// `opt_level` is that of the CLIF: the module's is none, for labels are put on values between optimization and code
-/// generation.
 fn host_isa(opt_level: &str) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     for (name, value) in [
@@ -118,11 +138,10 @@ fn new_module(isa: &OwnedTargetIsa, generation: &Arc<Generation>) -> JITModule {
 impl Compiler {
     /// Sets up Cranelift for this host.
     pub fn new(generation: Arc<Generation>) -> Result<Self, String> {
-        let isa = host_isa("none")?;
-        let optimizing = host_isa("speed")?;
-        let module = new_module(&isa, &generation);
-        let context = module.make_context();
-        Ok(Self { generation, isa, optimizing, module, context, builder_context: FunctionBuilderContext::new() })
+        let whole = Target::new("speed", &generation)?;
+        let optimized = Target::new("none", &generation)?;
+        let context = whole.module.make_context();
+        Ok(Self { generation, whole, optimized, context, builder_context: FunctionBuilderContext::new() })
     }
 
     /// Compiles `region`, as `mode` says.
@@ -192,29 +211,29 @@ impl Compiler {
         may_hold: RegSet,
     ) -> Result<Built, CompileError> {
         let plan = Plan::new::<F>(region, may_hold);
-        self.module.clear_context(&mut self.context);
+        self.whole.module.clear_context(&mut self.context);
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
         let built =
-            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.isa.frontend_config());
+            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.whole.isa.frontend_config());
         built.ok_or(CompileError::CacheFull)
     }
 
     /// Compiles the context's function and places it.
     fn define(&mut self, labels: &mut Labels) -> Result<CodePtr, CompileError> {
-        verify(&self.context.func, &*self.isa);
+        verify(&self.context.func, &*self.whole.isa);
         preserve_nothing(&mut self.context.func);
+        if labels.is_empty() {
+            return self.whole.define(&mut self.context);
+        }
         self.optimize(labels).map_err(refused)?;
-        let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
-        self.module.define_function(id, &mut self.context).map_err(explain)?;
-        self.module.finalize_definitions().map_err(explain)?;
-        Ok(CodePtr(self.module.get_finalized_function(id) as u64))
+        self.optimized.define(&mut self.context)
     }
 
     /// Does what Cranelift does to optimize, and puts labels on what it has made.
     fn optimize(&mut self, labels: &mut Labels) -> Result<(), CodegenError> {
-        let (context, isa) = (&mut self.context, &*self.optimizing);
+        let (context, isa) = (&mut self.context, &*self.whole.isa);
         context.flowgraph();
         context.eliminate_unreachable_code(isa)?;
         context.remove_constant_phis(isa)?;
@@ -228,7 +247,9 @@ impl Compiler {
     /// From now on code goes into `generation`.
     pub fn turn_to(&mut self, generation: &Arc<Generation>) {
         if !Arc::ptr_eq(&self.generation, generation) {
-            self.module = new_module(&self.isa, generation);
+            for target in [&mut self.whole, &mut self.optimized] {
+                target.module = new_module(&target.isa, generation);
+            }
             self.generation = Arc::clone(generation);
         }
     }
@@ -401,7 +422,7 @@ mod tests {
     }
 
     fn compile(compiler: &mut Compiler, build: impl FnOnce(&mut Function)) -> (CodePtr, String) {
-        compiler.module.clear_context(&mut compiler.context);
+        compiler.whole.module.clear_context(&mut compiler.context);
         compiler.context.func.signature = region_signature();
         let mut fb = FunctionBuilder::new(&mut compiler.context.func, &mut compiler.builder_context);
         let block = fb.create_block();

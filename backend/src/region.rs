@@ -351,8 +351,6 @@ impl<I> Region<I> {
 pub struct Plan {
     /// Registers that may be newer than memory when the block starts. What else is, is stored on the way to it.
     pub dirty_in: Vec<RegSet>,
-    /// Registers that checkpoints may hold.
-    pub may_hold: RegSet,
     /// Whether the safepoint at the block's end keeps any value that is to be held.
     pub keeps: Vec<bool>,
     /// Whether it holds what the way to the block says about the flags.
@@ -406,9 +404,6 @@ impl Plan {
                 _ => region.calls_out(node) || region.goes_out(node),
             })
             .collect();
-        let ends = ends(&effects, &successors, &leaves);
-        let (steps, effects) = plan_all(&ends);
-        let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let mut predecessors = vec![0; count];
         let resumed = (0..count).filter(|&node| region.calls_out(node)).filter_map(|node| region.resumed(node));
         let outside = (0..is_left.len()).filter(|&c| is_left[c]).filter_map(|c| region.graph.returned(c));
@@ -416,6 +411,12 @@ impl Plan {
         for &to in successors.iter().flatten().chain(&resumed) {
             predecessors[to] += 1;
         }
+        let loops = shortest_loops(&successors);
+        let calls_out: Vec<bool> = (0..count).map(|node| region.calls_out(node)).collect();
+        let overwritten = overwritten(&effects, &successors, &calls_out, &loops);
+        let ends = ends(&effects, &successors, &leaves, &overwritten);
+        let (steps, effects) = plan_all(&ends);
+        let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let flags_from = flags_from(&effects, &successors, &resumed);
         let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
         let unwanted = unwanted_flags(&effects, &successors, &leaves);
@@ -429,7 +430,6 @@ impl Plan {
             })
             .collect();
 
-        let loops = shortest_loops(&successors);
         let stored = stored_on_entry(&effects, &loops);
         let mut dirty_in = vec![RegSet::default(); count];
         let mut flags_in: Vec<bool> =
@@ -464,7 +464,6 @@ impl Plan {
         let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
         Self {
             dirty_in,
-            may_hold,
             keeps,
             holds_flags,
             logged,
@@ -660,20 +659,62 @@ fn loaded_at_start(effects: &[Effect], successors: &[Vec<usize>]) -> Vec<RegSet>
     loaded
 }
 
+/// A region that uses at most so many registers of a kind has host registers for all of them.
+const FEW: u32 = 12;
+
+/// Whether the host has registers for all that a region uses.
+fn is_small(effects: &[Effect]) -> bool {
+    let used = effects.iter().fold(RegSet::default(), |sum, e| sum.union(e.reads).union(e.writes));
+    used.x.count_ones() <= FEW && used.v.count_ones() <= FEW
+}
+
+/// By block, the registers that are likely overwritten after its end before they are stored on a way out: code that is
+/// not in the region is seldom run, and loops go on.
+fn overwritten(
+    effects: &[Effect],
+    successors: &[Vec<usize>],
+    calls_out: &[bool],
+    loops: &[Vec<usize>],
+) -> Vec<RegSet> {
+    let stays = |from: usize, to: usize| loops[from].contains(&to) || loops[to].contains(&from);
+    let mut overwritten = vec![RegSet::default(); effects.len()];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for i in (0..effects.len()).rev().filter(|&i| !calls_out[i]) {
+            let is_in_loop = successors[i].iter().any(|&to| stays(i, to));
+            let likely = successors[i].iter().filter(|&&to| !is_in_loop || stays(i, to));
+            let behind = likely.map(|&to| effects[to].writes.union(overwritten[to]));
+            let sum = behind.reduce(RegSet::intersection).unwrap_or_default();
+            changed |= sum != overwritten[i];
+            overwritten[i] = sum;
+        }
+    }
+    overwritten
+}
+
 /// By block, what is known of its end. Exits and safepoints need all registers.
-fn ends(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool]) -> Vec<End> {
+fn ends(
+    effects: &[Effect],
+    successors: &[Vec<usize>],
+    leaves: &[bool],
+    overwritten: &[RegSet],
+) -> Vec<End> {
     let keeps = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
     let needs = |block: usize| if leaves[block] || keeps(block) { checkpoint::ALL } else { RegSet::default() };
-    let mut ends: Vec<End> =
-        (0..effects.len()).map(|block| End { needs: needs(block), keeps: keeps(block) }).collect();
+    let is_small = is_small(effects);
+    let end = |block| End { needs: needs(block), keeps: keeps(block), overwritten: overwritten[block], is_small };
+    let mut ends: Vec<End> = (0..effects.len()).map(end).collect();
     let mut changed = true;
     while changed {
         changed = false;
         for i in (0..effects.len()).rev() {
-            let at_start = |to: usize| effects[to].reads.union(ends[to].needs.without(effects[to].writes));
-            let needs = successors[i].iter().fold(ends[i].needs, |sum, &to| sum.union(at_start(to)));
-            changed |= needs != ends[i].needs;
-            ends[i].needs = needs;
+            let mut end = ends[i];
+            for &to in &successors[i] {
+                end.needs = end.needs.union(effects[to].reads).union(ends[to].needs.without(effects[to].writes));
+            }
+            changed |= end != ends[i];
+            ends[i] = end;
         }
     }
     ends

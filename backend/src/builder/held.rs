@@ -29,6 +29,8 @@ pub(crate) struct Segment {
 pub(super) struct Undecided {
     /// Stores go before it.
     at: Inst,
+    /// The address of the state there, if it is known.
+    cpu: Option<Value>,
     x: Vec<(u8, Value)>,
     v: Vec<(u8, Value)>,
     /// Registers in memory, and their values.
@@ -52,7 +54,7 @@ impl Builder<'_, '_> {
         let v = numbers(wanted.v).map(|n| (n, self.value_of(self.v[usize::from(n)]))).collect();
         let in_memory = self.registers_in_memory().collect();
         let at = self.fb.ins().nop();
-        self.undecided = Some(Undecided { at, x, v, in_memory });
+        self.undecided = Some(Undecided { at, cpu: self.cpu, x, v, in_memory });
     }
 
     fn value_of(&mut self, variable: Variable) -> Value {
@@ -98,7 +100,7 @@ impl Builder<'_, '_> {
         }
         let mut cursor = FuncCursor::new(self.fb.func).at_inst(undecided.at);
         if !stored.is_empty() {
-            let cpu = cursor.ins().get_pinned_reg(I64);
+            let cpu = undecided.cpu.unwrap_or_else(|| cursor.ins().get_pinned_reg(I64));
             for (value, offset) in stored {
                 cursor.ins().store(trusted(), value, cpu, offset);
             }

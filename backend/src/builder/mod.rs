@@ -100,8 +100,6 @@ pub(crate) struct Builder<'f, 'r> {
     /// Link slots and their targets; None once there were no more slots.
     exits: Option<Vec<(Slot, GuestAddr)>>,
     mode: Mode,
-    /// Registers that checkpoints may hold.
-    may_hold: RegSet,
     has_fma: bool,
     x: [Variable; 32],
     v: [Variable; 32],
@@ -298,7 +296,6 @@ impl<'f, 'r> Builder<'f, 'r> {
             memory,
             exits: Some(Vec::new()),
             mode,
-            may_hold: plan.may_hold,
             has_fma: std::arch::is_x86_feature_detected!("fma"),
             x,
             v,
@@ -347,7 +344,7 @@ impl<'f, 'r> Builder<'f, 'r> {
                 builder.fb.set_srcloc(SourceLoc::new(locations.len() as u32));
                 let step = plan.steps[index][i];
                 if let Some(unneeded) = step.checkpoint {
-                    builder.checkpoint(unneeded);
+                    builder.checkpoint(unneeded, step.held);
                     if i == 0 && plan.holds_flags[index] {
                         builder.hold_flags_by_edge();
                     }
@@ -510,10 +507,10 @@ impl<'f, 'r> Builder<'f, 'r> {
     }
 
     /// Makes memory exact but for what is held, what is not needed, and for flags that follow from registers.
-    fn checkpoint(&mut self, unneeded: Unneeded) {
+    fn checkpoint(&mut self, unneeded: Unneeded, may_hold: RegSet) {
         self.settle();
         let wanted = self.dirty.without(unneeded.registers);
-        let held = wanted.intersection(self.may_hold);
+        let held = wanted.intersection(may_hold);
         self.begin_segment(held);
         self.store_registers(wanted.without(held));
         // When flags are wanted, what is held has been put into memory.
