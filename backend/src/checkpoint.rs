@@ -84,6 +84,9 @@ pub struct Effect {
     pub is_replayed: bool,
 }
 
+/// X30.
+pub const LINK: RegSet = RegSet { x: 1 << 30, v: 0 };
+
 /// Every register.
 pub const ALL: RegSet = RegSet { x: u32::MAX, v: u32::MAX };
 
@@ -138,6 +141,8 @@ pub struct End {
     pub overwritten: RegSet,
     /// The host has registers for all that the region uses.
     pub is_small: bool,
+    /// X30 is a constant when the block starts.
+    pub known_link: bool,
     /// A safepoint follows: its unlikely way can use any value, which keeps that for the whole block.
     pub keeps: bool,
 }
@@ -174,6 +179,8 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: RegSet, end: End) -> 
                 };
                 steps[i].held = held.intersection(may_hold);
                 let kept = if end.keeps { ALL } else { used.without(written(&footprints[i..=last])) };
+                let is_known = end.known_link && written(&footprints[..i]).intersection(LINK).is_empty();
+                let kept = if is_known { kept.union(LINK) } else { kept };
                 steps[i].kept = kept.intersection(steps[i].held);
                 steps[last].ends = Some(used);
             }

@@ -9,10 +9,10 @@ use crate::flag_source::{FlagSource, Source};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
+use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{Function, UserFuncName};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::{CodegenError, CompiledCode, Context, LabelValueLoc, RegClass, ValueLocRange};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
@@ -215,8 +215,14 @@ impl Compiler {
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
-        let built =
-            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.whole.isa.frontend_config());
+        let built = Builder::build::<F>(
+            builder,
+            region,
+            &plan,
+            mode,
+            &self.generation.memory,
+            self.whole.isa.frontend_config(),
+        );
         built.ok_or(CompileError::CacheFull)
     }
 

@@ -215,7 +215,11 @@ mod tests {
         let compare = |n| FlagSource::Operation { kind: FlagKind::Sub64, a: Source::X(2), b: Source::Constant(n) };
         let flags = |cond| {
             let (before, then) = (Box::new(compare(7)), Box::new(compare(8)));
-            FlagSource::Conditional { cond, before, then, otherwise: 0b0101 << 28 }.flags(&state(), &FaultFrame::default()).nzcv().0 >> 28
+            FlagSource::Conditional { cond, before, then, otherwise: 0b0101 << 28 }
+                .flags(&state(), &FaultFrame::default())
+                .nzcv()
+                .0
+                >> 28
         };
         // 7 - 8 is negative with a borrow; 7 is equal to 7.
         assert_eq!(flags(Cond::Eq), 0b1000);

@@ -20,10 +20,6 @@ pub enum Register {
     V(u8),
     /// What `layout::FLAGS_BY_EDGE` is for.
     FlagsByEdge,
-    /// `LazyFlags::a`.
-    FlagsA,
-    /// `LazyFlags::b`.
-    FlagsB,
     /// None: it is what the next load has loaded.
     Loaded,
 }
@@ -34,7 +30,7 @@ impl Register {
         match self {
             Self::X(n) => RegSet { x: 1 << n, v: 0 },
             Self::V(n) => RegSet { x: 0, v: 1 << n },
-            Self::FlagsByEdge | Self::FlagsA | Self::FlagsB | Self::Loaded => checkpoint::ALL,
+            Self::FlagsByEdge | Self::Loaded => checkpoint::ALL,
         }
     }
 }
@@ -142,8 +138,6 @@ impl FaultFrame {
                 Register::V(n) => cpu.v[usize::from(n)] = value,
                 Register::Loaded => loaded.push(value),
                 Register::FlagsByEdge => cpu.backend[layout::FLAGS_BY_EDGE] = value as u64,
-                Register::FlagsA => cpu.flags.a = value as u64,
-                Register::FlagsB => cpu.flags.b = value as u64,
             }
         }
         loaded

@@ -2,7 +2,7 @@
 //! that dataflow over it gives: which registers may be newer than memory at each block's start, and where the flags
 //! must be in memory.
 
-use crate::checkpoint::{self, Effect, End, Step};
+use crate::checkpoint::{self, Effect, End, LINK, Step};
 use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -397,7 +397,8 @@ impl Plan {
         let (_, effects) = plan_all(&vec![End::default(); count]);
         let successors: Vec<Vec<usize>> = (0..count).map(|node| region.successors(node)).collect();
         let is_left = region.contexts_left();
-        let returns_surely = sure_returns::<F>(region, &effects, &successors);
+        let links = known_links::<F>(region, &effects, &successors);
+        let returns_surely = sure_returns::<F>(region, &effects, &links);
         let leaves: Vec<bool> = (0..count)
             .map(|node| match region.blocks[node].flow {
                 Flow::Return => !(returns_surely[node] && region.graph.returned(region.graph.context[node]).is_some()),
@@ -414,7 +415,7 @@ impl Plan {
         let loops = shortest_loops(&successors);
         let calls_out: Vec<bool> = (0..count).map(|node| region.calls_out(node)).collect();
         let overwritten = overwritten(&effects, &successors, &calls_out, &loops);
-        let ends = ends(&effects, &successors, &leaves, &overwritten);
+        let ends = ends(&effects, &successors, &leaves, &overwritten, &links);
         let (steps, effects) = plan_all(&ends);
         let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let flags_from = flags_from(&effects, &successors, &resumed);
@@ -482,12 +483,9 @@ impl Plan {
     }
 }
 
-const LINK: RegSet = RegSet { x: 1 << 30, v: 0 };
-
-/// By node, whether it returns from its context to where that says: by X30, which nothing has changed since the call.
-fn sure_returns<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect], successors: &[Vec<usize>]) -> Vec<bool> {
+/// By node, whether X30 is what the call of its context has put there when it starts.
+fn known_links<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect], successors: &[Vec<usize>]) -> Vec<bool> {
     let keeps = |node: usize| effects[node].writes.intersection(LINK) == RegSet::default();
-    // Whether X30 is what the context's call has put there.
     let mut is_kept: Vec<bool> = region.graph.context.iter().map(|&context| context != 0).collect();
     for node in (0..is_kept.len()).filter(|&node| region.calls_out(node)) {
         if let Some(to) = region.resumed(node) {
@@ -509,6 +507,11 @@ fn sure_returns<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect], succe
             }
         }
     }
+    is_kept
+}
+
+/// By node, whether it returns from its context to where that says: by X30, which nothing has changed since the call.
+fn sure_returns<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect], links: &[bool]) -> Vec<bool> {
     let by_link = |block: &Block<F::Insn>| {
         let mut f = Footprint::default();
         block.insns.last().is_some_and(|insn| {
@@ -517,7 +520,8 @@ fn sure_returns<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect], succe
         })
     };
     let is_sure = |(node, block): (usize, &Arc<Block<_>>)| {
-        block.flow == Flow::Return && is_kept[node] && keeps(node) && by_link(block)
+        let keeps = effects[node].writes.intersection(LINK).is_empty();
+        block.flow == Flow::Return && links[node] && keeps && by_link(block)
     };
     region.blocks.iter().enumerate().map(is_sure).collect()
 }
@@ -670,12 +674,7 @@ fn is_small(effects: &[Effect]) -> bool {
 
 /// By block, the registers that are likely overwritten after its end before they are stored on a way out: code that is
 /// not in the region is seldom run, and loops go on.
-fn overwritten(
-    effects: &[Effect],
-    successors: &[Vec<usize>],
-    calls_out: &[bool],
-    loops: &[Vec<usize>],
-) -> Vec<RegSet> {
+fn overwritten(effects: &[Effect], successors: &[Vec<usize>], calls_out: &[bool], loops: &[Vec<usize>]) -> Vec<RegSet> {
     let stays = |from: usize, to: usize| loops[from].contains(&to) || loops[to].contains(&from);
     let mut overwritten = vec![RegSet::default(); effects.len()];
     let mut changed = true;
@@ -699,11 +698,18 @@ fn ends(
     successors: &[Vec<usize>],
     leaves: &[bool],
     overwritten: &[RegSet],
+    links: &[bool],
 ) -> Vec<End> {
     let keeps = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
     let needs = |block: usize| if leaves[block] || keeps(block) { checkpoint::ALL } else { RegSet::default() };
     let is_small = is_small(effects);
-    let end = |block| End { needs: needs(block), keeps: keeps(block), overwritten: overwritten[block], is_small };
+    let end = |block| End {
+        needs: needs(block),
+        keeps: keeps(block),
+        overwritten: overwritten[block],
+        is_small,
+        known_link: links[block],
+    };
     let mut ends: Vec<End> = (0..effects.len()).map(end).collect();
     let mut changed = true;
     while changed {

@@ -9,9 +9,7 @@ use crate::layout;
 use crate::recovery::Register;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{
-    Inst, InstBuilder, Opcode, Value,
-};
+use cranelift_codegen::ir::{Inst, InstBuilder, Opcode, Value};
 use cranelift_frontend::Variable;
 use ir::RegSet;
 
@@ -229,8 +227,9 @@ impl Builder<'_, '_> {
         for &anchor in anchors {
             let Some(other) = self.labels.number(&self.fb.func.dfg, anchor) else { continue };
             if let Some(difference) = number.and_then(|number| self.labels.difference(number, other)) {
+                let (bits, difference) = difference;
                 let operands = Box::new([self.labels.source(other), Source::Constant(difference)]);
-                return Some(Source::Operation(Operation::Add, 64, operands));
+                return Some(Source::Operation(Operation::Add, bits, operands));
             }
         }
         let (base, bits) = self.bits_kept(value);
@@ -247,11 +246,8 @@ impl Builder<'_, '_> {
     }
 
     /// A value that is always the same, or in a register in memory.
-    fn fixed(&self, value: Value, in_memory: &[(u8, Value)]) -> Option<Source> {
-        if value == self.entry_pc {
-            return Some(Source::Constant(self.entry.0));
-        }
-        if let Some(constant) = self.constant(value) {
+    fn fixed(&mut self, value: Value, in_memory: &[(u8, Value)]) -> Option<Source> {
+        if let Some(constant) = self.labels.constant(&self.fb.func.dfg, value) {
             return Some(Source::Constant(constant));
         }
         let (base, bits) = self.bits_kept(value);

@@ -26,10 +26,12 @@ enum Meaning {
 }
 
 /// Values with labels, and what these follow from. A label is a number of a value.
-#[derive(Default, Debug)]
+#[derive(Default)]
 pub(crate) struct Labels {
     numbers: HashMap<Meaning, u32>,
     meanings: Vec<(Meaning, u32)>,
+    /// The value that is the address of the region's entry, with that.
+    entry: Option<(Value, u64)>,
     /// By label, others of the same value.
     same: HashMap<u32, Vec<u32>>,
     /// By label that is not of a value of its own, the other.
@@ -75,6 +77,11 @@ fn narrowed(bits: u32, source: Source) -> Source {
 }
 
 impl Labels {
+    /// `entry` is the value that is the address of the region's entry, with that.
+    pub(crate) fn new(entry: (Value, u64)) -> Self {
+        Self { entry: Some(entry), ..Self::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.meanings.is_empty()
     }
@@ -111,7 +118,9 @@ impl Labels {
         if !ty.is_int() {
             return None;
         }
-        if let Some(constant) = constant(dfg, value) {
+        if let Some(constant) =
+            constant(dfg, value).or(self.entry.filter(|&(entry, _)| entry == value).map(|(_, at)| at))
+        {
             return find(self, Meaning::Constant(constant));
         }
         let Some(inst) = dfg.value_def(value).inst() else { return find(self, Meaning::Value(value)) };
@@ -126,6 +135,7 @@ impl Labels {
                 let by = if opcode == Opcode::Iadd { by } else { by.wrapping_neg() };
                 let base = self.walk(dfg, args[0], steps, adds)?;
                 let (base, from) = match self.meanings[base as usize].0 {
+                    Meaning::Constant(base) => return find(self, Meaning::Constant(low(bits, base.wrapping_add(by)))),
                     Meaning::Offset(same, base, from) if same == bits => (base, from),
                     _ => (base, 0),
                 };
@@ -177,14 +187,32 @@ impl Labels {
         self.other.get(&number).map(|&other| self.source(other))
     }
 
-    /// Another as the sum of a value and a constant, if it is that.
-    pub(crate) fn difference(&self, number: u32, other: u32) -> Option<u64> {
-        let base = |number: u32| match self.meanings[number as usize].0 {
-            Meaning::Offset(64, base, offset) => (base, offset),
+    /// A value as the sum of another and a constant, in so many bits, if it is that.
+    pub(crate) fn difference(&self, number: u32, other: u32) -> Option<(u32, u64)> {
+        let meaning = |number: u32| self.meanings[number as usize].0;
+        let base = |number: u32, bits| match meaning(number) {
+            Meaning::Offset(same, base, offset) if same == bits => (base, offset),
             _ => (number, 0),
         };
-        let ((base, offset), (other, from)) = (base(number), base(other));
-        (base == other).then_some(offset.wrapping_sub(from))
+        let same = |number, other, bits| {
+            let ((number, offset), (other, from)) = (base(number, bits), base(other, bits));
+            (number == other).then(|| (bits, low(bits, offset.wrapping_sub(from))))
+        };
+        same(number, other, 64).or_else(|| match (meaning(number), meaning(other)) {
+            (Meaning::One(Opcode::Uextend, 32, 64, number), Meaning::One(Opcode::Uextend, 32, 64, other)) => {
+                same(number, other, 32)
+            }
+            _ => None,
+        })
+    }
+
+    /// The constant that a value is.
+    pub(crate) fn constant(&mut self, dfg: &DataFlowGraph, value: Value) -> Option<u64> {
+        let number = self.number(dfg, value)?;
+        match self.meanings[number as usize].0 {
+            Meaning::Constant(constant) => Some(constant),
+            _ => None,
+        }
     }
 
     /// Before the function is optimized: values that have turned out to be others have their labels too.

@@ -321,7 +321,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             held: Vec::new(),
             undecided: None,
             has_segment: false,
-            labels: Labels::default(),
+            labels: Labels::new((entry_pc, region.entry().0)),
             kept_for_end: Vec::new(),
             is_logged: false,
             is_covered: false,
