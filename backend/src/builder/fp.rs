@@ -66,14 +66,19 @@ impl Builder<'_, '_> {
         }
         let vector = self.read_v(r);
         let vector = self.scalar_operand(size.lane(), vector);
-        match size {
+        let value = match size {
             FpSize::D => self.vec_to_f64(vector),
             FpSize::S => self.vec_to_f32(vector),
             FpSize::H => {
                 let bits = self.build_lane(Lane::H, 0, vector);
                 self.fb.ins().ireduce(I16, bits)
             }
+        };
+        // So that the flags of a comparison are known to follow from the register.
+        if !self.is_cold {
+            self.fp_cache[usize::from(r.0)] = Some((size, value));
         }
+        value
     }
 
     pub(super) fn write_fp(&mut self, size: FpSize, r: VReg, value: Value) {
