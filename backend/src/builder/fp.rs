@@ -3,12 +3,12 @@
 //! flushing to zero may change while FPCR.FZ is set. Numbers are F32 or F64; halves are I16.
 
 use super::Builder;
-use super::pending::Pending;
+use super::pending::{Comparison, Pending};
 use crate::helpers::Helper;
 use crate::layout;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type, Value};
 use ir::{Arr, Fp1, Fp2, FpSize, Lane, VReg};
 
 pub(super) fn fp_type(size: FpSize) -> Type {
@@ -24,6 +24,20 @@ fn int_bits(size: FpSize) -> Type {
         FpSize::H => I16,
         FpSize::S => I32,
         FpSize::D => I64,
+    }
+}
+
+/// A condition that holds if another does and if there is a NaN.
+fn or_unordered(condition: FloatCC) -> FloatCC {
+    match condition {
+        FloatCC::Equal => FloatCC::UnorderedOrEqual,
+        FloatCC::OrderedNotEqual => FloatCC::NotEqual,
+        FloatCC::LessThan => FloatCC::UnorderedOrLessThan,
+        FloatCC::LessThanOrEqual => FloatCC::UnorderedOrLessThanOrEqual,
+        FloatCC::GreaterThan => FloatCC::UnorderedOrGreaterThan,
+        FloatCC::GreaterThanOrEqual => FloatCC::UnorderedOrGreaterThanOrEqual,
+        FloatCC::Ordered => unreachable!("nothing is left to be asked"),
+        others => others,
     }
 }
 
@@ -241,17 +255,43 @@ impl Builder<'_, '_> {
             let packed = self.compare_helper(size, signal_quiet, a, b);
             return self.set_packed_flags(packed);
         }
-        // A NaN may raise Invalid, and the comparisons below may be dropped or repeated: the helper settles it, once.
+        // A NaN may raise Invalid, and comparisons of the host's may be dropped or repeated: the helper settles it, once.
+        self.defer_comparison(Comparison { size, signal_quiet, operands: [a, b] });
+        self.set_fp_flags(a, b);
+    }
+
+    /// Ends the block: goes to `raise` if a comparison finds a NaN, else to `done`. Then builds the former as far as
+    /// that Invalid has been raised.
+    pub(super) fn raise_if_unordered(&mut self, comparison: Comparison, raise: Block, done: Block) {
+        let Comparison { size, signal_quiet, operands: [a, b] } = comparison;
         let unordered = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
-        let (raise, done) = (self.cold_block(), self.fb.create_block());
         self.fb.ins().brif(unordered, raise, &[], done, &[]);
         self.fb.seal_block(raise);
         self.switch_to(raise);
         self.compare_helper(size, signal_quiet, a, b);
-        self.fb.ins().jump(done, &[]);
-        self.fb.seal_block(done);
-        self.switch_to(done);
-        self.set_fp_flags(a, b);
+    }
+
+    /// Ends the block: goes to `likely` or, if `condition` holds for the operands of a comparison that waits no more, to
+    /// `unlikely`. Only on that way, and if there is a NaN, is more than one comparison done.
+    pub(super) fn branch_on_comparison(
+        &mut self,
+        comparison: Comparison,
+        condition: FloatCC,
+        unlikely: Block,
+        likely: Block,
+    ) {
+        let [a, b] = comparison.operands;
+        let perhaps = or_unordered(condition);
+        let after_nan = if perhaps == condition { unlikely } else { likely };
+        let is_cold = self.fb.func.layout.is_cold(unlikely);
+        let other = if is_cold { self.cold_block() } else { self.fb.create_block() };
+        let raise = self.cold_block();
+        let perhaps = self.fb.ins().fcmp(perhaps, a, b);
+        self.fb.ins().brif(perhaps, other, &[], likely, &[]);
+        self.fb.seal_block(other);
+        self.switch_to(other);
+        self.raise_if_unordered(comparison, raise, unlikely);
+        self.fb.ins().jump(after_nan, &[]);
     }
 
     pub(super) fn compare_helper(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) -> Value {

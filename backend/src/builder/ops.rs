@@ -3,6 +3,7 @@
 use super::Builder;
 use super::flags::Flags;
 use crate::helpers::{AtomicOp, Helper};
+use cranelift_codegen::ir::condcodes::CondCode;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{
@@ -234,9 +235,9 @@ impl Ops for Builder<'_, '_> {
         self.leave_to(target);
     }
     fn jump_if(&mut self, c: Value, target: GuestAddr) {
-        self.settle();
         let next = self.pc.offset(4);
         if target == next {
+            self.settle();
             return self.leave_to(target);
         }
         let (taken, not_taken) = (self.fb.create_block(), self.fb.create_block());
@@ -248,7 +249,14 @@ impl Ops for Builder<'_, '_> {
         }
         // Cranelift puts what the second way of a branch leads to next, and all that the first leads to behind it. So
         // a loop's blocks stay together, and registers hold values for all of it.
-        if self.is_nearer(target, next) && self.can_be_negated(c) {
+        let is_nearer = self.is_nearer(target, next);
+        let comparison = self.take_comparison(c);
+        self.settle();
+        if let Some((comparison, condition)) = comparison {
+            let (condition, unlikely, likely) =
+                if is_nearer { (condition.complement(), not_taken, taken) } else { (condition, taken, not_taken) };
+            self.branch_on_comparison(comparison, condition, unlikely, likely);
+        } else if is_nearer && self.can_be_negated(c) {
             let other = self.not(c);
             self.branch(other, not_taken, taken);
         } else {
