@@ -301,6 +301,24 @@ fn a_comparison_raises_invalid_wherever_a_branch_goes() {
             let program = [&[compare, 0x1e64_2060], &apart[..]].concat();
             let other = if holds(cond, 0b0010) { 2 } else { 1 };
             guest.run(&program, 0, &operands, |tier, stop, cpu| check("another", tier, stop, cpu, other));
+            // fcmp d3, d4, which gives "greater", before, and the comparison only on a condition: fccmp or fccmpe.
+            for (name, before) in [("if al", 14u32), ("if gt", 12), ("if le", 13)] {
+                for otherwise in [0b0110, 0b1001] {
+                    let compare_if = compare & !0xfc1f | 0x400 | before << 12 | (compare & 0x10) | otherwise;
+                    let program = [&[0x1e64_2060, compare_if], &apart[..]].concat();
+                    let is_compared = before != 13;
+                    let expected = if is_compared { nzcv } else { otherwise };
+                    let way = if holds(cond, expected) { 2 } else { 1 };
+                    guest.run(&program, 0, &operands, |tier, stop, cpu| {
+                        let name = format!("{name}, {compare_if:x} of {a:x} and {b:x}, {cond}, {tier:?}");
+                        assert_eq!(stop, Stop::Breakpoint, "{name}");
+                        assert_eq!(cpu.x[0], way, "{name}: the way");
+                        assert_eq!(cpu.flags.nzcv().0 >> 28, expected, "{name}: the flags");
+                        let invalid = ir::eval::fp::saved_fpsr(cpu) & 1 != 0;
+                        assert_eq!(invalid, is_compared && is_invalid, "{name}: Invalid");
+                    });
+                }
+            }
             // mrs x5, fpsr; str xzr, [x9] between.
             for (name, between) in [("mrs", 0xd53b_4425), ("str", 0xf900_013f)] {
                 let program = [&[compare, between], &apart[..]].concat();

@@ -9,7 +9,7 @@ use crate::layout;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type, Value};
-use ir::{Arr, Fp1, Fp2, FpSize, Lane, VReg};
+use ir::{Arr, Cond, Fp1, Fp2, FpSize, Lane, VReg};
 
 pub(super) fn fp_type(size: FpSize) -> Type {
     match size {
@@ -258,6 +258,29 @@ impl Builder<'_, '_> {
         // A NaN may raise Invalid, and comparisons of the host's may be dropped or repeated: the helper settles it, once.
         self.defer_comparison(Comparison { size, signal_quiet, operands: [a, b] });
         self.set_fp_flags(a, b);
+    }
+
+    /// Sets the flags if a condition holds for those before, else to `nzcv`.
+    pub(super) fn build_fp_compare_if(
+        &mut self,
+        cond: Cond,
+        size: FpSize,
+        signal_quiet: bool,
+        [a, b]: [Value; 2],
+        nzcv: u8,
+    ) {
+        if size == FpSize::H || self.mode.flushing {
+            return self.flags_if(cond, nzcv, |ops| ops.compare_helper(size, signal_quiet, a, b));
+        }
+        // Only then: the host's comparison raises Invalid too.
+        self.flags_if(cond, nzcv, |builder| {
+            let (raise, done) = (builder.cold_block(), builder.fb.create_block());
+            builder.raise_if_unordered(Comparison { size, signal_quiet, operands: [a, b] }, raise, done);
+            builder.fb.ins().jump(done, &[]);
+            builder.fb.seal_block(done);
+            builder.switch_to(done);
+            builder.packed_of_numbers(a, b)
+        });
     }
 
     /// Ends the block: goes to `raise` if a comparison finds a NaN, else to `done`. Then builds the former as far as

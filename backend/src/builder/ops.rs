@@ -42,7 +42,7 @@ impl Builder<'_, '_> {
     }
 
     /// Runs `then` if `cond` holds; both ways the flags end packed: those `then` gives, or `nzcv`.
-    fn flags_if(&mut self, cond: Cond, nzcv: u8, then: impl FnOnce(&mut Self) -> Value) {
+    pub(super) fn flags_if(&mut self, cond: Cond, nzcv: u8, then: impl FnOnce(&mut Self) -> Value) {
         let holds = self.condition(cond);
         let otherwise = self.iconst(u64::from(nzcv) << 28);
         let (yes, done) = (self.fb.create_block(), self.fb.create_block());
@@ -437,7 +437,7 @@ impl Ops for Builder<'_, '_> {
     }
     fn fp_compare_if(&mut self, cond: Cond, size: FpSize, signal_quiet: bool, a: Value, b: Value, nzcv: u8) {
         let [a, b] = self.each([a, b], Self::exact);
-        self.flags_if(cond, nzcv, |ops| ops.compare_helper(size, signal_quiet, a, b));
+        self.build_fp_compare_if(cond, size, signal_quiet, [a, b], nzcv);
     }
     fn fp_select(&mut self, c: Value, yes: Value, no: Value) -> Value {
         let [yes, no] = self.each([yes, no], Self::exact);
