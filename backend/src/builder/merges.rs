@@ -76,36 +76,39 @@ fn merged(func: &Function, inst: Inst) -> Option<Low> {
 fn known(func: &Function, mut new: Vec<Low>) -> HashMap<Low, (Zeros, bool)> {
     let edges = incoming(func);
     let mut known: HashMap<Low, (Zeros, bool)> = HashMap::new();
+    let mut users: HashMap<Low, Vec<Low>> = HashMap::new();
+    // All are, but for those that cannot be, and what depends on those.
+    let mut wrong = Vec::new();
     while let Some(low) = new.pop() {
         if known.contains_key(&low) {
             continue;
         }
         let zeros = zeros(func, &edges, low);
-        match &zeros {
-            Zeros::Always | Zeros::Never => {}
-            Zeros::All(lows) => new.extend(lows),
-            Zeros::Either(lows) => new.extend(lows),
+        let operands = match &zeros {
+            Zeros::Always => &[][..],
+            Zeros::Never => {
+                wrong.push(low);
+                &[]
+            }
+            Zeros::All(lows) => lows,
+            Zeros::Either(lows) => lows,
+        };
+        for &operand in operands {
+            users.entry(operand).or_default().push(low);
         }
+        new.extend(operands);
         known.insert(low, (zeros, true));
     }
-    // All are, but for those that cannot be, and what depends on those.
-    loop {
+    while let Some(low) = wrong.pop() {
+        known.get_mut(&low).expect("it is in there").1 = false;
         let is = |low: &Low| known[low].1;
-        let holds = |zeros: &Zeros| match zeros {
-            Zeros::Always => true,
-            Zeros::Never => false,
-            Zeros::All(lows) => lows.iter().all(is),
-            Zeros::Either(lows) => lows.iter().any(is),
-        };
-        let wrong: Vec<Low> =
-            known.iter().filter(|(_, (zeros, is))| *is && !holds(zeros)).map(|(&low, _)| low).collect();
-        if wrong.is_empty() {
-            return known;
-        }
-        for low in wrong {
-            known.get_mut(&low).expect("it is in there").1 = false;
-        }
+        wrong.extend(users.get(&low).into_iter().flatten().filter(|&user| match &known[user] {
+            (Zeros::All(_), true) => true,
+            (Zeros::Either([a, b]), true) => !is(a) && !is(b),
+            _ => false,
+        }));
     }
+    known
 }
 
 /// When a register is zero, as Cranelift compiles the operation that makes its value.
