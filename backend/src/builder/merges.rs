@@ -5,7 +5,7 @@
 //!
 //! CLIF has no operation that says so. What comes nearest is a `bitcast`, which does nothing where Cranelift compiles
 //! it for x86-64, but is not valid from a number to a vector, which is larger. So this is done after verification. The
-//! tests here would notice another Cranelift that does otherwise.
+//! tests in `compile.rs` would notice another Cranelift that does otherwise.
 
 use super::lanes::{argument, incoming, is_zero, place};
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2};
@@ -36,8 +36,8 @@ pub(crate) fn drop_needless_merges(func: &mut Function) {
     }
     let known = known(func, merges.iter().map(|&(_, low)| low).collect());
     let is_clean = |low: &Low| known[low].1;
-    for (&(value, _), (zeros, is_clean_too)) in &known {
-        if let (true, Zeros::Either([first, _])) = (is_clean_too, zeros)
+    for (&(value, _), (zeros, result_is_clean)) in &known {
+        if let (true, Zeros::Either([first, _])) = (result_is_clean, zeros)
             && !is_clean(first)
         {
             let inst = func.dfg.value_def(value).inst().expect("an operation has made it");
@@ -148,7 +148,8 @@ fn zeros(func: &Function, edges: &HashMap<Block, Vec<(Inst, usize)>>, (value, bi
         return Zeros::Never;
     }
     match dfg.insts[inst].opcode() {
-        // Loads, moves from general registers, and operations on a register that has been zeroed for them.
+        // Loads, moves from general registers, and operations on a register that has been zeroed for them. No number
+        // is handed on from a store to a load: a fence or a call always stands between.
         Opcode::Load | Opcode::F32const | Opcode::F64const | Opcode::Sqrt => Zeros::Always,
         Opcode::Fpromote | Opcode::Fdemote | Opcode::FcvtFromSint => Zeros::Always,
         Opcode::Bitcast if dfg.value_type(args[0]).is_int() => Zeros::Always,
