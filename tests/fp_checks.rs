@@ -215,6 +215,128 @@ fn flags_of_a_comparison_are_exact_at_a_fault() {
     }
 }
 
+#[test]
+fn flags_of_a_comparison_of_what_a_block_begins_with_are_exact_at_a_fault() {
+    // fcmp d1, d2; str xzr, [x9]; fadd d1, d1, d2 and fadd d2, d1, d2, or nothing; ldr x0, [sp]. SP is null.
+    let [compare, store, fault] = [0x1e62_2020, 0xf900_013f, 0xf940_03e0];
+    let mut guest = Guest::new();
+    for between in [&[][..], &[0x1e62_2821], &[0x1e62_2822], &[0x1e62_2821, 0x1e62_2822]] {
+        let program = [&[compare, store], between, &[fault]].concat();
+        for ((one, other), nzcv) in
+            [(2f64, 1f64), (1.0, 2.0), (1.0, 1.0), (f64::NAN, 1.0)].into_iter().zip([2, 8, 6, 3])
+        {
+            guest.run(&program, 0, &[(1, one.to_bits()), (2, other.to_bits())], |tier, stop, cpu| {
+                let name = format!("{one} and {other}, {between:x?}, {tier:?}");
+                assert_eq!(stop, Stop::Fault, "{name}");
+                assert_eq!(cpu.flags.nzcv().0 >> 28, nzcv, "{name}");
+            });
+        }
+    }
+}
+
+/// A number or NaN, whether it is a NaN, and whether it signals.
+const COMPARED: [(u64, bool, bool); 5] = [
+    (ONE, false, false),
+    (0x4000_0000_0000_0000, false, false),
+    (0x8000_0000_0000_0000, false, false),
+    (0x7ff8_0000_0000_0001, true, false),
+    (0xfff0_0000_0000_0001, true, true),
+];
+
+/// FCMP or FCMPE of D1 and D2; its flags, and whether it raises Invalid, for each two of `COMPARED`.
+fn comparisons() -> impl Iterator<Item = (u32, u64, u64, u32, bool)> {
+    let operands = COMPARED.into_iter().flat_map(|a| COMPARED.map(|b| (a, b)));
+    operands.flat_map(|((a, a_is_nan, a_signals), (b, b_is_nan, b_signals))| {
+        [false, true].map(|signals| {
+            let nzcv = match f64::from_bits(a).partial_cmp(&f64::from_bits(b)) {
+                Some(std::cmp::Ordering::Less) => 0b1000,
+                Some(std::cmp::Ordering::Equal) => 0b0110,
+                Some(std::cmp::Ordering::Greater) => 0b0010,
+                None => 0b0011,
+            };
+            let is_invalid = a_signals || b_signals || signals && (a_is_nan || b_is_nan);
+            (if signals { 0x1e62_2030 } else { 0x1e62_2020 }, a, b, nzcv, is_invalid)
+        })
+    })
+}
+
+/// Whether a condition holds: the Arm ARM's ConditionHolds.
+fn holds(cond: u32, nzcv: u32) -> bool {
+    let [n, z, c, v] = [3, 2, 1, 0].map(|bit| nzcv >> bit & 1 != 0);
+    let base = match cond >> 1 {
+        0 => z,
+        1 => c,
+        2 => n,
+        3 => v,
+        4 => c && !z,
+        5 => n == v,
+        6 => n == v && !z,
+        _ => return true,
+    };
+    base != (cond & 1 != 0)
+}
+
+#[test]
+fn a_comparison_raises_invalid_wherever_a_branch_goes() {
+    let mut guest = Guest::new();
+    for cond in 0..16 {
+        let b_cond = |words: i32| 0x5400_0000 | (words as u32 & 0x7_ffff) << 5 | cond;
+        // b.cond to movz x0, #2; else movz x0, #1; b over that.
+        let apart = [b_cond(3), 0xd280_0020, 0x1400_0002, 0xd280_0040];
+        for (compare, a, b, nzcv, is_invalid) in comparisons() {
+            let way = if holds(cond, nzcv) { 2 } else { 1 };
+            let check = |name: &str, tier, stop, cpu: &CpuState, x0| {
+                let name = format!("{name} after {compare:x} of {a:x} and {b:x}, {cond}, {tier:?}");
+                assert_eq!(stop, Stop::Breakpoint, "{name}");
+                assert_eq!(cpu.x[0], x0, "{name}: the way");
+                assert_eq!(ir::eval::fp::saved_fpsr(cpu) & 1 != 0, is_invalid, "{name}: Invalid");
+            };
+            let operands = [(1, a), (2, b), (3, ONE), (4, 0), (6, a)];
+            let program = [&[compare], &apart[..]].concat();
+            guest.run(&program, 0, &operands, |tier, stop, cpu| check("branch", tier, stop, cpu, way));
+            // fmov d1, d3 between: what has been compared counts.
+            let program = [&[compare, 0x1e60_4061], &apart[..]].concat();
+            guest.run(&program, 0, &operands, |tier, stop, cpu| check("changed", tier, stop, cpu, way));
+            // Another comparison, of D3 with D4, whose flags are tested instead: more.
+            let program = [&[compare, 0x1e64_2060], &apart[..]].concat();
+            let other = if holds(cond, 0b0010) { 2 } else { 1 };
+            guest.run(&program, 0, &operands, |tier, stop, cpu| check("another", tier, stop, cpu, other));
+            // fcmp d3, d4, which gives "greater", before, and the comparison only on a condition: fccmp or fccmpe.
+            for (name, before) in [("if al", 14u32), ("if gt", 12), ("if le", 13)] {
+                for otherwise in [0b0110, 0b1001] {
+                    let compare_if = compare & !0xfc1f | 0x400 | before << 12 | (compare & 0x10) | otherwise;
+                    let program = [&[0x1e64_2060, compare_if], &apart[..]].concat();
+                    let is_compared = before != 13;
+                    let expected = if is_compared { nzcv } else { otherwise };
+                    let way = if holds(cond, expected) { 2 } else { 1 };
+                    guest.run(&program, 0, &operands, |tier, stop, cpu| {
+                        let name = format!("{name}, {compare_if:x} of {a:x} and {b:x}, {cond}, {tier:?}");
+                        assert_eq!(stop, Stop::Breakpoint, "{name}");
+                        assert_eq!(cpu.x[0], way, "{name}: the way");
+                        assert_eq!(cpu.flags.nzcv().0 >> 28, expected, "{name}: the flags");
+                        let invalid = ir::eval::fp::saved_fpsr(cpu) & 1 != 0;
+                        assert_eq!(invalid, is_compared && is_invalid, "{name}: Invalid");
+                    });
+                }
+            }
+            // mrs x5, fpsr; str xzr, [x9] between.
+            for (name, between) in [("mrs", 0xd53b_4425), ("str", 0xf900_013f)] {
+                let program = [&[compare, between], &apart[..]].concat();
+                guest.run(&program, 0, &operands, |tier, stop, cpu| {
+                    check(name, tier, stop, cpu, way);
+                    assert!(name != "mrs" || cpu.x[5] & 1 == u64::from(is_invalid), "FPSR as it was read");
+                });
+            }
+            // A loop of at most two turns, of which the second compares 1 with itself. tbnz w0, #1, to the end;
+            // add x0, x0, #1; the comparison; cset x5; fmov d1, d3; fmov d2, d3; b.cond to the start.
+            let cset = 0x9a9f_07e5 | (cond ^ 1) << 12;
+            let program = [0x3708_00e0, 0x9100_0400, compare, cset, 0x1e60_4061, 0x1e60_4062, b_cond(-6)];
+            let turns = if holds(cond, nzcv) { 2 } else { 1 };
+            guest.run(&program, 0, &operands, |tier, stop, cpu| check("loop", tier, stop, cpu, turns));
+        }
+    }
+}
+
 /// FMUL Dd, Dn, Dm, or of vectors of doublewords.
 fn fmul(is_vector: bool, d: u32, n: u32, m: u32) -> u32 {
     let word = if is_vector { 0x6e60_dc00 } else { 0x1e60_0800 };

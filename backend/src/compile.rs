@@ -1,7 +1,7 @@
 //! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
 //! code cache. Knows nothing of who asks, nor of links.
 
-use crate::builder::{Builder, Built, FlagsAt, Labels, Mode, region_signature};
+use crate::builder::{Builder, Built, FlagsAt, Labels, Mode, drop_needless_merges, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::checkpoint;
 use crate::code::Generation;
@@ -230,6 +230,7 @@ impl Compiler {
     fn define(&mut self, labels: &mut Labels) -> Result<CodePtr, CompileError> {
         verify(&self.context.func, &*self.whole.isa);
         preserve_nothing(&mut self.context.func);
+        drop_needless_merges(&mut self.context.func);
         if labels.is_empty() {
             return self.whole.define(&mut self.context);
         }
@@ -373,8 +374,10 @@ mod tests {
     use super::*;
     use crate::layout;
     use crate::trampoline;
-    use cranelift_codegen::ir::types::I64;
-    use cranelift_codegen::ir::{InstBuilder, MemFlagsData, SigRef, Value};
+    use cranelift_codegen::ir::condcodes::FloatCC;
+    use cranelift_codegen::ir::immediates::V128Imm;
+    use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I32, I64};
+    use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, SigRef, Type, Value};
     use ir::CpuState;
 
     /// More values than there are registers.
@@ -517,5 +520,208 @@ mod tests {
         assert!(used, "the code needs more registers:\n{asm}");
         let (prologue, _) = asm.split_once("block0").unwrap();
         assert!(!prologue.contains("%rbx") && !prologue.contains("%r1"), "nothing is saved:\n{asm}");
+    }
+
+    /// Numbers in the lowest lanes of V0 to V2, with ones above, and what is made of them in V3.
+    const NUMBERS: [f64; 3] = [2.5, 0.375, 9.0];
+
+    /// Where a number comes from.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum From {
+        /// The lowest lane of a vector.
+        Vector,
+        Memory,
+        /// A sum of numbers from memory.
+        Sum,
+    }
+
+    impl From {
+        const ALL: [Self; 3] = [Self::Vector, Self::Memory, Self::Sum];
+
+        fn value(self, f: &mut Function, ty: Type, n: usize) -> Value {
+            let cpu = f.fb.ins().get_pinned_reg(I64);
+            let flags = MemFlagsData::trusted();
+            if self == Self::Vector {
+                let vector = f.fb.ins().load(I8X16, flags, cpu, layout::v(n));
+                let lanes = f.cast(if ty == F32 { F32X4 } else { F64X2 }, vector);
+                return f.fb.ins().extractlane(lanes, 0);
+            }
+            let number = f.fb.ins().load(ty, flags, cpu, layout::v(n));
+            if self == Self::Memory {
+                return number;
+            }
+            let zero = f.fb.ins().load(ty, flags, cpu, layout::v(4));
+            f.fb.ins().fadd(zero, number)
+        }
+    }
+
+    impl Function<'_> {
+        fn cast(&mut self, ty: Type, value: Value) -> Value {
+            self.fb.ins().bitcast(ty, MemFlagsData::new().with_endianness(Endianness::Little), value)
+        }
+
+        /// V3 becomes a number and zeros.
+        fn store_whole(&mut self, number: Value) {
+            let lanes = if self.fb.func.dfg.value_type(number) == F32 { F32X4 } else { F64X2 };
+            let zero = self.fb.func.dfg.constants.insert(V128Imm([0; 16]).into());
+            let zero = self.fb.ins().vconst(I8X16, zero);
+            let zero = self.cast(lanes, zero);
+            let merged = self.fb.ins().insertlane(zero, number, 0);
+            let whole = self.cast(I8X16, merged);
+            let cpu = self.fb.ins().get_pinned_reg(I64);
+            self.fb.ins().store(MemFlagsData::trusted(), whole, cpu, layout::v(3));
+        }
+    }
+
+    /// V3 after code that makes it of V0 to V2, and the code.
+    fn v3(compiler: &mut Compiler, ty: Type, build: impl Fn(&mut Function) -> Value) -> (u128, String) {
+        let (code, asm) = compile(compiler, |f| {
+            let number = build(f);
+            f.store_whole(number);
+            let argument = f.argument;
+            f.go_on(CodePtr(trampoline::exit_stub()), argument);
+        });
+        let mut cpu = CpuState::new();
+        cpu.backend[layout::EXIT] = trampoline::exit_stub();
+        let bits =
+            |number: f64| u128::from(if ty == F32 { (number as f32).to_bits().into() } else { number.to_bits() });
+        for (n, number) in NUMBERS.into_iter().enumerate() {
+            cpu.v[n] = u128::MAX << ty.bits() | bits(number);
+        }
+        trampoline::enter_region(&mut cpu, code);
+        (cpu.v[3], asm)
+    }
+
+    #[test]
+    fn what_is_above_a_number_is_not_kept() {
+        let mut compiler = Compiler::new(Generation::new(1 << 24).unwrap()).unwrap();
+        type Operation = (&'static str, fn(&mut Function, [Value; 3]) -> Value, fn([f64; 3]) -> f64);
+        let has_fma = std::arch::is_x86_feature_detected!("fma");
+        let operations: [Operation; 13] = [
+            ("itself", |_, [a, ..]| a, |[a, ..]| a),
+            ("fadd", |f, [a, b, _]| f.fb.ins().fadd(a, b), |[a, b, _]| a + b),
+            ("fsub", |f, [a, b, _]| f.fb.ins().fsub(a, b), |[a, b, _]| a - b),
+            ("fmul", |f, [a, b, _]| f.fb.ins().fmul(a, b), |[a, b, _]| a * b),
+            ("fdiv", |f, [_, b, c]| f.fb.ins().fdiv(c, b), |[_, b, c]| c / b),
+            ("sqrt", |f, [_, _, c]| f.fb.ins().sqrt(c), |[_, _, c]| c.sqrt()),
+            ("fneg", |f, [a, ..]| f.fb.ins().fneg(a), |[a, ..]| -a),
+            ("fabs", |f, [a, ..]| f.fb.ins().fabs(a), |[a, ..]| a),
+            ("band", |f, [a, b, _]| f.fb.ins().band(a, b), |[a, b, _]| f64::from_bits(a.to_bits() & b.to_bits())),
+            ("fma", |f, [a, b, c]| f.fb.ins().fma(a, b, c), |[a, b, c]| a.mul_add(b, c)),
+            (
+                "fma of the opposite",
+                |f, [a, b, c]| {
+                    let minus = f.fb.ins().fneg(a);
+                    f.fb.ins().fma(minus, b, c)
+                },
+                |[a, b, c]| (-a).mul_add(b, c),
+            ),
+            (
+                "select",
+                |f, [a, b, _]| {
+                    let argument = f.argument;
+                    f.fb.ins().select(argument, a, b)
+                },
+                |[_, b, _]| b,
+            ),
+            (
+                "minimum",
+                |f, [a, b, _]| {
+                    let less = f.fb.ins().fcmp(FloatCC::LessThan, a, b);
+                    f.fb.ins().select(less, a, b)
+                },
+                |[a, b, _]| a.min(b),
+            ),
+        ];
+        for ty in [F32, F64] {
+            for (name, operation, expected) in operations {
+                if name.starts_with("fma") && !has_fma {
+                    continue;
+                }
+                for a in From::ALL {
+                    for (b, c) in From::ALL.into_iter().flat_map(|b| From::ALL.map(|c| (b, c))) {
+                        let (v3, asm) = v3(&mut compiler, ty, |f| {
+                            let operands = [a.value(f, ty, 0), b.value(f, ty, 1), c.value(f, ty, 2)];
+                            operation(f, operands)
+                        });
+                        // The numbers are such that singles give what doubles do, but for quotients and bits.
+                        let as_singles = |[a, b, c]: [f64; 3]| match name {
+                            "fdiv" => f64::from(c as f32 / b as f32),
+                            "band" => f64::from(f32::from_bits((a as f32).to_bits() & (b as f32).to_bits())),
+                            _ => expected([a, b, c]),
+                        };
+                        let expected = if ty == F32 {
+                            u128::from((as_singles(NUMBERS) as f32).to_bits())
+                        } else {
+                            u128::from(expected(NUMBERS).to_bits())
+                        };
+                        assert_eq!(v3, expected, "{name} of {ty} {a:?}, {b:?}, {c:?}:\n{asm}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_with_zeros_above_are_not_merged() {
+        let mut compiler = Compiler::new(Generation::new(1 << 22).unwrap()).unwrap();
+        let mut is_merged = |a: From, b: From, operation: fn(&mut Function, Value, Value) -> Value| {
+            let (_, asm) = v3(&mut compiler, F64, |f| {
+                let (a, b) = (a.value(f, F64, 0), b.value(f, F64, 1));
+                operation(f, a, b)
+            });
+            // Only a merge needs a register of zeros.
+            asm.contains("xor")
+        };
+        assert!(!is_merged(From::Sum, From::Sum, |f, a, b| f.fb.ins().fsub(a, b)));
+        assert!(!is_merged(From::Sum, From::Vector, |f, a, b| f.fb.ins().fsub(a, b)));
+        assert!(is_merged(From::Vector, From::Sum, |f, a, b| f.fb.ins().fsub(a, b)));
+        assert!(!is_merged(From::Sum, From::Vector, |f, a, b| f.fb.ins().fmul(a, b)));
+        assert!(!is_merged(From::Vector, From::Sum, |f, a, b| f.fb.ins().fmul(a, b)));
+        assert!(is_merged(From::Vector, From::Vector, |f, a, b| f.fb.ins().fadd(a, b)));
+    }
+
+    #[test]
+    fn conversions_have_zeros_above() {
+        let mut compiler = Compiler::new(Generation::new(1 << 22).unwrap()).unwrap();
+        let mut check = |from: Type, to: Type, build: fn(&mut Function, Value) -> Value, expected: u64| {
+            let (v3, asm) = v3(&mut compiler, from, |f| {
+                let number = From::Vector.value(f, from, 2);
+                build(f, number)
+            });
+            assert_eq!(v3, u128::from(expected), "{from} to {to}:\n{asm}");
+        };
+        check(F32, F64, |f, number| f.fb.ins().fpromote(F64, number), 9f64.to_bits());
+        check(F64, F32, |f, number| f.fb.ins().fdemote(F32, number), 9f32.to_bits().into());
+        check(F64, F64, |f, _| f.fb.ins().f64const(3.0), 3f64.to_bits());
+        check(F32, F32, |f, _| f.fb.ins().f32const(3.0), 3f32.to_bits().into());
+        check(
+            F64,
+            F64,
+            |f, number| {
+                let bits = f.fb.ins().bitcast(I64, MemFlagsData::new(), number);
+                let bits = f.fb.ins().iadd_imm_s(bits, 1);
+                f.fb.ins().bitcast(F64, MemFlagsData::new(), bits)
+            },
+            9f64.to_bits() + 1,
+        );
+        check(
+            F64,
+            F64,
+            |f, number| {
+                let bits = f.fb.ins().bitcast(I64, MemFlagsData::new(), number);
+                f.fb.ins().fcvt_from_sint(F64, bits)
+            },
+            (9f64.to_bits() as f64).to_bits(),
+        );
+        check(
+            F32,
+            F32,
+            |f, number| {
+                let bits = f.fb.ins().bitcast(I32, MemFlagsData::new(), number);
+                f.fb.ins().fcvt_from_sint(F32, bits)
+            },
+            (9f32.to_bits() as f32).to_bits().into(),
+        );
     }
 }

@@ -198,15 +198,7 @@ impl Builder<'_, '_> {
                 packed
             }
             Flags::Lazy { kind: FlagKind::Packed, a, .. } => a,
-            Flags::Fp { a, b, .. } => {
-                let [less, equal, greater, unordered] = [0b1000, 0b0110, 0b0010, 0b0011].map(|f| self.iconst(f << 28));
-                let above = self.fb.ins().fcmp(FloatCC::GreaterThan, a, b);
-                let packed = self.fb.ins().select(above, greater, less);
-                let level = self.fb.ins().fcmp(FloatCC::UnorderedOrEqual, a, b);
-                let packed = self.fb.ins().select(level, equal, packed);
-                let nan = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
-                self.fb.ins().select(nan, unordered, packed)
-            }
+            Flags::Fp { a, b, .. } => self.packed_of_numbers(a, b),
             Flags::Conditional { holds, kind, a, b, nzcv, .. } => {
                 let packed = self.packed_of(kind, a, b);
                 let otherwise = self.iconst(u64::from(nzcv));
@@ -214,6 +206,17 @@ impl Builder<'_, '_> {
             }
             Flags::Lazy { kind, a, b, .. } => self.packed_of(kind, a, b),
         }
+    }
+
+    /// NZCV of comparing two numbers, packed.
+    pub(super) fn packed_of_numbers(&mut self, a: Value, b: Value) -> Value {
+        let [less, equal, greater, unordered] = [0b1000, 0b0110, 0b0010, 0b0011].map(|f| self.iconst(f << 28));
+        let above = self.fb.ins().fcmp(FloatCC::GreaterThan, a, b);
+        let packed = self.fb.ins().select(above, greater, less);
+        let level = self.fb.ins().fcmp(FloatCC::UnorderedOrEqual, a, b);
+        let packed = self.fb.ins().select(level, equal, packed);
+        let nan = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
+        self.fb.ins().select(nan, unordered, packed)
     }
 
     /// NZCV of an operation, packed.

@@ -3,13 +3,13 @@
 //! flushing to zero may change while FPCR.FZ is set. Numbers are F32 or F64; halves are I16.
 
 use super::Builder;
-use super::pending::Pending;
+use super::pending::{Comparison, Pending};
 use crate::helpers::Helper;
 use crate::layout;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
-use ir::{Arr, Fp1, Fp2, FpSize, Lane, VReg};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type, Value};
+use ir::{Arr, Cond, Fp1, Fp2, FpSize, Lane, VReg};
 
 pub(super) fn fp_type(size: FpSize) -> Type {
     match size {
@@ -24,6 +24,20 @@ fn int_bits(size: FpSize) -> Type {
         FpSize::H => I16,
         FpSize::S => I32,
         FpSize::D => I64,
+    }
+}
+
+/// A condition that holds if another does and if there is a NaN.
+fn or_unordered(condition: FloatCC) -> FloatCC {
+    match condition {
+        FloatCC::Equal => FloatCC::UnorderedOrEqual,
+        FloatCC::OrderedNotEqual => FloatCC::NotEqual,
+        FloatCC::LessThan => FloatCC::UnorderedOrLessThan,
+        FloatCC::LessThanOrEqual => FloatCC::UnorderedOrLessThanOrEqual,
+        FloatCC::GreaterThan => FloatCC::UnorderedOrGreaterThan,
+        FloatCC::GreaterThanOrEqual => FloatCC::UnorderedOrGreaterThanOrEqual,
+        FloatCC::Ordered => unreachable!("nothing is left to be asked"),
+        others => others,
     }
 }
 
@@ -66,14 +80,19 @@ impl Builder<'_, '_> {
         }
         let vector = self.read_v(r);
         let vector = self.scalar_operand(size.lane(), vector);
-        match size {
+        let value = match size {
             FpSize::D => self.vec_to_f64(vector),
             FpSize::S => self.vec_to_f32(vector),
             FpSize::H => {
                 let bits = self.build_lane(Lane::H, 0, vector);
                 self.fb.ins().ireduce(I16, bits)
             }
+        };
+        // So that the flags of a comparison are known to follow from the register.
+        if !self.is_cold {
+            self.fp_cache[usize::from(r.0)] = Some((size, value));
         }
+        value
     }
 
     pub(super) fn write_fp(&mut self, size: FpSize, r: VReg, value: Value) {
@@ -236,17 +255,66 @@ impl Builder<'_, '_> {
             let packed = self.compare_helper(size, signal_quiet, a, b);
             return self.set_packed_flags(packed);
         }
-        // A NaN may raise Invalid, and the comparisons below may be dropped or repeated: the helper settles it, once.
+        // A NaN may raise Invalid, and comparisons of the host's may be dropped or repeated: the helper settles it, once.
+        self.defer_comparison(Comparison { size, signal_quiet, operands: [a, b] });
+        self.set_fp_flags(a, b);
+    }
+
+    /// Sets the flags if a condition holds for those before, else to `nzcv`.
+    pub(super) fn build_fp_compare_if(
+        &mut self,
+        cond: Cond,
+        size: FpSize,
+        signal_quiet: bool,
+        [a, b]: [Value; 2],
+        nzcv: u8,
+    ) {
+        if size == FpSize::H || self.mode.flushing {
+            return self.flags_if(cond, nzcv, |ops| ops.compare_helper(size, signal_quiet, a, b));
+        }
+        // Only then: the host's comparison raises Invalid too.
+        self.flags_if(cond, nzcv, |builder| {
+            let (raise, done) = (builder.cold_block(), builder.fb.create_block());
+            builder.raise_if_unordered(Comparison { size, signal_quiet, operands: [a, b] }, raise, done);
+            builder.fb.ins().jump(done, &[]);
+            builder.fb.seal_block(done);
+            builder.switch_to(done);
+            builder.packed_of_numbers(a, b)
+        });
+    }
+
+    /// Ends the block: goes to `raise` if a comparison finds a NaN, else to `done`. Then builds the former as far as
+    /// that Invalid has been raised.
+    pub(super) fn raise_if_unordered(&mut self, comparison: Comparison, raise: Block, done: Block) {
+        let Comparison { size, signal_quiet, operands: [a, b] } = comparison;
         let unordered = self.fb.ins().fcmp(FloatCC::Unordered, a, b);
-        let (raise, done) = (self.cold_block(), self.fb.create_block());
         self.fb.ins().brif(unordered, raise, &[], done, &[]);
         self.fb.seal_block(raise);
         self.switch_to(raise);
         self.compare_helper(size, signal_quiet, a, b);
-        self.fb.ins().jump(done, &[]);
-        self.fb.seal_block(done);
-        self.switch_to(done);
-        self.set_fp_flags(a, b);
+    }
+
+    /// Ends the block: goes to `likely` or, if `condition` holds for the operands of a comparison that waits no more, to
+    /// `unlikely`. Only on that way, and if there is a NaN, is more than one comparison done.
+    pub(super) fn branch_on_comparison(
+        &mut self,
+        comparison: Comparison,
+        condition: FloatCC,
+        unlikely: Block,
+        likely: Block,
+    ) {
+        let [a, b] = comparison.operands;
+        let perhaps = or_unordered(condition);
+        let after_nan = if perhaps == condition { unlikely } else { likely };
+        let is_cold = self.fb.func.layout.is_cold(unlikely);
+        let other = if is_cold { self.cold_block() } else { self.fb.create_block() };
+        let raise = self.cold_block();
+        let perhaps = self.fb.ins().fcmp(perhaps, a, b);
+        self.fb.ins().brif(perhaps, other, &[], likely, &[]);
+        self.fb.seal_block(other);
+        self.switch_to(other);
+        self.raise_if_unordered(comparison, raise, unlikely);
+        self.fb.ins().jump(after_nan, &[]);
     }
 
     pub(super) fn compare_helper(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) -> Value {

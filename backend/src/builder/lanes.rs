@@ -35,7 +35,7 @@ enum Part {
 }
 
 /// An edge: the branch, and which of its destinations.
-type Edge = (Inst, usize);
+pub(super) type Edge = (Inst, usize);
 
 /// An instruction that takes the low bits of a vector as an integer.
 struct Extraction {
@@ -92,7 +92,7 @@ fn low_lane(func: &Function, value: Value) -> Option<Value> {
 }
 
 /// By block, the edges that lead to it.
-fn incoming(func: &Function) -> HashMap<Block, Vec<Edge>> {
+pub(super) fn incoming(func: &Function) -> HashMap<Block, Vec<Edge>> {
     let dfg = &func.dfg;
     let mut edges: HashMap<Block, Vec<Edge>> = HashMap::new();
     for block in func.layout.blocks() {
@@ -107,7 +107,7 @@ fn incoming(func: &Function) -> HashMap<Block, Vec<Edge>> {
 }
 
 /// A parameter's block and its place there.
-fn place(func: &Function, param: Value) -> (Block, usize) {
+pub(super) fn place(func: &Function, param: Value) -> (Block, usize) {
     match func.dfg.value_def(param) {
         ValueDef::Param(block, index) => (block, index),
         _ => unreachable!("it is a parameter"),
@@ -115,7 +115,7 @@ fn place(func: &Function, param: Value) -> (Block, usize) {
 }
 
 /// The argument of an edge for a block's parameter.
-fn argument(func: &Function, (inst, n): Edge, index: usize) -> Option<Value> {
+pub(super) fn argument(func: &Function, (inst, n): Edge, index: usize) -> Option<Value> {
     let dfg = &func.dfg;
     let call = dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables)[n];
     match call.args(&dfg.value_lists).nth(index)? {
@@ -188,7 +188,7 @@ fn part(func: &Function, (vector, bits): Low) -> Part {
 }
 
 /// Whether a vector is the constant zero.
-fn is_zero(func: &Function, vector: Value) -> bool {
+pub(super) fn is_zero(func: &Function, vector: Value) -> bool {
     let dfg = &func.dfg;
     match dfg.value_def(vector).inst().map(|inst| dfg.insts[inst]) {
         Some(InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. }) => {

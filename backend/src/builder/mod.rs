@@ -17,6 +17,7 @@ mod int;
 mod labels;
 mod lanes;
 mod memory;
+mod merges;
 mod ops;
 mod pending;
 mod round;
@@ -45,6 +46,7 @@ use cranelift_frontend::{FunctionBuilder, Variable};
 use flags::{Compound, Flags, Tested};
 use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
+pub(crate) use merges::drop_needless_merges;
 use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 

@@ -3,6 +3,7 @@
 use super::Builder;
 use super::flags::Flags;
 use crate::helpers::{AtomicOp, Helper};
+use cranelift_codegen::ir::condcodes::CondCode;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{
@@ -41,7 +42,7 @@ impl Builder<'_, '_> {
     }
 
     /// Runs `then` if `cond` holds; both ways the flags end packed: those `then` gives, or `nzcv`.
-    fn flags_if(&mut self, cond: Cond, nzcv: u8, then: impl FnOnce(&mut Self) -> Value) {
+    pub(super) fn flags_if(&mut self, cond: Cond, nzcv: u8, then: impl FnOnce(&mut Self) -> Value) {
         let holds = self.condition(cond);
         let otherwise = self.iconst(u64::from(nzcv) << 28);
         let (yes, done) = (self.fb.create_block(), self.fb.create_block());
@@ -234,9 +235,9 @@ impl Ops for Builder<'_, '_> {
         self.leave_to(target);
     }
     fn jump_if(&mut self, c: Value, target: GuestAddr) {
-        self.settle();
         let next = self.pc.offset(4);
         if target == next {
+            self.settle();
             return self.leave_to(target);
         }
         let (taken, not_taken) = (self.fb.create_block(), self.fb.create_block());
@@ -248,7 +249,14 @@ impl Ops for Builder<'_, '_> {
         }
         // Cranelift puts what the second way of a branch leads to next, and all that the first leads to behind it. So
         // a loop's blocks stay together, and registers hold values for all of it.
-        if self.is_nearer(target, next) && self.can_be_negated(c) {
+        let is_nearer = self.is_nearer(target, next);
+        let comparison = self.take_comparison(c);
+        self.settle();
+        if let Some((comparison, condition)) = comparison {
+            let (condition, unlikely, likely) =
+                if is_nearer { (condition.complement(), not_taken, taken) } else { (condition, taken, not_taken) };
+            self.branch_on_comparison(comparison, condition, unlikely, likely);
+        } else if is_nearer && self.can_be_negated(c) {
             let other = self.not(c);
             self.branch(other, not_taken, taken);
         } else {
@@ -429,7 +437,7 @@ impl Ops for Builder<'_, '_> {
     }
     fn fp_compare_if(&mut self, cond: Cond, size: FpSize, signal_quiet: bool, a: Value, b: Value, nzcv: u8) {
         let [a, b] = self.each([a, b], Self::exact);
-        self.flags_if(cond, nzcv, |ops| ops.compare_helper(size, signal_quiet, a, b));
+        self.build_fp_compare_if(cond, size, signal_quiet, [a, b], nzcv);
     }
     fn fp_select(&mut self, c: Value, yes: Value, no: Value) -> Value {
         let [yes, no] = self.each([yes, no], Self::exact);

@@ -7,6 +7,8 @@
 //! `settle` checks all that wait. If one is doubtful all are made again, out of line, in their order, from operands
 //! made again. What the registers hold afterwards are other SSA values.
 //!
+//! A comparison waits too: a branch on its flags that follows finds NaNs by the way, where it goes the less likely way.
+//!
 //! Invariants: `Ops` takes no operand that waits, but for operations that may wait themselves (`exact`). Nothing waits
 //! where control goes apart, at a checkpoint (what comes before it is not performed again, and must have raised its
 //! flags even if its result is gone), or where FPSR or FPCR is accessed.
@@ -17,7 +19,7 @@ use super::vector_fp::sign_bit;
 use crate::helpers::Helper;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32X4, F64, F64X2};
-use cranelift_codegen::ir::{Block, InstBuilder, Opcode, Type, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, InstructionData, Opcode, Type, Value};
 use ir::{Arr, FpSize, Lane, Vec2};
 use std::collections::HashMap;
 
@@ -44,10 +46,20 @@ pub(super) struct Pending {
     pub is_covered: bool,
 }
 
+/// A comparison of numbers that may have to raise Invalid.
+#[derive(Clone, Copy)]
+pub(super) struct Comparison {
+    pub size: FpSize,
+    /// Quiet NaNs raise it too.
+    pub signal_quiet: bool,
+    pub operands: [Value; 2],
+}
+
 /// What waits, and what has waited.
 #[derive(Default)]
 pub(super) struct Checks {
     pending: Vec<Pending>,
+    comparison: Option<Comparison>,
     /// Results of the current guest block that have been checked, with what replaces them.
     exact: HashMap<Value, Value>,
     /// What vector registers hold that is made of a result that waits.
@@ -168,12 +180,42 @@ impl Builder<'_, '_> {
 
     /// At the start of a guest block: nothing is known.
     pub(super) fn forget_checks(&mut self) {
-        assert!(self.checks.pending.is_empty(), "results are checked before control goes on");
+        let Checks { pending, comparison, .. } = &self.checks;
+        assert!(pending.is_empty() && comparison.is_none(), "results are checked before control goes on");
         self.checks = Checks::default();
     }
 
-    /// Checks all results that wait.
+    /// Lets the check of a comparison wait. Its operands are exact.
+    pub(super) fn defer_comparison(&mut self, comparison: Comparison) {
+        self.settle_comparison();
+        self.checks.comparison = Some(comparison);
+    }
+
+    /// The comparison that waits, if a condition is one on its flags. It waits no more.
+    pub(super) fn take_comparison(&mut self, condition: Value) -> Option<(Comparison, FloatCC)> {
+        let dfg = &self.fb.func.dfg;
+        let inst = dfg.value_def(condition).inst()?;
+        let InstructionData::FloatCompare { opcode: Opcode::Fcmp, args, cond } = dfg.insts[inst] else { return None };
+        if matches!(cond, FloatCC::Ordered | FloatCC::Unordered) {
+            return None;
+        }
+        let comparison = self.checks.comparison.take_if(|comparison| comparison.operands == args)?;
+        Some((comparison, cond))
+    }
+
+    /// Checks the comparison that waits.
+    fn settle_comparison(&mut self) {
+        let Some(comparison) = self.checks.comparison.take() else { return };
+        let (raise, done) = (self.cold_block(), self.fb.create_block());
+        self.raise_if_unordered(comparison, raise, done);
+        self.fb.ins().jump(done, &[]);
+        self.fb.seal_block(done);
+        self.switch_to(done);
+    }
+
+    /// Checks all that waits.
     pub(super) fn settle(&mut self) {
+        self.settle_comparison();
         if self.checks.pending.is_empty() {
             return;
         }
