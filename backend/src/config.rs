@@ -123,6 +123,8 @@ pub struct Stats {
     pub compile_ns: u64,
     /// Regions compiled again with more blocks.
     pub grown: u64,
+    /// Regions compiled again with wider limits.
+    pub widened: u64,
     /// How often the code cache was full and emptied.
     pub flushes: u64,
     /// Blocks that were the same again after the guest had said that it has changed them.
@@ -191,7 +193,7 @@ impl Stats {
         vec![
             line("decoded", format!("{:>NUMBER_WIDTH$} blocks: {} instructions", decoded.0, decoded.1)),
             line("emitted", format!("{emitted}; {} refused", grouped(self.refused))),
-            line("compiled", format!("{compiled}; {} to grow", grouped(self.grown))),
+            line("compiled", format!("{compiled}; {} to grow, {} wider", grouped(self.grown), grouped(self.widened))),
             line("code cache", format!("{used:>NUMBER_WIDTH$} bytes used, emptied {} times", grouped(self.flushes))),
             line("code changed by the guest", format!("{:>NUMBER_WIDTH$} times; {same}", grouped(self.invalidations))),
         ]
