@@ -57,8 +57,10 @@ pub struct Config {
     pub emit_threshold: u32,
     /// Runs of a block before the optimising tier takes it.
     pub threshold: u32,
-    /// Most instructions of a region.
+    /// Most instructions of a region, unless much time goes by there.
     pub region_insns: usize,
+    /// Most instructions of a function that is taken into its caller's region, unless much time goes by there.
+    pub callee_insns: usize,
     /// Size of the code cache in bytes. When it is full everything in it is forgotten.
     pub code_bytes: usize,
     /// Whether generated code counts what it does, for [`Stats`].
@@ -78,6 +80,7 @@ impl Default for Config {
             emit_threshold: 2,
             threshold: 16_000,
             region_insns: 200,
+            callee_insns: 40,
             code_bytes: 128 << 20,
             count: false,
             loses_held: false,

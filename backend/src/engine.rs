@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A block that has run so many times less often than the entry is not taken into a region.
 const COLDER: u32 = 16;
 /// A region gets wider limits when threads have been seen there so often.
-const ENOUGH_SIGHTINGS: u32 = 3;
+const ENOUGH_SIGHTINGS: u32 = 5;
 /// A code cache smaller than this is not worth having.
 const LEAST_CODE_BYTES: usize = 2 << 20;
 
@@ -242,7 +242,7 @@ impl<F: Frontend> Engine<F> {
             seen.map(|b| Arc::clone(&b.block))
         };
         let computed = |pc| code.borrow().block(entry.at(pc)).map(|block| block.seen_targets()).unwrap_or_default();
-        let limits = Limits::new(self.config.region_insns);
+        let limits = Limits { insns: self.config.region_insns, callee_insns: self.config.callee_insns };
         let limits = if code.borrow().is_wide(entry) { limits.wider() } else { limits };
         Region::discover(entry.pc(), limits, known, computed)
     }

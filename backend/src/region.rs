@@ -114,17 +114,12 @@ pub struct Region<I> {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Most instructions of a region.
-    insns: usize,
-    /// Most instructions of a function that is taken into its caller's region.
-    callee_insns: usize,
+    pub insns: usize,
+    /// Most instructions of a function that is taken into its caller's region; nested ones must be shorter.
+    pub callee_insns: usize,
 }
 
 impl Limits {
-    /// Those of a region of at most `insns` instructions.
-    pub fn new(insns: usize) -> Self {
-        Self { insns, callee_insns: 40 }
-    }
-
     /// For a region in which much time goes by: what it gains is worth the time to compile it.
     pub fn wider(self) -> Self {
         Self { insns: 2 * self.insns, callee_insns: 2 * self.callee_insns }
@@ -698,4 +693,56 @@ fn live_at_start(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool],
         }
     }
     live
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { insns: 200, callee_insns: 40 };
+    const FUNCTION: GuestAddr = GuestAddr(0x8000);
+
+    fn block(start: u64, insns: usize, flow: Flow) -> Arc<Block<()>> {
+        Arc::new(Block { start: GuestAddr(start), insns: vec![(); insns].into(), words: Words::new(), flow })
+    }
+
+    /// Discovers a loop that calls a function of so many instructions.
+    fn loop_with_function(insns: usize, limits: Limits) -> Region<()> {
+        let entry = GuestAddr(0x1000);
+        let blocks = [
+            block(entry.0, 1, Flow::Call(FUNCTION)),
+            block(entry.0 + 4, 2, Flow::Branch(entry)),
+            block(FUNCTION.0, insns, Flow::Return),
+        ];
+        let known = |at| blocks.iter().find(|block| block.start == at).cloned();
+        Region::discover(entry, limits, known, |_| Vec::new()).expect("the entry is known")
+    }
+
+    fn has_function(region: &Region<()>) -> bool {
+        region.blocks.iter().any(|block| block.start == FUNCTION)
+    }
+
+    #[test]
+    fn a_region_is_cut_if_wider_limits_would_take_in_a_function() {
+        for (insns, fits, is_cut) in [(40, true, false), (41, false, true), (80, false, true), (81, false, false)] {
+            let region = loop_with_function(insns, LIMITS);
+            assert_eq!((has_function(&region), region.is_cut), (fits, is_cut), "{insns}");
+        }
+        for (insns, fits) in [(80, true), (81, false)] {
+            assert_eq!(has_function(&loop_with_function(insns, LIMITS.wider())), fits, "{insns}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_cut_if_it_is_full() {
+        // Ten blocks of ten instructions each.
+        let blocks: Vec<_> = (0..10).map(|n| block(0x1000 + 40 * n, 10, Flow::Next)).collect();
+        let known = |at| blocks.iter().find(|block| block.start == at).cloned();
+        for (insns, taken) in [(95, 9), (100, 10)] {
+            let limits = Limits { insns, ..LIMITS };
+            let region =
+                Region::discover(GuestAddr(0x1000), limits, known, |_| Vec::new()).expect("the entry is known");
+            assert_eq!((region.blocks.len(), region.is_cut), (taken, taken < 10), "{insns}");
+        }
+    }
 }
