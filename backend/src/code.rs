@@ -484,10 +484,13 @@ impl<F: Frontend> Code<F> {
         self.wide.insert(entry);
     }
 
-    /// Where threads have been since this was last called. Has them show themselves again.
+    /// Where threads have been since this was last called. Has them show themselves again, if there is any region that
+    /// wider limits would make larger: it costs them the way back to the middle of a region.
     pub fn sightings(&mut self) -> Vec<Sighting> {
         let mut seen = Vec::new();
-        self.each_seat(|seat| seen.extend(seat.look()));
+        if !self.cut.is_empty() {
+            self.each_seat(|seat| seen.extend(seat.look()));
+        }
         seen
     }
 
