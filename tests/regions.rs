@@ -52,7 +52,7 @@ const WAYS: &[Way] = &[
         name: "jit",
         tier: Tier::Jit,
         threshold: 1,
-        region_insns: 200,
+        region_insns: 400,
         count: 1500,
         rounds: 2,
         safepoints: false,
@@ -112,7 +112,7 @@ const WAYS: &[Way] = &[
         name: "auto_30",
         tier: Tier::Auto,
         threshold: 30,
-        region_insns: 200,
+        region_insns: 400,
         count: 1500,
         rounds: 4,
         safepoints: false,
@@ -253,6 +253,8 @@ impl Machine {
             tier: way.tier,
             threshold: way.threshold,
             region_insns: way.region_insns,
+            // In proportion, as in regions with wider limits.
+            callee_insns: 40.max(way.region_insns / 5),
             code_bytes: 4 << 20,
             loses_held: way.loses_held,
             ..Config::default()

@@ -12,18 +12,18 @@ use crate::flag_source::{FlagSource, Source};
 use crate::layout;
 use crate::recovery::{FaultFrame, Recovery};
 use crate::region::Block;
-use crate::seat::Seat;
+use crate::seat::{Seat, Sighting};
 use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
 use crate::trampoline::{self, CodePtr};
 use ir::{CpuState, Frontend, GuestAddr, GuestRange, PAGE_BYTES};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A guest address together with the mode in which code there is translated: whether FPCR.FZ is set. Blocks begin at
 /// multiples of 4, so that the mode fits into bit 0.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Place(u64);
 
 impl Place {
@@ -314,6 +314,10 @@ pub struct Code<F: Frontend> {
     dormant: FxHashMap<Place, (Arc<HotBlock<F>>, CodePtr)>,
     /// The region compiled last at each entry.
     regions: FxHashMap<Place, CodePtr>,
+    /// Entries of regions that wider limits would make larger.
+    cut: FxHashSet<Place>,
+    /// Entries of regions that have wider limits.
+    wide: FxHashSet<Place>,
     /// What regions were made from.
     region_blocks: FxHashMap<CodePtr, Blocks<F::Insn>>,
     /// Where in each page blocks begin, or have begun.
@@ -336,6 +340,8 @@ impl<F: Frontend> Default for Code<F> {
             blocks: FxHashMap::default(),
             dormant: FxHashMap::default(),
             regions: FxHashMap::default(),
+            cut: FxHashSet::default(),
+            wide: FxHashSet::default(),
             region_blocks: FxHashMap::default(),
             starts_by_page: FxHashMap::default(),
             regions_by_page: FxHashMap::default(),
@@ -459,6 +465,57 @@ impl<F: Frontend> Code<F> {
         }
         self.install(generation, &first, (kind, compiled.code, links), compiled.counter);
         true
+    }
+
+    /// Says whether wider limits would have made the region at `entry` larger.
+    pub fn set_cut(&mut self, entry: Place, is_cut: bool) {
+        if is_cut && !self.wide.contains(&entry) {
+            self.cut.insert(entry);
+        } else {
+            self.cut.remove(&entry);
+        }
+    }
+
+    /// Whether the region at `entry` has wider limits.
+    pub fn is_wide(&self, entry: Place) -> bool {
+        self.wide.contains(&entry)
+    }
+
+    /// The region at `entry` has wider limits from now on.
+    pub fn set_wide(&mut self, entry: Place) {
+        self.cut.remove(&entry);
+        self.wide.insert(entry);
+    }
+
+    /// Where threads have been since this was last called. Has them show themselves again, if there is any region that
+    /// wider limits would make larger: it costs them the way back to the middle of a region.
+    pub fn sightings(&mut self) -> Vec<Sighting> {
+        let mut seen = Vec::new();
+        if !self.cut.is_empty() {
+            self.each_seat(|seat| seen.extend(seat.look()));
+        }
+        seen
+    }
+
+    /// Entries of the regions that wider limits would make larger and in which a thread was when it was seen: in one of
+    /// its loops, or in a function that it calls.
+    pub fn cut_regions(&self, sighting: Sighting) -> Vec<Place> {
+        let Some(generation) = self.generation.as_ref().filter(|_| !self.cut.is_empty()) else { return Vec::new() };
+        let Sighting { at, link } = sighting;
+        let records = generation.records();
+        let by_page = |pc: GuestAddr| self.regions_by_page.get(&(pc.0 / PAGE_BYTES)).into_iter().flatten();
+        // The call is before the address that it returns to.
+        let codes = by_page(at.pc()).chain(by_page(link.offset(-4)));
+        let there = codes.filter_map(|code| records.get(code.0)).filter(|record| {
+            record.alive
+                && record.entry.flushing() == at.flushing()
+                && self.cut.contains(&record.entry)
+                && record.ranges().any(|range| range.start == at.pc() || range.end == link)
+        });
+        let mut entries: Vec<Place> = there.map(|record| record.entry).collect();
+        entries.sort_unstable();
+        entries.dedup();
+        entries
     }
 
     /// Puts code in use again at the entry of `first`.
@@ -722,6 +779,8 @@ impl<F: Frontend> Code<F> {
         self.starts_by_page.clear();
         self.dormant.clear();
         self.regions.clear();
+        self.cut.clear();
+        self.wide.clear();
         self.region_blocks.clear();
         self.regions_by_page.clear();
         self.incoming.clear();

@@ -57,8 +57,10 @@ pub struct Config {
     pub emit_threshold: u32,
     /// Runs of a block before the optimising tier takes it.
     pub threshold: u32,
-    /// Most instructions of a region.
+    /// Most instructions of a region, unless much time goes by there.
     pub region_insns: usize,
+    /// Most instructions of a function that is taken into its caller's region, unless much time goes by there.
+    pub callee_insns: usize,
     /// Size of the code cache in bytes. When it is full everything in it is forgotten.
     pub code_bytes: usize,
     /// Whether generated code counts what it does, for [`Stats`].
@@ -78,6 +80,7 @@ impl Default for Config {
             emit_threshold: 2,
             threshold: 16_000,
             region_insns: 200,
+            callee_insns: 40,
             code_bytes: 128 << 20,
             count: false,
             loses_held: false,
@@ -123,6 +126,8 @@ pub struct Stats {
     pub compile_ns: u64,
     /// Regions compiled again with more blocks.
     pub grown: u64,
+    /// Regions compiled again with wider limits.
+    pub widened: u64,
     /// How often the code cache was full and emptied.
     pub flushes: u64,
     /// Blocks that were the same again after the guest had said that it has changed them.
@@ -191,7 +196,7 @@ impl Stats {
         vec![
             line("decoded", format!("{:>NUMBER_WIDTH$} blocks: {} instructions", decoded.0, decoded.1)),
             line("emitted", format!("{emitted}; {} refused", grouped(self.refused))),
-            line("compiled", format!("{compiled}; {} to grow", grouped(self.grown))),
+            line("compiled", format!("{compiled}; {} to grow, {} wider", grouped(self.grown), grouped(self.widened))),
             line("code cache", format!("{used:>NUMBER_WIDTH$} bytes used, emptied {} times", grouped(self.flushes))),
             line("code changed by the guest", format!("{:>NUMBER_WIDTH$} times; {same}", grouped(self.invalidations))),
         ]

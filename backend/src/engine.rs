@@ -7,16 +7,19 @@ use crate::compile::{CompileError, Compiler};
 use crate::config::{Config, Stats, Tier};
 use crate::emitter::Emitter;
 use crate::profile::Profiler;
-use crate::region::Region;
+use crate::region::{Limits, Region};
 use crate::tier0::{self, FetchFault, HotBlock};
 use crate::trampoline::{self, CodePtr};
 use crate::worker::Worker;
 use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange};
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A block that has run so many times less often than the entry is not taken into a region.
 const COLDER: u32 = 16;
+/// A region gets wider limits when threads have been seen there so often.
+const ENOUGH_SIGHTINGS: u32 = 5;
 /// A code cache smaller than this is not worth having.
 const LEAST_CODE_BYTES: usize = 2 << 20;
 
@@ -205,6 +208,7 @@ impl<F: Frontend> Engine<F> {
             return Attempt::Impossible;
         }
         self.announce("region", entry, &generation, at, bytes);
+        code.set_cut(entry, region.is_cut);
         code.stats.regions += 1;
         code.stats.region_insns += insns;
         code.stats.region_bytes += u64::from(bytes);
@@ -238,7 +242,9 @@ impl<F: Frontend> Engine<F> {
             seen.map(|b| Arc::clone(&b.block))
         };
         let computed = |pc| code.borrow().block(entry.at(pc)).map(|block| block.seen_targets()).unwrap_or_default();
-        Region::discover(entry.pc(), self.config.region_insns, known, computed)
+        let limits = Limits { insns: self.config.region_insns, callee_insns: self.config.callee_insns };
+        let limits = if code.borrow().is_wide(entry) { limits.wider() } else { limits };
+        Region::discover(entry.pc(), limits, known, computed)
     }
 
     /// Compiles now, emptying the cache if it must.
@@ -256,7 +262,14 @@ impl<F: Frontend> Engine<F> {
     /// Has the background thread compile, or compiles now if there can be none.
     fn request(self: &Arc<Self>, entry: Place) -> Option<CodePtr> {
         let engine = Arc::clone(self);
-        let body = move || engine.worker.serve(|places| engine.hottest(places), |place| engine.compile_behind(place));
+        let body = move || {
+            let mut seen = FxHashMap::default();
+            engine.worker.serve(
+                |places| engine.hottest(places),
+                |place| engine.compile_behind(place),
+                |is_first| engine.look_around(is_first, &mut seen),
+            );
+        };
         if self.worker.submit(entry, body) { None } else { self.compile_now(entry) }
     }
 
@@ -284,6 +297,29 @@ impl<F: Frontend> Engine<F> {
             }
         }
         self.compile_now(entry);
+    }
+
+    /// What the background thread does when there are no requests: sees where threads are, and compiles a region again
+    /// with wider limits in which it has `seen` them several times. Says whether it has.
+    fn look_around(&self, is_first: bool, seen: &mut FxHashMap<Place, u32>) -> bool {
+        let mut code = self.code();
+        let sightings = code.sightings();
+        if is_first {
+            // The code was another then.
+            seen.clear();
+            return false;
+        }
+        for entry in sightings.into_iter().flat_map(|sighting| code.cut_regions(sighting)) {
+            *seen.entry(entry).or_default() += 1;
+        }
+        let most = seen.iter().max_by_key(|&(_, &times)| times).filter(|&(_, &times)| times >= ENOUGH_SIGHTINGS);
+        let Some((&entry, _)) = most else { return false };
+        seen.remove(&entry);
+        code.set_wide(entry);
+        code.stats.widened += 1;
+        drop(code);
+        self.compile_now(entry);
+        true
     }
 
     /// The entry of a region that runs into `hot`, which leads back to it.

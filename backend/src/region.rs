@@ -106,10 +106,26 @@ pub struct Region<I> {
     pub blocks: Vec<Arc<Block<I>>>,
     /// The nodes.
     pub graph: Graph,
+    /// Whether [`Limits::wider`] ones would let more in.
+    pub is_cut: bool,
 }
 
-/// Most instructions of a function that is taken into its caller's region.
-const MOST_CALLEE_INSNS: usize = 40;
+/// How large regions may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most instructions of a region.
+    pub insns: usize,
+    /// Most instructions of a function that is taken into its caller's region; nested ones must be shorter.
+    pub callee_insns: usize,
+}
+
+impl Limits {
+    /// For a region in which much time goes by: what it gains is worth the time to compile it.
+    pub fn wider(self) -> Self {
+        Self { insns: 2 * self.insns, callee_insns: 2 * self.callee_insns }
+    }
+}
+
 /// Most calls around each other in a region.
 const MOST_DEPTH: usize = 3;
 /// A computed call that has been seen to call so many functions at most compares with each.
@@ -119,7 +135,7 @@ pub const MOST_CALLED: usize = 2;
 struct Discovery<'d, I> {
     region: Region<I>,
     insns: usize,
-    max_insns: usize,
+    limits: Limits,
     known: &'d mut dyn FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
     computed: &'d mut dyn FnMut(GuestAddr) -> Vec<GuestAddr>,
 }
@@ -131,7 +147,8 @@ impl<I> Discovery<'_, I> {
             return true;
         }
         let Some(block) = (self.known)(at) else { return false };
-        if self.insns + block.insns.len() > self.max_insns && !self.region.blocks.is_empty() {
+        if self.insns + block.insns.len() > self.limits.insns && !self.region.blocks.is_empty() {
+            self.region.is_cut = true;
             return false;
         }
         self.insns += block.insns.len();
@@ -189,14 +206,15 @@ impl<I> Discovery<'_, I> {
 
     /// Whether a function returns and is so short that it is worth having in its caller's region, and has room there.
     fn is_small(&mut self, function: GuestAddr, depth: usize) -> bool {
-        let room = (MOST_CALLEE_INSNS / depth).min((self.max_insns / 2).saturating_sub(self.insns));
+        let room = |limits: Limits| (limits.callee_insns / depth).min((limits.insns / 2).saturating_sub(self.insns));
+        let (room, most) = (room(self.limits), room(self.limits.wider()));
         let (mut insns, mut returns) = (0, false);
         let mut seen = HashSet::from([function]);
         let mut left = vec![function];
         while let Some(at) = left.pop() {
             let Some(block) = (self.known)(at) else { continue };
             insns += block.insns.len();
-            if insns > room {
+            if insns > most {
                 return false;
             }
             returns |= block.flow == Flow::Return;
@@ -204,17 +222,18 @@ impl<I> Discovery<'_, I> {
             let next = block.successors().into_iter().flatten().chain(block.resumes()).chain(computed);
             left.extend(next.filter(|&to| seen.insert(to)));
         }
-        returns
+        self.region.is_cut |= returns && insns > room;
+        returns && insns <= room
     }
 }
 
 impl<I> Region<I> {
     /// The region from `entry`, breadth first over direct branches, calls of small functions, the returns of calls, and
-    /// the targets that `computed` knows of the branch that ends a block; of the blocks that `known` gives, at most
-    /// `max_insns` instructions (the first block always). None if the entry itself is not known.
+    /// the targets that `computed` knows of the branch that ends a block; of the blocks that `known` gives, as many as
+    /// `limits` say (the first block always). None if the entry itself is not known.
     pub fn discover(
         entry: GuestAddr,
-        max_insns: usize,
+        limits: Limits,
         mut known: impl FnMut(GuestAddr) -> Option<Arc<Block<I>>>,
         mut computed: impl FnMut(GuestAddr) -> Vec<GuestAddr>,
     ) -> Option<Self> {
@@ -226,8 +245,8 @@ impl<I> Region<I> {
             callee: Vec::new(),
             index: HashMap::new(),
         };
-        let region = Self { blocks: Vec::new(), graph };
-        let mut discovery = Discovery { region, insns: 0, max_insns, known: &mut known, computed: &mut computed };
+        let region = Self { blocks: Vec::new(), graph, is_cut: false };
+        let mut discovery = Discovery { region, insns: 0, limits, known: &mut known, computed: &mut computed };
         if !discovery.add(0, entry) {
             return None;
         }
@@ -748,4 +767,56 @@ fn live_at_start(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool],
         }
     }
     live
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { insns: 200, callee_insns: 40 };
+    const FUNCTION: GuestAddr = GuestAddr(0x8000);
+
+    fn block(start: u64, insns: usize, flow: Flow) -> Arc<Block<()>> {
+        Arc::new(Block { start: GuestAddr(start), insns: vec![(); insns].into(), words: Words::new(), flow })
+    }
+
+    /// Discovers a loop that calls a function of so many instructions.
+    fn loop_with_function(insns: usize, limits: Limits) -> Region<()> {
+        let entry = GuestAddr(0x1000);
+        let blocks = [
+            block(entry.0, 1, Flow::Call(FUNCTION)),
+            block(entry.0 + 4, 2, Flow::Branch(entry)),
+            block(FUNCTION.0, insns, Flow::Return),
+        ];
+        let known = |at| blocks.iter().find(|block| block.start == at).cloned();
+        Region::discover(entry, limits, known, |_| Vec::new()).expect("the entry is known")
+    }
+
+    fn has_function(region: &Region<()>) -> bool {
+        region.blocks.iter().any(|block| block.start == FUNCTION)
+    }
+
+    #[test]
+    fn a_region_is_cut_if_wider_limits_would_take_in_a_function() {
+        for (insns, fits, is_cut) in [(40, true, false), (41, false, true), (80, false, true), (81, false, false)] {
+            let region = loop_with_function(insns, LIMITS);
+            assert_eq!((has_function(&region), region.is_cut), (fits, is_cut), "{insns}");
+        }
+        for (insns, fits) in [(80, true), (81, false)] {
+            assert_eq!(has_function(&loop_with_function(insns, LIMITS.wider())), fits, "{insns}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_cut_if_it_is_full() {
+        // Ten blocks of ten instructions each.
+        let blocks: Vec<_> = (0..10).map(|n| block(0x1000 + 40 * n, 10, Flow::Next)).collect();
+        let known = |at| blocks.iter().find(|block| block.start == at).cloned();
+        for (insns, taken) in [(95, 9), (100, 10)] {
+            let limits = Limits { insns, ..LIMITS };
+            let region =
+                Region::discover(GuestAddr(0x1000), limits, known, |_| Vec::new()).expect("the entry is known");
+            assert_eq!((region.blocks.len(), region.is_cut), (taken, taken < 10), "{insns}");
+        }
+    }
 }

@@ -7,9 +7,9 @@ use crate::code::Place;
 use crate::counts::Counts;
 use crate::lookup::Lookup;
 use crate::trampoline::CodePtr;
-use ir::CpuState;
+use ir::{CpuState, GuestAddr};
 use std::ptr::{NonNull, addr_of};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::ThreadId;
 
@@ -18,6 +18,15 @@ use std::thread::ThreadId;
 struct Running {
     safepoint: NonNull<AtomicU32>,
     stack_guard: NonNull<AtomicU64>,
+}
+
+/// Where a thread has been seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting {
+    /// The start of the block that it was about to run: a function or the head of a loop.
+    pub at: Place,
+    /// What its X30 was: if `at` is a function, the address behind the call of it.
+    pub link: GuestAddr,
 }
 
 /// One guest thread, as others see it.
@@ -30,6 +39,10 @@ pub struct Seat {
     /// One table for each mode (`Place`).
     lookups: [OnceLock<Lookup>; 2],
     running: Mutex<Option<Running>>,
+    /// Somebody wants to see the thread.
+    is_wanted: AtomicBool,
+    /// Where it has been seen last: the place, 0 if nowhere, and X30.
+    seen: [AtomicU64; 2],
 }
 
 // SAFETY: the pointers are only followed under the lock that `stand_up` takes before what they point to can go, and
@@ -43,7 +56,14 @@ impl Seat {
     pub fn new(count: bool) -> Self {
         let lookups = [const { OnceLock::new() }; 2];
         let owner = std::thread::current().id();
-        Self { owner, counts: Counts::new(count), lookups, running: Mutex::new(None) }
+        Self {
+            owner,
+            counts: Counts::new(count),
+            lookups,
+            running: Mutex::new(None),
+            is_wanted: AtomicBool::new(false),
+            seen: [const { AtomicU64::new(0) }; 2],
+        }
     }
 
     /// The thread's table for a mode, made when first asked for.
@@ -94,6 +114,25 @@ impl Seat {
     /// It does no longer.
     pub fn stand_up(&self) {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Where the thread has been since this was last called, if it has run generated code since. Has it show itself
+    /// again.
+    pub fn look(&self) -> Option<Sighting> {
+        let place = self.seen[0].swap(0, Ordering::SeqCst);
+        let link = GuestAddr(self.seen[1].load(Ordering::SeqCst));
+        self.is_wanted.store(true, Ordering::SeqCst);
+        self.call_back();
+        (place != 0).then(|| Sighting { at: Place::new(GuestAddr(place), place & 1 != 0), link })
+    }
+
+    /// The thread has left generated code at a safepoint. Owner only.
+    pub fn show(&self, sighting: Sighting) {
+        if self.is_wanted.swap(false, Ordering::SeqCst) {
+            let Sighting { at, link } = sighting;
+            self.seen[1].store(link.0, Ordering::SeqCst);
+            self.seen[0].store(at.pc().0 | u64::from(at.flushing()), Ordering::SeqCst);
+        }
     }
 
     /// Has the thread leave generated code at its next safepoint.

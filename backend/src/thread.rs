@@ -8,11 +8,11 @@ use crate::engine::Engine;
 use crate::helpers;
 use crate::layout;
 use crate::recovery::FaultFrame;
-use crate::seat::Seat;
+use crate::seat::{Seat, Sighting};
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
 use ir::eval::Performed;
-use ir::{CpuState, Frontend, Stop, eval};
+use ir::{CpuState, Frontend, GuestAddr, Stop, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -226,6 +226,7 @@ impl<F: Frontend> Thread<F> {
                 Ok(())
             }
             layout::EXIT_SAFEPOINT => {
+                self.seat.show(Sighting { at: block.place.at(cpu.pc), link: GuestAddr(cpu.x[30]) });
                 self.open_guard(cpu);
                 Ok(())
             }

@@ -9,6 +9,12 @@
 use crate::code::Place;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often the thread looks around when it has run out of jobs.
+const LOOKS: u32 = 20;
+/// How long it waits before each time.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(3);
 
 #[derive(Debug, Default)]
 struct Jobs {
@@ -50,13 +56,33 @@ impl Worker {
     }
 
     /// What the thread runs: does jobs until the process ends. Of those that have waited longest it takes the one whose
-    /// index `hottest` gives.
-    pub fn serve(&self, hottest: impl Fn(&[Place]) -> usize, mut compile: impl FnMut(Place)) {
+    /// index `hottest` gives. When it has done all, it calls `look_around` for some time, with true the first time, and
+    /// begins anew each time that this says that it has found something to do.
+    pub fn serve(
+        &self,
+        hottest: impl Fn(&[Place]) -> usize,
+        mut compile: impl FnMut(Place),
+        mut look_around: impl FnMut(bool) -> bool,
+    ) {
         const CANDIDATES: usize = 64;
+        let mut looks = 0;
         let mut jobs = self.jobs();
         loop {
-            if jobs.queue.is_empty() || jobs.forking {
+            if jobs.forking || jobs.queue.is_empty() && looks == 0 {
                 jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            if jobs.queue.is_empty() {
+                let waited = self.changed.wait_timeout(jobs, BETWEEN_LOOKS).unwrap_or_else(PoisonError::into_inner);
+                jobs = waited.0;
+                if waited.1.timed_out() && !jobs.forking && jobs.queue.is_empty() {
+                    jobs.busy = true;
+                    drop(jobs);
+                    looks = if look_around(looks == LOOKS) { LOOKS } else { looks - 1 };
+                    jobs = self.jobs();
+                    jobs.busy = false;
+                    self.changed.notify_all();
+                }
                 continue;
             }
             // What comes into the queue meanwhile goes to its end.
@@ -68,6 +94,7 @@ impl Worker {
             if let Some(entry) = entry {
                 compile(entry);
             }
+            looks = LOOKS;
             jobs = self.jobs();
             jobs.busy = false;
             self.changed.notify_all();
@@ -127,6 +154,7 @@ mod tests {
                 move |_| {
                     count.fetch_add(1, Ordering::SeqCst);
                 },
+                |_| false,
             );
         };
         assert!(worker.submit(Place::new(GuestAddr(4), false), body));
@@ -158,6 +186,7 @@ mod tests {
                     }
                     count.fetch_add(1, Ordering::SeqCst);
                 },
+                |_| false,
             );
         };
         assert!(worker.submit(Place::new(GuestAddr(4), false), body));
