@@ -5,16 +5,18 @@ use crate::builder::{Builder, Built, FlagsAt, Mode, region_signature};
 use crate::cache::{Provider, Slot};
 use crate::code::Generation;
 use crate::flag_source::FlagSource;
+use crate::peephole::{self, Placed};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
+use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{Function, UserFuncName, ValueLabel};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, LabelValueLoc, RegClass, ValueLocRange};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{Module, ModuleError};
+use cranelift_module::{Module, ModuleError, ModuleReloc};
 use ir::{Frontend, GuestAddr};
 use std::sync::Arc;
 
@@ -93,6 +95,8 @@ fn host_isa() -> Result<OwnedTargetIsa, String> {
         ("preserve_frame_pointers", "true"),
         ("unwind_info", "false"),
         ("enable_probestack", "false"),
+        // Where basic blocks begin, for `peephole`.
+        ("machine_code_cfg_info", "true"),
     ] {
         flags.set(name, value).map_err(|e| e.to_string())?;
     }
@@ -130,23 +134,26 @@ impl Compiler {
         let mut build = |compiler: &mut Self, may_hold| {
             let built = compiler.build::<F>(region, mode, may_hold)?;
             listing.clif = clif.then(|| compiler.context.func.display().to_string());
-            compiler.context.set_disasm(host_asm);
-            let code = compiler.define()?;
-            let compiled = compiler.context.compiled_code().expect("define_function has just compiled it");
+            compiler.generate()?;
+            let compiled = compiler.context.compiled_code().expect("it has just been compiled");
             let is_lost = mode.loses_held && !built.held.is_empty();
             let recoveries = if is_lost { None } else { recoveries(compiled, &built) };
-            Ok((built, code, recoveries))
+            Ok((built, recoveries))
         };
-        let (built, code, recoveries) = match build(self, true)? {
-            (built, code, Some(recoveries)) => (built, code, recoveries),
+        let (built, mut recoveries) = match build(self, true)? {
+            (built, Some(recoveries)) => (built, recoveries),
             // Cranelift has lost a value, as it may.
             _ => {
-                let (built, code, recoveries) = build(self, false)?;
-                (built, code, recoveries.expect("nothing is held"))
+                let (built, recoveries) = build(self, false)?;
+                (built, recoveries.expect("nothing is held"))
             }
         };
-        let buffer = self.context.compiled_code().expect("define_function has just compiled it");
-        let locations = buffer
+        let (code, placed) = self.place()?;
+        let compiled = self.context.compiled_code().expect("it has just been compiled");
+        for recovery in &mut recoveries {
+            recovery.offset = placed.offset(recovery.offset);
+        }
+        let locations = compiled
             .buffer
             .get_srclocs_sorted()
             .iter()
@@ -158,11 +165,20 @@ impl Compiler {
                     FlagsAt::Source(number) => number + 1,
                     FlagsAt::Edge => Location::FLAGS_BY_EDGE,
                 };
-                Location { offset: s.start, flags, pc: location.pc, performed: location.performed as u16 }
+                Location {
+                    offset: placed.offset(s.start),
+                    flags,
+                    pc: location.pc,
+                    performed: location.performed as u16,
+                }
             })
             .collect();
-        listing.host_asm = buffer.vcode.clone();
-        let bytes = buffer.code_buffer().len() as u32;
+        listing.host_asm = host_asm.then(|| {
+            let block_starts: Vec<u32> = compiled.bb_starts.iter().map(|&start| placed.offset(start)).collect();
+            let relocations: Vec<u32> = compiled.buffer.relocs().iter().map(|r| placed.offset(r.offset)).collect();
+            peephole::listing(&placed.code, &block_starts, &relocations)
+        });
+        let bytes = placed.code.len() as u32;
         let flag_sources = built.flag_sources;
         let exits = built.exits;
         Ok((Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries }, listing))
@@ -185,14 +201,31 @@ impl Compiler {
         built.ok_or(CompileError::CacheFull)
     }
 
-    /// Compiles the context's function and places it.
-    fn define(&mut self) -> Result<CodePtr, CompileError> {
+    /// Compiles the context's function.
+    fn generate(&mut self) -> Result<(), CompileError> {
         verify(&self.context.func, &*self.isa);
         preserve_nothing(&mut self.context.func);
+        let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
+        compiled.map(|_| ()).map_err(|e| CompileError::Refused(e.inner.to_string()))
+    }
+
+    /// Improves what has been compiled, and places it.
+    fn place(&mut self) -> Result<(CodePtr, Placed), CompileError> {
+        let compiled = self.context.compiled_code().expect("it has just been compiled");
+        let relocations: Vec<u32> = compiled.buffer.relocs().iter().map(|relocation| relocation.offset).collect();
+        let code = compiled.code_buffer();
+        let placed = peephole::improve(code, &compiled.bb_starts, &relocations).unwrap_or_else(|| Placed::same(code));
         let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
-        self.module.define_function(id, &mut self.context).map_err(explain)?;
+        let moved = |relocation| {
+            let mut relocation = ModuleReloc::from_mach_reloc(relocation, &self.context.func, id);
+            relocation.offset = placed.offset(relocation.offset);
+            relocation
+        };
+        let relocations: Vec<ModuleReloc> = compiled.buffer.relocs().iter().map(moved).collect();
+        let alignment = u64::from(compiled.buffer.alignment);
+        self.module.define_function_bytes(id, alignment, &placed.code, &relocations).map_err(explain)?;
         self.module.finalize_definitions().map_err(explain)?;
-        Ok(CodePtr(self.module.get_finalized_function(id) as u64))
+        Ok((CodePtr(self.module.get_finalized_function(id) as u64), placed))
     }
 
     /// From now on code goes into `generation`.
@@ -353,7 +386,8 @@ mod tests {
         build(&mut function);
         function.fb.finalize(compiler.isa.frontend_config());
         compiler.context.set_disasm(true);
-        let code = compiler.define().unwrap();
+        compiler.generate().unwrap();
+        let (code, _) = compiler.place().unwrap();
         let asm = compiler.context.compiled_code().unwrap().vcode.clone().unwrap();
         (code, asm)
     }
