@@ -10,9 +10,17 @@ use iced_x86::{
 pub type Registers = u16;
 
 /// The bit of a general register of 64 bits; none of others.
-pub fn bit(register: Register) -> Registers {
+pub const fn bit(register: Register) -> Registers {
     let number = (register as u32).wrapping_sub(Register::RAX as u32);
     if number < 16 { 1 << number } else { 0 }
+}
+
+/// The bits of several.
+pub const fn register_bits(registers: &[Register]) -> Registers {
+    match registers {
+        [first, others @ ..] => bit(*first) | register_bits(others),
+        [] => 0,
+    }
 }
 
 /// How control goes on behind an instruction.
@@ -301,6 +309,11 @@ impl Piece {
         self.start + self.bytes
     }
 
+    /// Whether it is left out.
+    pub fn is_gone(&self) -> bool {
+        self.new == New::Gone
+    }
+
     /// The piece jumped to or addressed.
     pub fn target(&self) -> Option<usize> {
         self.target
@@ -357,6 +370,18 @@ impl<'a> MachineCode<'a> {
     /// Numbers of the pieces that a table leads to.
     pub fn table(&self, first: usize, end: usize) -> &[usize] {
         &self.table_targets[first..end]
+    }
+
+    /// The instruction from which control comes to a piece, if it comes from one only, which is there still.
+    pub fn instruction_before(&self, number: usize) -> Option<&Instruction> {
+        if self.pieces.get(number).is_some_and(|piece| piece.is_target) {
+            return None;
+        }
+        let before = &self.pieces[number.checked_sub(1)?];
+        match &before.content {
+            Content::Instruction(instruction, Flow::Next) if before.new != New::Gone => Some(instruction),
+            _ => None,
+        }
     }
 
     /// Puts another instruction in the place of one that goes on to the next. False, and nothing is done, if it cannot.

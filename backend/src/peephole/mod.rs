@@ -8,8 +8,8 @@ mod machine_code;
 
 pub use machine_code::Placed;
 
-use iced_x86::{FastFormatter, Instruction, Mnemonic, OpKind, Register};
-use machine_code::{Content, Flow, MachineCode, Registers, bit};
+use iced_x86::{Code, FastFormatter, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
+use machine_code::{Content, Flow, MachineCode, Registers, bit, register_bits};
 
 /// Improves code. `block_starts` are the offsets of its basic blocks, ascending, `relocations` those of its
 /// relocations. None if the code is not understood; then it stays as it is.
@@ -17,6 +17,7 @@ pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> Option
     let mut code = MachineCode::read(code, block_starts, relocations)?;
     use_pinned(&mut code)?;
     remove_copies(&mut code);
+    compare_in_memory(&mut code);
     code.place()
 }
 
@@ -80,11 +81,9 @@ fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instru
 /// Leaves out copies of r15 that nothing reads. Calls of helpers may read one in rdi: the `CpuState` is their first
 /// argument. Their other arguments are none, nor is what other code is given or returns.
 fn remove_copies(code: &mut MachineCode) {
-    let mut live_in: Vec<Registers> = vec![0; code.pieces().len()];
-    // What is live at a place that a jump leads back to is known once all behind it is.
-    while look_back(code, &mut live_in, |_, _, _| {}) {}
     let mut unread = Vec::new();
-    look_back(code, &mut live_in, |number, instruction, live| {
+    let read_outside = ReadOutside { by_calls: bit(Register::RDI), by_tail_calls: 0, by_callers: 0 };
+    look_back(code, &read_outside, |number, instruction, live| {
         if is_copy(instruction) && bit(instruction.op0_register()) & live == 0 {
             unread.push(number);
         }
@@ -92,11 +91,86 @@ fn remove_copies(code: &mut MachineCode) {
     unread.into_iter().for_each(|number| code.remove(number));
 }
 
-/// Goes through the code from its end to its start, and calls `visit` with each instruction and the registers whose copies of r15 may be
-/// read behind it, given those that are live before each piece as far as known. Gives whether more are live before a
-/// piece that something behind it jumps to.
-fn look_back(
+/// Has comparisons take words of the `CpuState` from memory, where nothing else wants them. Loads of the guest's
+/// memory are left alone: a fault must be at their place.
+fn compare_in_memory(code: &mut MachineCode) {
+    let mut changes = Vec::new();
+    look_back(code, &OUTSIDE, |number, _, live| {
+        // A comparison, with a load before it; between them, in the check at the entry, a copy of rsp.
+        if let Some((load, changed)) = comparison_in_memory(code, number, live) {
+            changes.push((load, number, changed));
+        }
+    });
+    for (load, comparison, changed) in changes {
+        if code.replace(comparison, &changed) {
+            (load..comparison).for_each(|number| code.remove(number));
+        }
+    }
+}
+
+/// The comparison with its operand in memory, and the number of the load that it replaces with all between.
+fn comparison_in_memory(code: &MachineCode, number: usize, live: Registers) -> Option<(usize, Instruction)> {
+    let comparison = code.instruction_before(number + 1)?;
+    if !matches!(comparison.mnemonic(), Mnemonic::Test | Mnemonic::Cmp) || comparison.op1_kind() != OpKind::Register {
+        return None;
+    }
+    let (one, other) = (comparison.op0_register(), comparison.op1_register());
+    let before = code.instruction_before(number)?;
+    let is_sp = before.mnemonic() == Mnemonic::Mov
+        && before.op1_kind() == OpKind::Register
+        && before.op1_register() == Register::RSP
+        && before.op0_register() == one;
+    let (at, load) = if is_sp { (number - 2, code.instruction_before(number - 1)?) } else { (number - 1, before) };
+    let is_load = load.mnemonic() == Mnemonic::Mov
+        && load.op1_kind() == OpKind::Memory
+        && load.memory_base() == Register::R15
+        && load.memory_index() == Register::None
+        && load.op0_register() == other;
+    let unwanted = bit(other.full_register()) | if is_sp { bit(one) } else { 0 };
+    if !is_load || unwanted & live != 0 {
+        return None;
+    }
+    let word = MemoryOperand::with_base_displ(Register::R15, load.memory_displacement64() as i64);
+    let changed = match (comparison.code(), one == other) {
+        (Code::Test_rm32_r32, true) => Instruction::with2(Code::Cmp_rm32_imm8, word, 0),
+        (Code::Test_rm64_r64, true) => Instruction::with2(Code::Cmp_rm64_imm8, word, 0),
+        (Code::Cmp_rm64_r64 | Code::Cmp_r64_rm64, false) => {
+            let one = if is_sp { Register::RSP } else { one };
+            Instruction::with2(Code::Cmp_r64_rm64, one, word)
+        }
+        (Code::Cmp_rm32_r32 | Code::Cmp_r32_rm32, false) => Instruction::with2(Code::Cmp_r32_rm32, one, word),
+        _ => return None,
+    };
+    Some((at, changed.ok()?))
+}
+
+/// Registers that are read outside of the code.
+struct ReadOutside {
+    by_calls: Registers,
+    by_tail_calls: Registers,
+    by_callers: Registers,
+}
+
+/// Helpers have the arguments of C, all else has one argument in rdi and its result in rax.
+const OUTSIDE: ReadOutside = ReadOutside {
+    by_calls: register_bits(&[Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9]),
+    by_tail_calls: register_bits(&[Register::RDI]),
+    by_callers: register_bits(&[Register::RAX]),
+};
+
+/// Goes through the code from its end to its start, and calls `visit` with each instruction and the registers that may
+/// be read behind it.
+fn look_back(code: &MachineCode, outside: &ReadOutside, visit: impl FnMut(usize, &Instruction, Registers)) {
+    let mut live_in: Vec<Registers> = vec![0; code.pieces().len()];
+    // What is live at a place that a jump leads back to is known once all behind it is.
+    while sweep_back(code, outside, &mut live_in, |_, _, _| {}) {}
+    sweep_back(code, outside, &mut live_in, visit);
+}
+
+/// Does it once, given what is live before each piece as far as known. Gives whether that has become more.
+fn sweep_back(
     code: &MachineCode,
+    outside: &ReadOutside,
     live_in: &mut [Registers],
     mut visit: impl FnMut(usize, &Instruction, Registers),
 ) -> bool {
@@ -107,17 +181,21 @@ fn look_back(
         let at_target = piece.target().map_or(0, |target| live_in[target]);
         live = match flow {
             Flow::Next => live,
-            Flow::Call => live | bit(Register::RDI),
+            Flow::Call => live | outside.by_calls,
             Flow::Jump => at_target,
             Flow::Branch => live | at_target,
             Flow::Table => match code.pieces()[number + 1].content {
                 Content::Table(first, end) => code.table(first, end).iter().fold(0, |all, &at| all | live_in[at]),
                 _ => Registers::MAX,
             },
-            Flow::TailCall | Flow::Return | Flow::Nowhere => 0,
+            Flow::TailCall => outside.by_tail_calls,
+            Flow::Return => outside.by_callers,
+            Flow::Nowhere => 0,
         };
         visit(number, instruction, live);
-        live = (live & !piece.kills) | piece.reads;
+        if !piece.is_gone() {
+            live = (live & !piece.kills) | piece.reads;
+        }
         if piece.is_target && live_in[number] != live {
             live_in[number] = live;
             is_more = true;
