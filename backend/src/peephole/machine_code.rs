@@ -5,6 +5,7 @@ use iced_x86::{
     Decoder, DecoderOptions, Encoder, FlowControl, Instruction, InstructionInfoFactory, InstructionInfoOptions,
     Mnemonic, OpAccess, Register,
 };
+use std::ops::Range;
 
 /// General registers, a bit each, by their numbers in instructions.
 pub type Registers = u16;
@@ -50,13 +51,13 @@ pub enum Content {
     /// An instruction.
     Instruction(Instruction, Flow),
     /// A jump table: distances of blocks from its start, of 32 bits. Where in `MachineCode::table_targets` they are.
-    Table(usize, usize),
+    Table(u32, u32),
     /// Constants, and code that nothing leads to.
     Data,
 }
 
 /// Part of the code.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Piece {
     /// Its offset in the code.
     start: u32,
@@ -71,8 +72,10 @@ pub struct Piece {
     pub kills: Registers,
     /// Whether something jumps there.
     pub is_target: bool,
+    /// Whether something jumps back there.
+    pub is_led_back_to: bool,
     /// What an instruction jumps to or addresses by its own place: the number of the piece.
-    target: Option<usize>,
+    target: Option<u32>,
     /// How far in the target, which is then data, and where the instruction has its distance.
     in_target: u32,
     distance_at: u32,
@@ -86,7 +89,7 @@ enum New {
     Short,
     Gone,
     /// These bytes of `MachineCode::changed`.
-    Changed(usize, usize),
+    Changed(u32, u32),
 }
 
 /// Machine code as a list of pieces.
@@ -94,7 +97,7 @@ pub struct MachineCode<'a> {
     code: &'a [u8],
     /// Ascending, without gaps.
     pieces: Vec<Piece>,
-    table_targets: Vec<usize>,
+    table_targets: Vec<u32>,
     encoder: Encoder,
     changed: Vec<u8>,
     usage: Usage,
@@ -166,7 +169,9 @@ struct Discovery<'a> {
     relocations: &'a [u32],
     usage: Usage,
     /// In the order found. Targets are offsets still.
-    found: Vec<(Piece, Option<u32>)>,
+    found: Vec<Piece>,
+    /// Parts of `found` that are in order, and without gaps.
+    runs: Vec<Range<usize>>,
     /// Offsets of instructions to begin at.
     waiting: Vec<u32>,
     is_found: Vec<bool>,
@@ -180,6 +185,7 @@ impl Discovery<'_> {
         while let Some(start) = self.waiting.pop() {
             decoder.set_position(start as usize).ok()?;
             decoder.set_ip(u64::from(start));
+            let first = self.found.len();
             loop {
                 let at = decoder.ip() as usize;
                 if *self.is_found.get(at)? {
@@ -195,6 +201,9 @@ impl Discovery<'_> {
                 if !self.add(&instruction, distance_at)? {
                     break;
                 }
+            }
+            if self.found.len() > first {
+                self.runs.push(first..self.found.len());
             }
         }
         Some(())
@@ -225,10 +234,7 @@ impl Discovery<'_> {
                 target = Some(branch_target()?);
                 Flow::Branch
             }
-            FlowControl::IndirectBranch if self.is_table(instruction) => {
-                self.add_table(end)?;
-                Flow::Table
-            }
+            FlowControl::IndirectBranch if self.is_table(instruction) => Flow::Table,
             FlowControl::IndirectBranch => Flow::TailCall,
             FlowControl::Return => Flow::Return,
             FlowControl::Exception => Flow::Nowhere,
@@ -243,15 +249,18 @@ impl Discovery<'_> {
         let content = Content::Instruction(*instruction, flow);
         let is_short = matches!(flow, Flow::Jump | Flow::Branch) && end - start == SHORT_JUMP_BYTES;
         let new = if is_short { New::Short } else { New::Same };
-        let piece = Piece { reads, writes, kills, distance_at, new, ..Piece::new(start, end - start, content) };
-        self.found.push((piece, target));
+        let piece = Piece { reads, writes, kills, target, distance_at, new, ..Piece::new(start, end - start, content) };
+        self.found.push(piece);
+        if flow == Flow::Table {
+            self.add_table(end)?;
+        }
         Some(matches!(flow, Flow::Next | Flow::Call | Flow::Branch))
     }
 
     /// Whether a jump is the last of the four instructions with which Cranelift goes by a table behind them.
     fn is_table(&self, jump: &Instruction) -> bool {
         let Some(last) = self.found.len().checked_sub(3) else { return false };
-        let mut before = self.found[last..].iter().map(|(piece, _)| match &piece.content {
+        let mut before = self.found[last..].iter().map(|piece| match &piece.content {
             Content::Instruction(instruction, _) => *instruction,
             _ => Instruction::default(),
         });
@@ -274,7 +283,7 @@ impl Discovery<'_> {
         if entries.is_empty() || !entries.len().is_multiple_of(TABLE_ENTRY_BYTES as usize) {
             return None;
         }
-        let first = self.table_targets.len();
+        let first = self.table_targets.len() as u32;
         for entry in entries.chunks_exact(TABLE_ENTRY_BYTES as usize) {
             let distance = i32::from_le_bytes(entry.try_into().ok()?);
             let target = start.checked_add_signed(distance)?;
@@ -282,9 +291,37 @@ impl Discovery<'_> {
             self.table_targets.push(target);
             self.waiting.push(target);
         }
-        let content = Content::Table(first, self.table_targets.len());
-        self.found.push((Piece::new(start, end - start, content), None));
+        let content = Content::Table(first, self.table_targets.len() as u32);
+        self.found.push(Piece::new(start, end - start, content));
         Some(())
+    }
+}
+
+impl Discovery<'_> {
+    /// What has been found in the order of offsets, with data between. None if instructions overlap.
+    fn in_order(&mut self) -> Option<Vec<Piece>> {
+        let bytes = self.code.len() as u32;
+        self.runs.sort_by_key(|run| self.found[run.start].start);
+        let mut pieces: Vec<Piece> = Vec::with_capacity(self.found.len() + self.runs.len());
+        let mut at = 0;
+        for run in &self.runs {
+            let run = &self.found[run.clone()];
+            let start = run[0].start;
+            if start > at {
+                pieces.push(Piece::new(at, start - at, Content::Data));
+            } else if start < at {
+                return None;
+            }
+            at = run[run.len() - 1].end();
+            pieces.extend_from_slice(run);
+        }
+        if at > bytes {
+            return None;
+        }
+        if at < bytes {
+            pieces.push(Piece::new(at, bytes - at, Content::Data));
+        }
+        Some(pieces)
     }
 }
 
@@ -298,6 +335,7 @@ impl Piece {
             writes: 0,
             kills: 0,
             is_target: false,
+            is_led_back_to: false,
             target: None,
             in_target: 0,
             distance_at: 0,
@@ -309,14 +347,9 @@ impl Piece {
         self.start + self.bytes
     }
 
-    /// Whether it is left out.
-    pub fn is_gone(&self) -> bool {
-        self.new == New::Gone
-    }
-
     /// The piece jumped to or addressed.
     pub fn target(&self) -> Option<usize> {
-        self.target
+        self.target.map(|target| target as usize)
     }
 }
 
@@ -333,33 +366,49 @@ impl<'a> MachineCode<'a> {
             relocations,
             usage: Usage(InstructionInfoFactory::new()),
             found: Vec::with_capacity(code.len() / 4),
+            runs: Vec::new(),
             waiting: vec![0],
             is_found: vec![false; code.len()],
             table_targets: Vec::new(),
         };
         discovery.run()?;
-        let Discovery { mut found, table_targets, usage, .. } = discovery;
-        found.sort_by_key(|(piece, _)| piece.start);
-        let (mut pieces, targets) = with_gaps(found, code.len() as u32)?;
-        let at_data = |relocation| matches!(pieces[piece_at(&pieces, relocation)].content, Content::Data);
-        if relocations.iter().any(|&relocation| at_data(relocation)) {
-            return None;
-        }
-        for (number, offset) in targets {
-            let target = piece_at(&pieces, offset);
-            pieces[number].target = Some(target);
-            pieces[number].in_target = offset - pieces[target].start;
-            pieces[target].is_target = true;
-            let is_inside = !matches!(pieces[target].content, Content::Data) && pieces[number].in_target != 0;
-            if is_inside {
-                return None;
+        let pieces = discovery.in_order()?;
+        let Discovery { table_targets, usage, .. } = discovery;
+        let (encoder, changed) = (Encoder::new(64), Vec::new());
+        let mut read = Self { code, pieces, table_targets, encoder, changed, usage };
+        read.resolve(relocations)?;
+        Some(read)
+    }
+
+    /// Puts numbers of pieces in the place of the offsets of targets. None if those are inside of instructions or
+    /// tables, or a relocation is in data.
+    fn resolve(&mut self, relocations: &[u32]) -> Option<()> {
+        let mut number_at = vec![0; self.code.len()];
+        for (number, piece) in self.pieces.iter().enumerate() {
+            match piece.content {
+                Content::Data => number_at[piece.start as usize..piece.end() as usize].fill(number as u32 + 1),
+                _ => number_at[piece.start as usize] = number as u32 + 1,
             }
         }
-        let table_targets: Vec<usize> = table_targets.into_iter().map(|offset| piece_at(&pieces, offset)).collect();
-        for &target in &table_targets {
-            pieces[target].is_target = true;
+        let number_at = |offset: u32| number_at[offset as usize].checked_sub(1);
+        for number in 0..self.pieces.len() {
+            let Some(offset) = self.pieces[number].target else { continue };
+            let target = number_at(offset)?;
+            self.pieces[number].target = Some(target);
+            self.pieces[number].in_target = offset - self.pieces[target as usize].start;
+            self.pieces[target as usize].is_target = true;
+            self.pieces[target as usize].is_led_back_to |= target as usize <= number;
         }
-        Some(Self { code, pieces, table_targets, encoder: Encoder::new(64), changed: Vec::new(), usage })
+        for target in &mut self.table_targets {
+            *target = number_at(*target)?;
+            self.pieces[*target as usize].is_target = true;
+            // As far as known.
+            self.pieces[*target as usize].is_led_back_to = true;
+        }
+        let is_data = |&offset: &u32| {
+            number_at(offset).is_some_and(|number| matches!(self.pieces[number as usize].content, Content::Data))
+        };
+        (!relocations.iter().any(is_data)).then_some(())
     }
 
     /// The pieces, ascending.
@@ -367,9 +416,12 @@ impl<'a> MachineCode<'a> {
         &self.pieces
     }
 
-    /// Numbers of the pieces that a table leads to.
-    pub fn table(&self, first: usize, end: usize) -> &[usize] {
-        &self.table_targets[first..end]
+    /// Numbers of the pieces that the table behind a piece leads to.
+    pub fn table_behind(&self, number: usize) -> &[u32] {
+        match self.pieces.get(number + 1).map(|piece| &piece.content) {
+            Some(&Content::Table(first, end)) => &self.table_targets[first as usize..end as usize],
+            _ => &[],
+        }
     }
 
     /// The instruction from which control comes to a piece, if it comes from one only, which is there still.
@@ -398,7 +450,7 @@ impl<'a> MachineCode<'a> {
         }
         (piece.reads, piece.writes, piece.kills) = self.usage.of(instruction);
         piece.content = Content::Instruction(*instruction, Flow::Next);
-        piece.new = New::Changed(first, self.changed.len());
+        piece.new = New::Changed(first as u32, self.changed.len() as u32);
         true
     }
 
@@ -422,10 +474,10 @@ impl<'a> MachineCode<'a> {
             let old = &self.code[piece.start as usize..piece.end() as usize];
             match (piece.new, piece.content) {
                 (New::Gone, _) => {}
-                (New::Changed(first, end), _) => code.extend(&self.changed[first..end]),
+                (New::Changed(first, end), _) => code.extend(&self.changed[first as usize..end as usize]),
                 (New::Short, _) => {
                     let end = starts[number] + SHORT_JUMP_BYTES;
-                    let distance = i64::from(starts[piece.target?]) - i64::from(end);
+                    let distance = i64::from(starts[piece.target()?]) - i64::from(end);
                     // The near form 0F 8x has the condition where the short 7x has it.
                     let opcode = match old {
                         &[short, _] => short,
@@ -435,13 +487,13 @@ impl<'a> MachineCode<'a> {
                     code.extend([opcode, i8::try_from(distance).ok()? as u8]);
                 }
                 (New::Same, Content::Table(first, end)) => {
-                    for &target in &self.table_targets[first..end] {
-                        code.extend((starts[target].wrapping_sub(starts[number])).to_le_bytes());
+                    for &target in &self.table_targets[first as usize..end as usize] {
+                        code.extend((starts[target as usize].wrapping_sub(starts[number])).to_le_bytes());
                     }
                 }
                 (New::Same, _) => {
                     code.extend(old);
-                    if let Some(target) = piece.target {
+                    if let Some(target) = piece.target() {
                         let distance = starts[target] + piece.in_target;
                         let distance = distance.wrapping_sub(code.len() as u32).to_le_bytes();
                         let at = (starts[number] + piece.distance_at) as usize;
@@ -466,7 +518,7 @@ impl<'a> MachineCode<'a> {
                 New::Same => piece.bytes,
                 New::Short => SHORT_JUMP_BYTES,
                 New::Gone => 0,
-                New::Changed(first, end) => (end - first) as u32,
+                New::Changed(first, end) => end - first,
             };
             start
         };
@@ -479,44 +531,11 @@ impl<'a> MachineCode<'a> {
         const REACH: i64 = 127 - ALIGNMENT as i64;
         for (number, piece) in self.pieces.iter_mut().enumerate() {
             let Content::Instruction(_, Flow::Jump | Flow::Branch) = piece.content else { continue };
-            let Some(target) = piece.target else { continue };
+            let Some(target) = piece.target() else { continue };
             let distance = i64::from(starts[target]) - i64::from(starts[number]);
             if piece.new == New::Same && distance.abs() <= REACH {
                 piece.new = New::Short;
             }
         }
     }
-}
-
-/// The number of the piece at an offset.
-fn piece_at(pieces: &[Piece], offset: u32) -> usize {
-    pieces.partition_point(|piece| piece.start <= offset) - 1
-}
-
-type Targets = Vec<(usize, u32)>;
-
-/// The pieces, with data between them, and of those with targets their numbers and the targets' offsets. None if two
-/// overlap.
-fn with_gaps(found: Vec<(Piece, Option<u32>)>, bytes: u32) -> Option<(Vec<Piece>, Targets)> {
-    let mut pieces: Vec<Piece> = Vec::with_capacity(found.len() + 8);
-    let mut targets = Vec::new();
-    let mut at = 0;
-    for (piece, target) in found {
-        if piece.start < at {
-            return None;
-        }
-        if piece.start > at {
-            pieces.push(Piece::new(at, piece.start - at, Content::Data));
-        }
-        at = piece.end();
-        targets.extend(target.map(|target| (pieces.len(), target)));
-        pieces.push(piece);
-    }
-    if at > bytes {
-        return None;
-    }
-    if at < bytes {
-        pieces.push(Piece::new(at, bytes - at, Content::Data));
-    }
-    Some((pieces, targets))
 }

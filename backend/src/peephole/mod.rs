@@ -16,8 +16,7 @@ use machine_code::{Content, Flow, MachineCode, Registers, bit, register_bits};
 pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> Option<Placed> {
     let mut code = MachineCode::read(code, block_starts, relocations)?;
     use_pinned(&mut code)?;
-    remove_copies(&mut code);
-    compare_in_memory(&mut code);
+    remove_unread(&mut code);
     code.place()
 }
 
@@ -78,39 +77,34 @@ fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instru
     (changed != *instruction).then_some(changed)
 }
 
-/// Leaves out copies of r15 that nothing reads. Calls of helpers may read one in rdi: the `CpuState` is their first
-/// argument. Their other arguments are none, nor is what other code is given or returns.
-fn remove_copies(code: &mut MachineCode) {
-    let mut unread = Vec::new();
-    let read_outside = ReadOutside { by_calls: bit(Register::RDI), by_tail_calls: 0, by_callers: 0 };
-    look_back(code, &read_outside, |number, instruction, live| {
-        if is_copy(instruction) && bit(instruction.op0_register()) & live == 0 {
-            unread.push(number);
+/// Leaves out copies of r15 that nothing reads, and has comparisons take words of the `CpuState` from memory, where
+/// nothing else wants them. Loads of the guest's memory are left alone: a fault must be at their place.
+fn remove_unread(code: &mut MachineCode) {
+    let mut copies = Vec::new();
+    let mut comparisons = Vec::new();
+    look_back(code, |number, instruction, live| {
+        if is_copy(instruction) && bit(instruction.op0_register()) & live.copies == 0 {
+            copies.push(number);
+        } else if let Some((load, changed)) = comparison_in_memory(code, number, instruction, live.any) {
+            comparisons.push((load, number, changed));
         }
     });
-    unread.into_iter().for_each(|number| code.remove(number));
-}
-
-/// Has comparisons take words of the `CpuState` from memory, where nothing else wants them. Loads of the guest's
-/// memory are left alone: a fault must be at their place.
-fn compare_in_memory(code: &mut MachineCode) {
-    let mut changes = Vec::new();
-    look_back(code, &OUTSIDE, |number, _, live| {
-        // A comparison, with a load before it; between them, in the check at the entry, a copy of rsp.
-        if let Some((load, changed)) = comparison_in_memory(code, number, live) {
-            changes.push((load, number, changed));
-        }
-    });
-    for (load, comparison, changed) in changes {
+    copies.into_iter().for_each(|number| code.remove(number));
+    for (load, comparison, changed) in comparisons {
         if code.replace(comparison, &changed) {
             (load..comparison).for_each(|number| code.remove(number));
         }
     }
 }
 
-/// The comparison with its operand in memory, and the number of the load that it replaces with all between.
-fn comparison_in_memory(code: &MachineCode, number: usize, live: Registers) -> Option<(usize, Instruction)> {
-    let comparison = code.instruction_before(number + 1)?;
+/// A comparison with its operand in memory, and the number of the load that it replaces with all between: in the check
+/// at the entry a copy of rsp.
+fn comparison_in_memory(
+    code: &MachineCode,
+    number: usize,
+    comparison: &Instruction,
+    live: Registers,
+) -> Option<(usize, Instruction)> {
     if !matches!(comparison.mnemonic(), Mnemonic::Test | Mnemonic::Cmp) || comparison.op1_kind() != OpKind::Register {
         return None;
     }
@@ -144,61 +138,73 @@ fn comparison_in_memory(code: &MachineCode, number: usize, live: Registers) -> O
     Some((at, changed.ok()?))
 }
 
-/// Registers that are read outside of the code.
-struct ReadOutside {
-    by_calls: Registers,
-    by_tail_calls: Registers,
-    by_callers: Registers,
+/// Registers that may be read.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Live {
+    any: Registers,
+    /// Less those that may not be read while they are a copy of r15.
+    copies: Registers,
 }
 
-/// Helpers have the arguments of C, all else has one argument in rdi and its result in rax.
-const OUTSIDE: ReadOutside = ReadOutside {
-    by_calls: register_bits(&[Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9]),
-    by_tail_calls: register_bits(&[Register::RDI]),
-    by_callers: register_bits(&[Register::RAX]),
-};
+impl Live {
+    fn union(self, other: Self) -> Self {
+        Self { any: self.any | other.any, copies: self.copies | other.copies }
+    }
+
+    fn reading(self, registers: Registers) -> Self {
+        self.union(Self { any: registers, copies: registers })
+    }
+
+    fn without(self, registers: Registers) -> Self {
+        Self { any: self.any & !registers, copies: self.copies & !registers }
+    }
+
+    /// Before a call. The `CpuState` is the first argument of helpers, and no other.
+    fn calling(self) -> Self {
+        self.union(Self { any: ARGUMENTS, copies: bit(Register::RDI) })
+    }
+}
+
+/// Registers with arguments of helpers.
+const ARGUMENTS: Registers =
+    register_bits(&[Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9]);
 
 /// Goes through the code from its end to its start, and calls `visit` with each instruction and the registers that may
 /// be read behind it.
-fn look_back(code: &MachineCode, outside: &ReadOutside, visit: impl FnMut(usize, &Instruction, Registers)) {
-    let mut live_in: Vec<Registers> = vec![0; code.pieces().len()];
-    // What is live at a place that a jump leads back to is known once all behind it is.
-    while sweep_back(code, outside, &mut live_in, |_, _, _| {}) {}
-    sweep_back(code, outside, &mut live_in, visit);
+fn look_back(code: &MachineCode, visit: impl FnMut(usize, &Instruction, Live)) {
+    let mut live_in = vec![Live::default(); code.pieces().len()];
+    // What is read at a place that a jump leads back to is known once all behind it is.
+    while sweep_back(code, &mut live_in, |_, _, _| {}) {}
+    sweep_back(code, &mut live_in, visit);
 }
 
-/// Does it once, given what is live before each piece as far as known. Gives whether that has become more.
-fn sweep_back(
-    code: &MachineCode,
-    outside: &ReadOutside,
-    live_in: &mut [Registers],
-    mut visit: impl FnMut(usize, &Instruction, Registers),
-) -> bool {
+/// Does it once, given what may be read before each piece as far as known. Gives whether that has become more at a place
+/// that a jump leads back to.
+fn sweep_back(code: &MachineCode, live_in: &mut [Live], mut visit: impl FnMut(usize, &Instruction, Live)) -> bool {
     let mut is_more = false;
-    let mut live: Registers = 0;
+    let mut live = Live::default();
     for (number, piece) in code.pieces().iter().enumerate().rev() {
         let Content::Instruction(instruction, flow) = &piece.content else { continue };
-        let at_target = piece.target().map_or(0, |target| live_in[target]);
+        let at_target = || piece.target().map_or(Live::default(), |target| live_in[target]);
         live = match flow {
             Flow::Next => live,
-            Flow::Call => live | outside.by_calls,
-            Flow::Jump => at_target,
-            Flow::Branch => live | at_target,
-            Flow::Table => match code.pieces()[number + 1].content {
-                Content::Table(first, end) => code.table(first, end).iter().fold(0, |all, &at| all | live_in[at]),
-                _ => Registers::MAX,
-            },
-            Flow::TailCall => outside.by_tail_calls,
-            Flow::Return => outside.by_callers,
-            Flow::Nowhere => 0,
+            Flow::Call => live.calling(),
+            Flow::Jump => at_target(),
+            Flow::Branch => live.union(at_target()),
+            Flow::Table => {
+                let targets = code.table_behind(number).iter();
+                targets.fold(Live::default(), |all, &target| all.union(live_in[target as usize]))
+            }
+            // All other code has one argument, in rdi, and its result in rax: a guest address.
+            Flow::TailCall => Live { any: bit(Register::RDI), copies: 0 },
+            Flow::Return => Live { any: bit(Register::RAX), copies: 0 },
+            Flow::Nowhere => Live::default(),
         };
         visit(number, instruction, live);
-        if !piece.is_gone() {
-            live = (live & !piece.kills) | piece.reads;
-        }
+        live = live.without(piece.kills).reading(piece.reads);
         if piece.is_target && live_in[number] != live {
             live_in[number] = live;
-            is_more = true;
+            is_more |= piece.is_led_back_to;
         }
     }
     is_more
@@ -217,4 +223,191 @@ pub fn listing(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> String
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // mov rax, r15
+    const COPY: &[u8] = &[0x4c, 0x89, 0xf8];
+    const RET: &[u8] = &[0xc3];
+
+    fn improved(parts: &[&[u8]]) -> Vec<u8> {
+        improve(&parts.concat(), &[0], &[]).expect("the code is understood").code
+    }
+
+    #[test]
+    fn copies_of_r15_are_left_out() {
+        let code = [
+            COPY,
+            &[0x48, 0x8b, 0x88, 0x98, 0, 0, 0], // mov rcx, [rax + 98h]
+            &[0x8b, 0x50, 0x08],                // mov edx, [rax + 8]
+            &[0x48, 0x8d, 0x70, 0x10],          // lea rsi, [rax + 10h]
+            &[0xc5, 0xfa, 0x6f, 0x40, 0x20],    // vmovdqu xmm0, [rax + 20h]
+            RET,
+        ];
+        let expected: [&[u8]; 5] = [
+            &[0x49, 0x8b, 0x8f, 0x98, 0, 0, 0],
+            &[0x41, 0x8b, 0x57, 0x08],
+            &[0x49, 0x8d, 0x77, 0x10],
+            &[0xc4, 0xc1, 0x7a, 0x6f, 0x47, 0x20],
+            RET,
+        ];
+        let placed = improve(&code.concat(), &[0], &[]).unwrap();
+        assert_eq!(placed.code, expected.concat());
+        let old = [0, 3, 10, 13, 17, 22];
+        assert_eq!(old.map(|offset| placed.offset(offset)), [0, 0, 7, 11, 15, 21]);
+    }
+
+    #[test]
+    fn copies_of_copies_are_copies() {
+        // mov rcx, rax; mov rdx, [rcx]
+        let code = improved(&[COPY, &[0x48, 0x89, 0xc1], &[0x48, 0x8b, 0x11], RET]);
+        assert_eq!(code, [&[0x49, 0x8b, 0x17], RET].concat());
+    }
+
+    #[test]
+    fn copies_end_where_the_register_is_changed() {
+        // mov rax, [rax + 8]; mov rcx, [rax]
+        let code = improved(&[COPY, &[0x48, 0x8b, 0x40, 0x08], &[0x48, 0x8b, 0x08], RET]);
+        assert_eq!(code, [0x49, 0x8b, 0x47, 0x08, 0x48, 0x8b, 0x08, 0xc3]);
+    }
+
+    #[test]
+    fn copies_that_are_wanted_otherwise_stay() {
+        let unchanged: [&[&[u8]]; 4] = [
+            &[COPY, &[0x48, 0x01, 0xc1], RET],          // add rcx, rax
+            &[COPY, &[0x48, 0x8b, 0x0c, 0xc2], RET],    // mov rcx, [rdx + 8 * rax]
+            &[&[0x4c, 0x89, 0xff], &[0xff, 0xd0], RET], // mov rdi, r15; call rax
+            &[COPY, &[0xeb, 0x00], &[0x8b, 0x08], RET], // jmp to mov ecx, [rax]
+        ];
+        for parts in unchanged {
+            assert_eq!(improved(parts), parts.concat());
+        }
+    }
+
+    #[test]
+    fn copies_are_no_results_and_no_other_arguments() {
+        // mov rsi, r15; call rdx
+        assert_eq!(improved(&[&[0x4c, 0x89, 0xfe], &[0xff, 0xd2], RET]), [0xff, 0xd2, 0xc3]);
+        assert_eq!(improved(&[COPY, RET]), RET);
+    }
+
+    #[test]
+    fn loops_read_what_they_begin_with() {
+        // mov rcx, [rax]; mov rdx, [rax]; jne back to the second; jmp to ret
+        let body: [&[u8]; 4] = [&[0x48, 0x8b, 0x08], &[0x48, 0x8b, 0x10], &[0x75, 0xfb], RET];
+        let changed: [&[u8]; 4] = [&[0x49, 0x8b, 0x0f], &[0x48, 0x8b, 0x10], &[0x75, 0xfb], RET];
+        assert_eq!(improved(&[COPY, &body.concat()]), [COPY, &changed.concat()].concat());
+    }
+
+    #[test]
+    fn code_that_changes_r15_is_left_alone() {
+        // pop r15
+        assert!(improve(&[COPY, &[0x41, 0x5f], RET].concat(), &[0], &[]).is_none());
+    }
+
+    #[test]
+    fn words_of_the_state_are_compared_in_memory() {
+        let far_jump = [0x0f, 0x85, 0x01, 0, 0, 0];
+        // mov ecx, [r15 + 10h]; test ecx, ecx; jne over ret
+        let load = [0x41, 0x8b, 0x4f, 0x10];
+        let code = improved(&[&load, &[0x85, 0xc9], &far_jump, RET, RET]);
+        assert_eq!(code, [0x41, 0x83, 0x7f, 0x10, 0, 0x75, 0x01, 0xc3, 0xc3]);
+        // mov rax, [r15 + 10h]; mov rcx, rsp; cmp rcx, rax
+        let code =
+            improved(&[&[0x49, 0x8b, 0x47, 0x10], &[0x48, 0x89, 0xe1], &[0x48, 0x39, 0xc1], &far_jump, RET, RET]);
+        // The result, rax, is wanted.
+        assert_eq!(code[..4], [0x49, 0x8b, 0x47, 0x10]);
+        // mov rdx, [r15 + 10h]; mov rcx, rsp; cmp rcx, rdx
+        let code =
+            improved(&[&[0x49, 0x8b, 0x57, 0x10], &[0x48, 0x89, 0xe1], &[0x48, 0x39, 0xd1], &far_jump, RET, RET]);
+        assert_eq!(code, [0x49, 0x3b, 0x67, 0x10, 0x75, 0x01, 0xc3, 0xc3]);
+        // mov ecx, [rdx + 10h]; test ecx, ecx: memory of the guest's.
+        let code = improved(&[&[0x8b, 0x4a, 0x10], &[0x85, 0xc9], &far_jump, RET, RET]);
+        assert_eq!(code, [0x8b, 0x4a, 0x10, 0x85, 0xc9, 0x75, 0x01, 0xc3, 0xc3]);
+    }
+
+    #[test]
+    fn constants_keep_their_alignment() {
+        let code = [
+            COPY,
+            &[0x48, 0x8b, 0x08],                // mov rcx, [rax]
+            &[0x0f, 0x28, 0x05, 0x03, 0, 0, 0], // movaps xmm0, [rip + 3]: at 16
+            RET,
+            &[0xff; 2],
+            &[7; 16],
+        ];
+        let placed = improve(&code.concat(), &[0], &[]).unwrap();
+        let expected: [&[u8]; 5] = [&[0x49, 0x8b, 0x0f], &[0x0f, 0x28, 0x05, 0x06, 0, 0, 0], RET, &[0; 3], &[0xff; 2]];
+        assert_eq!(placed.code, [&expected.concat()[..], &[7; 16]].concat());
+        assert_eq!(placed.offset(16), 16);
+    }
+
+    /// A jump by a table of two entries, to blocks that each have a copy.
+    fn table() -> (Vec<u8>, Vec<u32>) {
+        let go: [&[u8]; 4] = [
+            &[0x48, 0x8d, 0x0d, 0x09, 0, 0, 0], // lea rcx, [rip + 9]: the table
+            &[0x48, 0x63, 0x14, 0x81],          // movsxd rdx, [rcx + 4 * rax]
+            &[0x48, 0x01, 0xd1],                // add rcx, rdx
+            &[0xff, 0xe1],                      // jmp rcx
+        ];
+        let block: [&[u8]; 3] = [COPY, &[0x48, 0x8b, 0x10], RET];
+        let start = go.concat().len() as u32;
+        let entries = [8i32, 15].map(i32::to_le_bytes).concat();
+        ([&go.concat()[..], &entries, &block.concat(), &block.concat()].concat(), vec![0, start + 8, start + 15])
+    }
+
+    #[test]
+    fn jump_tables_follow_their_blocks() {
+        let (code, block_starts) = table();
+        let placed = improve(&code, &block_starts, &[]).unwrap();
+        let block: &[u8] = &[0x49, 0x8b, 0x17, 0xc3];
+        assert_eq!(placed.code[..16], code[..16]);
+        assert_eq!(placed.code[16..24], [8i32, 12].map(i32::to_le_bytes).concat());
+        assert_eq!(placed.code[24..], [block, block].concat());
+        assert!(listing(&placed.code, &[0, 24, 28], &[]).contains("mov rdx,[r15]"));
+    }
+
+    #[test]
+    fn tables_that_are_not_understood_leave_the_code_alone() {
+        let (mut code, block_starts) = table();
+        // Where it ends is not known; it does not lead to blocks.
+        assert!(improve(&code, &[0], &[]).is_none());
+        code[16] += 1;
+        assert!(improve(&code, &block_starts, &[]).is_none());
+    }
+
+    #[test]
+    fn what_is_no_code_leaves_the_code_alone() {
+        // Invalid; into the middle of an instruction; out of the code; behind its end; a relocation in data.
+        assert!(improve(&[0x06], &[0], &[]).is_none());
+        assert!(improve(&[0x75, 0x01, 0xb8, 0x90, 0x90, 0x90, 0xc3, 0xc3], &[0], &[]).is_none());
+        assert!(improve(&[0xeb, 0x7f], &[0], &[]).is_none());
+        assert!(improve(&[0x90], &[0], &[]).is_none());
+        assert!(improve(&[0xc3, 1, 2, 3, 4], &[0], &[1]).is_none());
+    }
+
+    #[test]
+    fn relocated_calls_stay() {
+        // mov rcx, [rax]; call
+        let code = [COPY, &[0x48, 0x8b, 0x08], &[0xe8, 0, 0, 0, 0], RET].concat();
+        let placed = improve(&code, &[0], &[7]).unwrap();
+        assert_eq!(placed.code, [0x49, 0x8b, 0x0f, 0xe8, 0, 0, 0, 0, 0xc3]);
+        assert_eq!(placed.offset(7), 4);
+        assert!(improve(&code, &[0], &[]).is_none());
+    }
+
+    #[test]
+    fn near_jumps_become_short() {
+        // je over 100 bytes, je over 200; what they jump over is reached too.
+        let nops = |n| vec![0x90; n];
+        let far = |distance: u8| [0x0f, 0x84, distance, 0, 0, 0];
+        let code = improved(&[&far(50), &nops(50), &far(200), &nops(200), RET]);
+        assert_eq!(code, [&[0x74, 50][..], &nops(50), &far(200), &nops(200), RET].concat());
+        // jmp back, at the end.
+        let code = improved(&[&nops(10), &[0xe9, 0xf1, 0xff, 0xff, 0xff]]);
+        assert_eq!(code, [&nops(10)[..], &[0xeb, 0xf4]].concat());
+    }
 }
