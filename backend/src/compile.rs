@@ -244,6 +244,8 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<Vec<Recovery>> {
         return Some(recoveries);
     }
     let buffer = &compiled.buffer;
+    // With the caller's rbp, or what has its place, and the return address.
+    let frame_bytes = u64::from(buffer.frame_layout()?.frame_to_fp_offset) + 16;
     for access in buffer.traps() {
         let after = buffer.get_srclocs_sorted().partition_point(|s| s.start <= access.offset);
         let Some(here) = after.checked_sub(1).map(|last| &buffer.get_srclocs_sorted()[last]) else { continue };
@@ -253,7 +255,7 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<Vec<Recovery>> {
         for label in built.locations[here.loc.bits() as usize].held.clone() {
             let ranges = compiled.value_labels_ranges.get(&ValueLabel::from_u32(label as u32))?;
             let holds = |range: &&ValueLocRange| range.start <= access.offset && access.offset < range.end;
-            let place = place_of(ranges.iter().find(holds)?.loc)?;
+            let place = place_of(ranges.iter().find(holds)?.loc, frame_bytes)?;
             recoveries.push(Recovery { offset: access.offset, register: built.held[label], place });
         }
     }
@@ -261,8 +263,8 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Option<Vec<Recovery>> {
     Some(recoveries)
 }
 
-/// A place, if the fault handler saves it.
-fn place_of(place: LabelValueLoc) -> Option<Place> {
+/// A place, if the fault handler saves it. Offsets in the frame are from its upper end.
+fn place_of(place: LabelValueLoc, frame_bytes: u64) -> Option<Place> {
     match place {
         LabelValueLoc::Reg(register) => {
             let register = register.to_real_reg()?;
@@ -273,9 +275,9 @@ fn place_of(place: LabelValueLoc) -> Option<Place> {
             }
         }
         LabelValueLoc::CFAOffset(offset) => {
-            let below = u64::try_from(offset.checked_neg()?).ok()?;
-            let is_saved = below > 0 && below <= FRAME_BYTES && below.is_multiple_of(8);
-            is_saved.then_some(Place::Frame(below as u16))
+            let above = frame_bytes.checked_add_signed(offset)?;
+            let is_saved = above < FRAME_BYTES.min(frame_bytes) && above.is_multiple_of(8);
+            is_saved.then_some(Place::Frame(above as u16))
         }
     }
 }

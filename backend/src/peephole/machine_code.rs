@@ -48,8 +48,8 @@ pub enum Flow {
 /// What a piece is.
 #[derive(Clone, Copy, Debug)]
 pub enum Content {
-    /// An instruction.
-    Instruction(Instruction, Flow),
+    /// An instruction: its number.
+    Instruction(u32, Flow),
     /// A jump table: distances of blocks from its start, of 32 bits. Where in `MachineCode::table_targets` they are.
     Table(u32, u32),
     /// Constants, and code that nothing leads to.
@@ -97,6 +97,7 @@ pub struct MachineCode<'a> {
     code: &'a [u8],
     /// Ascending, without gaps.
     pieces: Vec<Piece>,
+    instructions: Vec<Instruction>,
     table_targets: Vec<u32>,
     encoder: Encoder,
     changed: Vec<u8>,
@@ -170,6 +171,7 @@ struct Discovery<'a> {
     usage: Usage,
     /// In the order found. Targets are offsets still.
     found: Vec<Piece>,
+    instructions: Vec<Instruction>,
     /// Parts of `found` that are in order, and without gaps.
     runs: Vec<Range<usize>>,
     /// Offsets of instructions to begin at.
@@ -246,7 +248,8 @@ impl Discovery<'_> {
             target = Some((address < self.code.len() as u64).then_some(address as u32)?);
         }
         let (reads, writes, kills) = self.usage.of(instruction);
-        let content = Content::Instruction(*instruction, flow);
+        let content = Content::Instruction(self.instructions.len() as u32, flow);
+        self.instructions.push(*instruction);
         let is_short = matches!(flow, Flow::Jump | Flow::Branch) && end - start == SHORT_JUMP_BYTES;
         let new = if is_short { New::Short } else { New::Same };
         let piece = Piece { reads, writes, kills, target, distance_at, new, ..Piece::new(start, end - start, content) };
@@ -259,12 +262,7 @@ impl Discovery<'_> {
 
     /// Whether a jump is the last of the four instructions with which Cranelift goes by a table behind them.
     fn is_table(&self, jump: &Instruction) -> bool {
-        let Some(last) = self.found.len().checked_sub(3) else { return false };
-        let mut before = self.found[last..].iter().map(|piece| match &piece.content {
-            Content::Instruction(instruction, _) => *instruction,
-            _ => Instruction::default(),
-        });
-        let [lea, load, add] = [(); 3].map(|()| before.next().unwrap_or_default());
+        let Some([lea, load, add]) = self.instructions.last_chunk() else { return false };
         lea.mnemonic() == Mnemonic::Lea
             && lea.is_ip_rel_memory_operand()
             && lea.ip_rel_memory_address() == jump.next_ip()
@@ -366,6 +364,7 @@ impl<'a> MachineCode<'a> {
             relocations,
             usage: Usage(InstructionInfoFactory::new()),
             found: Vec::with_capacity(code.len() / 4),
+            instructions: Vec::with_capacity(code.len() / 4),
             runs: Vec::new(),
             waiting: vec![0],
             is_found: vec![false; code.len()],
@@ -373,9 +372,9 @@ impl<'a> MachineCode<'a> {
         };
         discovery.run()?;
         let pieces = discovery.in_order()?;
-        let Discovery { table_targets, usage, .. } = discovery;
+        let Discovery { instructions, table_targets, usage, .. } = discovery;
         let (encoder, changed) = (Encoder::new(64), Vec::new());
-        let mut read = Self { code, pieces, table_targets, encoder, changed, usage };
+        let mut read = Self { code, pieces, instructions, table_targets, encoder, changed, usage };
         read.resolve(relocations)?;
         Some(read)
     }
@@ -416,6 +415,14 @@ impl<'a> MachineCode<'a> {
         &self.pieces
     }
 
+    /// The instruction that a piece is.
+    pub fn instruction(&self, number: usize) -> Option<(&Instruction, Flow)> {
+        match self.pieces.get(number)?.content {
+            Content::Instruction(instruction, flow) => Some((&self.instructions[instruction as usize], flow)),
+            _ => None,
+        }
+    }
+
     /// Numbers of the pieces that the table behind a piece leads to.
     pub fn table_behind(&self, number: usize) -> &[u32] {
         match self.pieces.get(number + 1).map(|piece| &piece.content) {
@@ -429,9 +436,9 @@ impl<'a> MachineCode<'a> {
         if self.pieces.get(number).is_some_and(|piece| piece.is_target) {
             return None;
         }
-        let before = &self.pieces[number.checked_sub(1)?];
-        match &before.content {
-            Content::Instruction(instruction, Flow::Next) if before.new != New::Gone => Some(instruction),
+        let before = number.checked_sub(1)?;
+        match self.instruction(before) {
+            Some((instruction, Flow::Next)) if self.pieces[before].new != New::Gone => Some(instruction),
             _ => None,
         }
     }
@@ -449,7 +456,9 @@ impl<'a> MachineCode<'a> {
             return false;
         }
         (piece.reads, piece.writes, piece.kills) = self.usage.of(instruction);
-        piece.content = Content::Instruction(*instruction, Flow::Next);
+        if let Content::Instruction(number, _) = piece.content {
+            self.instructions[number as usize] = *instruction;
+        }
         piece.new = New::Changed(first as u32, self.changed.len() as u32);
         true
     }
@@ -461,49 +470,61 @@ impl<'a> MachineCode<'a> {
 
     /// Puts the code together again, with short jumps where they do. None if that fails.
     pub fn place(mut self) -> Option<Placed> {
-        let mut starts = self.layout();
-        // Each time jumps become shorter there may be more of them; few are found after the second.
-        for _ in 0..2 {
-            self.shorten_jumps(&starts);
-            starts = self.layout();
-        }
-        let mut code: Vec<u8> = Vec::with_capacity(self.code.len());
+        self.shorten_jumps();
+        let starts = self.layout();
+        let mut code: Vec<u8> = Vec::with_capacity(self.code.len() + self.changed.len());
+        // Up to where the old code has been dealt with: what stays is copied in one go.
+        let mut done = 0;
         for (number, piece) in self.pieces.iter().enumerate() {
+            let stays = piece.new == New::Same && piece.target.is_none();
+            if stays && matches!(piece.content, Content::Instruction(..)) {
+                continue;
+            }
+            code.extend(&self.code[done..piece.start as usize]);
+            done = piece.end() as usize;
             // Never executed.
             code.resize(starts[number] as usize, 0);
-            let old = &self.code[piece.start as usize..piece.end() as usize];
-            match (piece.new, piece.content) {
-                (New::Gone, _) => {}
-                (New::Changed(first, end), _) => code.extend(&self.changed[first as usize..end as usize]),
-                (New::Short, _) => {
-                    let end = starts[number] + SHORT_JUMP_BYTES;
-                    let distance = i64::from(starts[piece.target()?]) - i64::from(end);
-                    // The near form 0F 8x has the condition where the short 7x has it.
-                    let opcode = match old {
-                        &[short, _] => short,
-                        &[0x0f, condition, ..] => 0x70 | (condition & 15),
-                        _ => 0xeb,
-                    };
-                    code.extend([opcode, i8::try_from(distance).ok()? as u8]);
+            self.place_piece(number, &starts, &mut code)?;
+        }
+        code.extend(&self.code[done..]);
+        let moved = self.pieces.iter().zip(starts).map(|(piece, start)| (piece.start, start)).collect();
+        Some(Placed { code, moved })
+    }
+
+    /// Adds what becomes of a piece to the code, given where the pieces begin.
+    fn place_piece(&self, number: usize, starts: &[u32], code: &mut Vec<u8>) -> Option<()> {
+        let piece = &self.pieces[number];
+        let old = &self.code[piece.start as usize..piece.end() as usize];
+        match (piece.new, piece.content) {
+            (New::Gone, _) => {}
+            (New::Changed(first, end), _) => code.extend(&self.changed[first as usize..end as usize]),
+            (New::Short, _) => {
+                let end = starts[number] + SHORT_JUMP_BYTES;
+                let distance = i64::from(starts[piece.target()?]) - i64::from(end);
+                // The near form 0F 8x has the condition where the short 7x has it.
+                let opcode = match old {
+                    &[short, _] => short,
+                    &[0x0f, condition, ..] => 0x70 | (condition & 15),
+                    _ => 0xeb,
+                };
+                code.extend([opcode, i8::try_from(distance).ok()? as u8]);
+            }
+            (New::Same, Content::Table(first, end)) => {
+                for &target in &self.table_targets[first as usize..end as usize] {
+                    code.extend((starts[target as usize].wrapping_sub(starts[number])).to_le_bytes());
                 }
-                (New::Same, Content::Table(first, end)) => {
-                    for &target in &self.table_targets[first as usize..end as usize] {
-                        code.extend((starts[target as usize].wrapping_sub(starts[number])).to_le_bytes());
-                    }
-                }
-                (New::Same, _) => {
-                    code.extend(old);
-                    if let Some(target) = piece.target() {
-                        let distance = starts[target] + piece.in_target;
-                        let distance = distance.wrapping_sub(code.len() as u32).to_le_bytes();
-                        let at = (starts[number] + piece.distance_at) as usize;
-                        code[at..at + 4].copy_from_slice(&distance);
-                    }
+            }
+            (New::Same, _) => {
+                code.extend(old);
+                if let Some(target) = piece.target() {
+                    let distance = starts[target] + piece.in_target;
+                    let distance = distance.wrapping_sub(code.len() as u32).to_le_bytes();
+                    let at = (starts[number] + piece.distance_at) as usize;
+                    code[at..at + 4].copy_from_slice(&distance);
                 }
             }
         }
-        let moved = self.pieces.iter().zip(starts).map(|(piece, start)| (piece.start, start)).collect();
-        Some(Placed { code, moved })
+        Some(())
     }
 
     /// Where each piece will begin.
@@ -525,10 +546,11 @@ impl<'a> MachineCode<'a> {
         self.pieces.iter().map(place).collect()
     }
 
-    /// Takes the short form of jumps that do not go far, if the pieces begin at `starts`.
-    fn shorten_jumps(&mut self, starts: &[u32]) {
+    /// Takes the short form of jumps that do not go far.
+    fn shorten_jumps(&mut self) {
         // As far as a short jump goes, less what alignment may add.
         const REACH: i64 = 127 - ALIGNMENT as i64;
+        let starts = self.layout();
         for (number, piece) in self.pieces.iter_mut().enumerate() {
             let Content::Instruction(_, Flow::Jump | Flow::Branch) = piece.content else { continue };
             let Some(target) = piece.target() else { continue };

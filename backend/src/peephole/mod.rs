@@ -4,12 +4,13 @@
 //! Cranelift cannot address by the pinned register: CLIF gets a copy of it in each block. Here what uses a copy uses
 //! r15 instead, and copies that nothing reads any more are left out. Jumps that do not go far become short ones.
 
+mod frame;
 mod machine_code;
 
 pub use machine_code::Placed;
 
 use iced_x86::{Code, FastFormatter, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
-use machine_code::{Content, Flow, MachineCode, Registers, bit, register_bits};
+use machine_code::{Flow, MachineCode, Registers, bit, register_bits};
 
 /// Improves code. `block_starts` are the offsets of its basic blocks, ascending, `relocations` those of its
 /// relocations. None if the code is not understood; then it stays as it is.
@@ -17,6 +18,7 @@ pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> Option
     let mut code = MachineCode::read(code, block_starts, relocations)?;
     use_pinned(&mut code)?;
     remove_unread(&mut code);
+    frame::remove_frame_pointer(&mut code);
     code.place()
 }
 
@@ -29,21 +31,21 @@ fn use_pinned(code: &mut MachineCode) -> Option<()> {
         if piece.is_target {
             copies = 0;
         }
-        let Content::Instruction(instruction, flow) = piece.content else { continue };
+        let Some((instruction, flow)) = code.instruction(number) else { continue };
         if piece.writes & bit(Register::R15) != 0 {
             return None;
         }
         let may_change = flow == Flow::Next && piece.target().is_none();
         if may_change
             && piece.reads & copies != 0
-            && let Some(changed) = without_copies(&instruction, copies)
+            && let Some(changed) = without_copies(instruction, copies)
         {
             code.replace(number, &changed);
         }
         let piece = &code.pieces()[number];
         copies &= !piece.writes;
-        if let Content::Instruction(instruction, _) = piece.content
-            && is_copy(&instruction)
+        if let Some((instruction, _)) = code.instruction(number)
+            && is_copy(instruction)
         {
             copies |= bit(instruction.op0_register());
         }
@@ -184,7 +186,7 @@ fn sweep_back(code: &MachineCode, live_in: &mut [Live], mut visit: impl FnMut(us
     let mut is_more = false;
     let mut live = Live::default();
     for (number, piece) in code.pieces().iter().enumerate().rev() {
-        let Content::Instruction(instruction, flow) = &piece.content else { continue };
+        let Some((instruction, flow)) = code.instruction(number) else { continue };
         let at_target = || piece.target().map_or(Live::default(), |target| live_in[target]);
         live = match flow {
             Flow::Next => live,
@@ -215,8 +217,8 @@ pub fn listing(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> String
     let Some(code) = MachineCode::read(code, block_starts, relocations) else { return String::new() };
     let mut formatter = FastFormatter::new();
     let mut text = String::new();
-    for piece in code.pieces() {
-        if let Content::Instruction(instruction, _) = &piece.content {
+    for number in 0..code.pieces().len() {
+        if let Some((instruction, _)) = code.instruction(number) {
             text += &format!("{:6x}  ", instruction.ip());
             formatter.format(instruction, &mut text);
             text.push('\n');
