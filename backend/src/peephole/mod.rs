@@ -2,7 +2,8 @@
 //! ARCHITECTURE.md says of it, and nothing of what it does.
 //!
 //! Cranelift cannot address by the pinned register: CLIF gets a copy of it in each block. Here what uses a copy uses
-//! r15 instead, and copies that nothing reads any more are left out. Jumps that do not go far become short ones.
+//! r15 instead, and copies that nothing reads any more are left out. So is the frame pointer (`frame.rs`), and loads of
+//! words that are only compared. Jumps that do not go far become short ones (`machine_code.rs`).
 
 mod frame;
 mod machine_code;
@@ -57,23 +58,23 @@ fn use_pinned(code: &mut MachineCode) -> Option<()> {
     Some(())
 }
 
+/// Whether it moves 64 bits, between registers or a register and memory.
+fn is_move(instruction: &Instruction) -> bool {
+    matches!(instruction.code(), Code::Mov_r64_rm64 | Code::Mov_rm64_r64)
+}
+
 /// Whether it copies r15.
 fn is_copy(instruction: &Instruction) -> bool {
-    instruction.mnemonic() == Mnemonic::Mov
-        && instruction.op1_kind() == OpKind::Register
-        && instruction.op1_register() == Register::R15
-        && bit(instruction.op0_register()) != 0
+    is_move(instruction) && bit(instruction.op0_register()) != 0 && instruction.op1_register() == Register::R15
 }
 
 /// The instruction with r15 where copies of it are the base of an address or what is moved.
 fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instruction> {
     let mut changed = *instruction;
-    let has_memory = (0..instruction.op_count()).any(|n| instruction.op_kind(n) == OpKind::Memory);
-    if has_memory && bit(instruction.memory_base()) & copies != 0 {
+    if bit(instruction.memory_base()) & copies != 0 {
         changed.set_memory_base(Register::R15);
     }
-    let moves_register = instruction.mnemonic() == Mnemonic::Mov && instruction.op1_kind() == OpKind::Register;
-    if moves_register && bit(instruction.op1_register()) & copies != 0 {
+    if is_move(instruction) && bit(instruction.op1_register()) & copies != 0 {
         changed.set_op1_register(Register::R15);
     }
     (changed != *instruction).then_some(changed)
@@ -82,15 +83,22 @@ fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instru
 /// Leaves out copies of r15 that nothing reads, and has comparisons take words of the `CpuState` from memory, where
 /// nothing else wants them. Loads of the guest's memory are left alone: a fault must be at their place.
 fn remove_unread(code: &mut MachineCode) {
+    let mut live_in = vec![Live::default(); code.pieces().len()];
     let mut copies = Vec::new();
     let mut comparisons = Vec::new();
-    look_back(code, |number, instruction, live| {
-        if is_copy(instruction) && bit(instruction.op0_register()) & live.copies == 0 {
-            copies.push(number);
-        } else if let Some((load, changed)) = comparison_in_memory(code, number, instruction, live.any) {
-            comparisons.push((load, number, changed));
-        }
-    });
+    // What is read at a place that a jump leads back to is known once all behind it is.
+    let mut is_more = true;
+    while is_more {
+        copies.clear();
+        comparisons.clear();
+        is_more = look_back(code, &mut live_in, |number, instruction, live| {
+            if is_copy(instruction) && bit(instruction.op0_register()) & live.copies == 0 {
+                copies.push(number);
+            } else if let Some((load, changed)) = comparison_in_memory(code, number, instruction, live.any) {
+                comparisons.push((load, number, changed));
+            }
+        });
+    }
     copies.into_iter().for_each(|number| code.remove(number));
     for (load, comparison, changed) in comparisons {
         if code.replace(comparison, &changed) {
@@ -107,15 +115,15 @@ fn comparison_in_memory(
     comparison: &Instruction,
     live: Registers,
 ) -> Option<(usize, Instruction)> {
-    if !matches!(comparison.mnemonic(), Mnemonic::Test | Mnemonic::Cmp) || comparison.op1_kind() != OpKind::Register {
+    let is_comparison = matches!(comparison.mnemonic(), Mnemonic::Test | Mnemonic::Cmp)
+        && comparison.op0_kind() == OpKind::Register
+        && comparison.op1_kind() == OpKind::Register;
+    if !is_comparison {
         return None;
     }
     let (one, other) = (comparison.op0_register(), comparison.op1_register());
     let before = code.instruction_before(number)?;
-    let is_sp = before.mnemonic() == Mnemonic::Mov
-        && before.op1_kind() == OpKind::Register
-        && before.op1_register() == Register::RSP
-        && before.op0_register() == one;
+    let is_sp = is_move(before) && before.op1_register() == Register::RSP && before.op0_register() == one;
     let (at, load) = if is_sp { (number - 2, code.instruction_before(number - 1)?) } else { (number - 1, before) };
     let is_load = load.mnemonic() == Mnemonic::Mov
         && load.op1_kind() == OpKind::Memory
@@ -127,14 +135,14 @@ fn comparison_in_memory(
         return None;
     }
     let word = MemoryOperand::with_base_displ(Register::R15, load.memory_displacement64() as i64);
-    let changed = match (comparison.code(), one == other) {
-        (Code::Test_rm32_r32, true) => Instruction::with2(Code::Cmp_rm32_imm8, word, 0),
-        (Code::Test_rm64_r64, true) => Instruction::with2(Code::Cmp_rm64_imm8, word, 0),
-        (Code::Cmp_rm64_r64 | Code::Cmp_r64_rm64, false) => {
+    let changed = match comparison.code() {
+        Code::Test_rm32_r32 if one == other && !is_sp => Instruction::with2(Code::Cmp_rm32_imm8, word, 0),
+        Code::Test_rm64_r64 if one == other && !is_sp => Instruction::with2(Code::Cmp_rm64_imm8, word, 0),
+        Code::Cmp_rm64_r64 | Code::Cmp_r64_rm64 if one != other => {
             let one = if is_sp { Register::RSP } else { one };
             Instruction::with2(Code::Cmp_r64_rm64, one, word)
         }
-        (Code::Cmp_rm32_r32 | Code::Cmp_r32_rm32, false) => Instruction::with2(Code::Cmp_r32_rm32, one, word),
+        Code::Cmp_rm32_r32 | Code::Cmp_r32_rm32 if one != other => Instruction::with2(Code::Cmp_r32_rm32, one, word),
         _ => return None,
     };
     Some((at, changed.ok()?))
@@ -172,17 +180,9 @@ const ARGUMENTS: Registers =
     register_bits(&[Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9]);
 
 /// Goes through the code from its end to its start, and calls `visit` with each instruction and the registers that may
-/// be read behind it.
-fn look_back(code: &MachineCode, visit: impl FnMut(usize, &Instruction, Live)) {
-    let mut live_in = vec![Live::default(); code.pieces().len()];
-    // What is read at a place that a jump leads back to is known once all behind it is.
-    while sweep_back(code, &mut live_in, |_, _, _| {}) {}
-    sweep_back(code, &mut live_in, visit);
-}
-
-/// Does it once, given what may be read before each piece as far as known. Gives whether that has become more at a place
-/// that a jump leads back to.
-fn sweep_back(code: &MachineCode, live_in: &mut [Live], mut visit: impl FnMut(usize, &Instruction, Live)) -> bool {
+/// be read behind it, given those that may be read before each piece as far as known. Gives whether that has become
+/// more at a place that a jump leads back to.
+fn look_back(code: &MachineCode, live_in: &mut [Live], mut visit: impl FnMut(usize, &Instruction, Live)) -> bool {
     let mut is_more = false;
     let mut live = Live::default();
     for (number, piece) in code.pieces().iter().enumerate().rev() {
@@ -212,9 +212,9 @@ fn sweep_back(code: &MachineCode, live_in: &mut [Live], mut visit: impl FnMut(us
     is_more
 }
 
-/// The instructions of code, for `-d out_asm`: all of them that are reached by direct jumps, and those only.
+/// The instructions of code, for `-d out_asm`, without what they never lead to.
 pub fn listing(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> String {
-    let Some(code) = MachineCode::read(code, block_starts, relocations) else { return String::new() };
+    let Some(code) = MachineCode::read(code, block_starts, relocations) else { return "not understood\n".to_owned() };
     let mut formatter = FastFormatter::new();
     let mut text = String::new();
     for number in 0..code.pieces().len() {
