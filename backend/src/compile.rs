@@ -13,7 +13,9 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{Function, UserFuncName, ValueLabel};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CompiledCode, Context, LabelValueLoc, RegClass, ValueLocRange};
+use cranelift_codegen::{
+    CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget, LabelValueLoc, RegClass, ValueLocRange,
+};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, ModuleError, ModuleReloc};
@@ -214,7 +216,11 @@ impl Compiler {
         let compiled = self.context.compiled_code().expect("it has just been compiled");
         let relocations: Vec<u32> = compiled.buffer.relocs().iter().map(|relocation| relocation.offset).collect();
         let code = compiled.code_buffer();
-        let placed = peephole::improve(code, &compiled.bb_starts, &relocations).unwrap_or_else(|| Placed::same(code));
+        // Such a relocation would have to follow what it names. Regions have none.
+        let is_own = |r: &FinalizedMachReloc| matches!(r.target, FinalizedRelocTarget::Func(_));
+        let may_move = !compiled.buffer.relocs().iter().any(is_own);
+        let improved = may_move.then(|| peephole::improve(code, &compiled.bb_starts, &relocations)).flatten();
+        let placed = improved.unwrap_or_else(|| Placed::same(code));
         let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
         let moved = |relocation| {
             let mut relocation = ModuleReloc::from_mach_reloc(relocation, &self.context.func, id);

@@ -5,7 +5,7 @@ use iced_x86::{
     Decoder, DecoderOptions, Encoder, FlowControl, Instruction, InstructionInfoFactory, InstructionInfoOptions,
     Mnemonic, OpAccess, Register,
 };
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// General registers, a bit each, by their numbers in instructions.
 pub type Registers = u16;
@@ -407,7 +407,13 @@ impl<'a> MachineCode<'a> {
         let is_data = |&offset: &u32| {
             number_at(offset).is_some_and(|number| matches!(self.pieces[number as usize].content, Content::Data))
         };
-        (!relocations.iter().any(is_data)).then_some(())
+        if relocations.iter().any(is_data) {
+            return None;
+        }
+        // Code that nothing leads to.
+        let unused = |piece: &&mut Piece| matches!(piece.content, Content::Data) && !piece.is_target;
+        self.pieces.iter_mut().filter(unused).for_each(|piece| piece.new = New::Gone);
+        Some(())
     }
 
     /// The pieces, ascending.
@@ -502,9 +508,9 @@ impl<'a> MachineCode<'a> {
                 let end = starts[number] + SHORT_JUMP_BYTES;
                 let distance = i64::from(starts[piece.target()?]) - i64::from(end);
                 // The near form 0F 8x has the condition where the short 7x has it.
-                let opcode = match old {
-                    &[short, _] => short,
-                    &[0x0f, condition, ..] => 0x70 | (condition & 15),
+                let opcode = match *old {
+                    [short, _] => short,
+                    [0x0f, condition, ..] => 0x70 | (condition & 15),
                     _ => 0xeb,
                 };
                 code.extend([opcode, i8::try_from(distance).ok()? as u8]);
@@ -531,7 +537,7 @@ impl<'a> MachineCode<'a> {
     fn layout(&self) -> Vec<u32> {
         let mut at: u32 = 0;
         let place = |piece: &Piece| {
-            if matches!(piece.content, Content::Data) {
+            if matches!(piece.content, Content::Data) && piece.new != New::Gone {
                 at += piece.start.wrapping_sub(at) % ALIGNMENT;
             }
             let start = at;
@@ -548,14 +554,15 @@ impl<'a> MachineCode<'a> {
 
     /// Takes the short form of jumps that do not go far.
     fn shorten_jumps(&mut self) {
-        // As far as a short jump goes, less what alignment may add.
-        const REACH: i64 = 127 - ALIGNMENT as i64;
+        // As far as a short jump goes, from its start.
+        const REACH: RangeInclusive<i64> = -126..=129;
+        // They are no further from each other when other jumps are shorter, unless there are constants between.
         let starts = self.layout();
         for (number, piece) in self.pieces.iter_mut().enumerate() {
             let Content::Instruction(_, Flow::Jump | Flow::Branch) = piece.content else { continue };
             let Some(target) = piece.target() else { continue };
             let distance = i64::from(starts[target]) - i64::from(starts[number]);
-            if piece.new == New::Same && distance.abs() <= REACH {
+            if piece.new == New::Same && REACH.contains(&distance) {
                 piece.new = New::Short;
             }
         }

@@ -373,6 +373,12 @@ mod tests {
     }
 
     #[test]
+    fn code_that_nothing_leads_to_is_left_out() {
+        let code = improved(&[&[0xe9, 2, 0, 0, 0], &[0x90; 2], RET, &[0x90; 3]]);
+        assert_eq!(code, [0xeb, 0, 0xc3]);
+    }
+
+    #[test]
     fn tables_that_are_not_understood_leave_the_code_alone() {
         let (mut code, block_starts) = table();
         // Where it ends is not known; it does not lead to blocks.
@@ -406,8 +412,8 @@ mod tests {
         // je over 100 bytes, je over 200; what they jump over is reached too.
         let nops = |n| vec![0x90; n];
         let far = |distance: u8| [0x0f, 0x84, distance, 0, 0, 0];
-        let code = improved(&[&far(50), &nops(50), &far(200), &nops(200), RET]);
-        assert_eq!(code, [&[0x74, 50][..], &nops(50), &far(200), &nops(200), RET].concat());
+        let code = improved(&[&far(100), &nops(100), &far(200), &nops(200), RET]);
+        assert_eq!(code, [&[0x74, 100][..], &nops(100), &far(200), &nops(200), RET].concat());
         // jmp back, at the end.
         let code = improved(&[&nops(10), &[0xe9, 0xf1, 0xff, 0xff, 0xff]]);
         assert_eq!(code, [&nops(10)[..], &[0xeb, 0xf4]].concat());
