@@ -23,7 +23,8 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Packages from outside that one crate alone may name, by the start of their names.
-const CONFINED: [(&str, &str); 3] = [("yaxpeax", "frontend"), ("cranelift", "backend"), ("goblin", "loader")];
+const CONFINED: [(&str, &str); 4] =
+    [("yaxpeax", "frontend"), ("cranelift", "backend"), ("iced", "backend"), ("goblin", "loader")];
 
 fn manifest(name: &str) -> PathBuf {
     if name == "emu" { root().join("Cargo.toml") } else { root().join(name).join("Cargo.toml") }

@@ -6,6 +6,7 @@ use crate::cache::{Provider, Slot};
 use crate::checkpoint;
 use crate::code::Generation;
 use crate::flag_source::{FlagSource, Source};
+use crate::peephole::{self, Placed};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
@@ -13,10 +14,13 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{Function, UserFuncName};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CodegenError, CompiledCode, Context, LabelValueLoc, RegClass, ValueLocRange};
+use cranelift_codegen::{
+    CodegenError, CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget, LabelValueLoc, RegClass,
+    ValueLocRange,
+};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{Module, ModuleError};
+use cranelift_module::{Module, ModuleError, ModuleReloc};
 use ir::{Frontend, GuestAddr, RegSet};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -78,35 +82,13 @@ pub enum CompileError {
     Refused(String),
 }
 
-/// A way of compiling functions.
-struct Target {
-    isa: OwnedTargetIsa,
-    module: JITModule,
-}
-
-impl Target {
-    fn new(opt_level: &str, generation: &Arc<Generation>) -> Result<Self, String> {
-        let isa = host_isa(opt_level)?;
-        let module = new_module(&isa, generation);
-        Ok(Self { isa, module })
-    }
-
-    /// Compiles a function and places it.
-    fn define(&mut self, context: &mut Context) -> Result<CodePtr, CompileError> {
-        let id = self.module.declare_anonymous_function(&context.func.signature).map_err(explain)?;
-        self.module.define_function(id, context).map_err(explain)?;
-        self.module.finalize_definitions().map_err(explain)?;
-        Ok(CodePtr(self.module.get_finalized_function(id) as u64))
-    }
-}
-
 /// Compiles one region at a time.
 pub struct Compiler {
     generation: Arc<Generation>,
-    /// For functions as they are built.
-    whole: Target,
-    /// For functions that have been optimized already.
-    optimized: Target,
+    isa: OwnedTargetIsa,
+    /// The same, for functions that have been optimized already.
+    optimized: OwnedTargetIsa,
+    module: JITModule,
     context: Context,
     builder_context: FunctionBuilderContext,
 }
@@ -122,6 +104,8 @@ fn host_isa(opt_level: &str) -> Result<OwnedTargetIsa, String> {
         ("preserve_frame_pointers", "true"),
         ("unwind_info", "false"),
         ("enable_probestack", "false"),
+        // Where basic blocks begin, for `peephole`.
+        ("machine_code_cfg_info", "true"),
     ] {
         flags.set(name, value).map_err(|e| e.to_string())?;
     }
@@ -138,10 +122,11 @@ fn new_module(isa: &OwnedTargetIsa, generation: &Arc<Generation>) -> JITModule {
 impl Compiler {
     /// Sets up Cranelift for this host.
     pub fn new(generation: Arc<Generation>) -> Result<Self, String> {
-        let whole = Target::new("speed", &generation)?;
-        let optimized = Target::new("none", &generation)?;
-        let context = whole.module.make_context();
-        Ok(Self { generation, whole, optimized, context, builder_context: FunctionBuilderContext::new() })
+        let isa = host_isa("speed")?;
+        let optimized = host_isa("none")?;
+        let module = new_module(&isa, &generation);
+        let context = module.make_context();
+        Ok(Self { generation, isa, optimized, module, context, builder_context: FunctionBuilderContext::new() })
     }
 
     /// Compiles `region`, as `mode` says.
@@ -159,28 +144,31 @@ impl Compiler {
         let mut build = |compiler: &mut Self, may_hold| {
             let mut built = compiler.build::<F>(region, mode, may_hold)?;
             listing.clif = clif.then(|| compiler.context.func.display().to_string());
-            compiler.context.set_disasm(host_asm);
-            let code = compiler.define(&mut built.labels)?;
-            let compiled = compiler.context.compiled_code().expect("define_function has just compiled it");
+            compiler.generate(&mut built.labels)?;
+            let compiled = compiler.context.compiled_code().expect("it has just been compiled");
             let recoveries = match mode.loses_held && built.holds() {
                 true => Err(may_hold),
                 false => recoveries(compiled, &built),
             };
-            Ok((built, code, recoveries))
+            Ok((built, recoveries))
         };
         let mut may_hold = checkpoint::ALL;
-        let (built, code, (recoveries, sources)) = loop {
+        let (built, (mut recoveries, sources)) = loop {
             match build(self, may_hold)? {
-                (built, code, Ok(recoveries)) => break (built, code, recoveries),
+                (built, Ok(recoveries)) => break (built, recoveries),
                 // Cranelift has lost values, as it may.
-                (.., Err(lost)) => {
+                (_, Err(lost)) => {
                     let rest = may_hold.without(lost);
                     may_hold = if may_hold == checkpoint::ALL { rest } else { RegSet::default() };
                 }
             }
         };
-        let buffer = self.context.compiled_code().expect("define_function has just compiled it");
-        let locations = buffer
+        let (code, placed) = self.place()?;
+        let compiled = self.context.compiled_code().expect("it has just been compiled");
+        for recovery in &mut recoveries {
+            recovery.offset = placed.offset(recovery.offset);
+        }
+        let locations = compiled
             .buffer
             .get_srclocs_sorted()
             .iter()
@@ -192,11 +180,20 @@ impl Compiler {
                     FlagsAt::Source(number) => number + 1,
                     FlagsAt::Edge => Location::FLAGS_BY_EDGE,
                 };
-                Location { offset: s.start, flags, pc: location.pc, performed: location.performed as u16 }
+                Location {
+                    offset: placed.offset(s.start),
+                    flags,
+                    pc: location.pc,
+                    performed: location.performed as u16,
+                }
             })
             .collect();
-        listing.host_asm = buffer.vcode.clone();
-        let bytes = buffer.code_buffer().len() as u32;
+        listing.host_asm = host_asm.then(|| {
+            let block_starts: Vec<u32> = compiled.bb_starts.iter().map(|&start| placed.offset(start)).collect();
+            let relocations: Vec<u32> = compiled.buffer.relocs().iter().map(|r| placed.offset(r.offset)).collect();
+            peephole::listing(&placed.code, &block_starts, &relocations)
+        });
+        let bytes = placed.code.len() as u32;
         let flag_sources = built.flag_sources;
         let exits = built.exits;
         let compiled = Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries, sources };
@@ -211,7 +208,7 @@ impl Compiler {
         may_hold: RegSet,
     ) -> Result<Built, CompileError> {
         let plan = Plan::new::<F>(region, may_hold);
-        self.whole.module.clear_context(&mut self.context);
+        self.module.clear_context(&mut self.context);
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
@@ -221,26 +218,29 @@ impl Compiler {
             &plan,
             mode,
             &self.generation.memory,
-            self.whole.isa.frontend_config(),
+            self.isa.frontend_config(),
         );
         built.ok_or(CompileError::CacheFull)
     }
 
-    /// Compiles the context's function and places it.
-    fn define(&mut self, labels: &mut Labels) -> Result<CodePtr, CompileError> {
-        verify(&self.context.func, &*self.whole.isa);
+    /// Compiles the context's function.
+    fn generate(&mut self, labels: &mut Labels) -> Result<(), CompileError> {
+        verify(&self.context.func, &*self.isa);
         preserve_nothing(&mut self.context.func);
         drop_needless_merges(&mut self.context.func);
-        if labels.is_empty() {
-            return self.whole.define(&mut self.context);
-        }
-        self.optimize(labels).map_err(refused)?;
-        self.optimized.define(&mut self.context)
+        let isa = if labels.is_empty() {
+            &*self.isa
+        } else {
+            self.optimize(labels).map_err(refused)?;
+            &*self.optimized
+        };
+        let compiled = self.context.compile(isa, &mut ControlPlane::default());
+        compiled.map(|_| ()).map_err(|e| refused(e.inner))
     }
 
     /// Does what Cranelift does to optimize, and puts labels on what it has made.
     fn optimize(&mut self, labels: &mut Labels) -> Result<(), CodegenError> {
-        let (context, isa) = (&mut self.context, &*self.whole.isa);
+        let (context, isa) = (&mut self.context, &*self.isa);
         context.flowgraph();
         context.eliminate_unreachable_code(isa)?;
         context.remove_constant_phis(isa)?;
@@ -251,12 +251,33 @@ impl Compiler {
         Ok(())
     }
 
+    /// Improves what has been compiled, and places it.
+    fn place(&mut self) -> Result<(CodePtr, Placed), CompileError> {
+        let compiled = self.context.compiled_code().expect("it has just been compiled");
+        let relocations: Vec<u32> = compiled.buffer.relocs().iter().map(|relocation| relocation.offset).collect();
+        let code = compiled.code_buffer();
+        // Such a relocation would have to follow what it names. Regions have none.
+        let is_own = |r: &FinalizedMachReloc| matches!(r.target, FinalizedRelocTarget::Func(_));
+        let may_move = !compiled.buffer.relocs().iter().any(is_own);
+        let improved = may_move.then(|| peephole::improve(code, &compiled.bb_starts, &relocations)).flatten();
+        let placed = improved.unwrap_or_else(|| Placed::same(code));
+        let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
+        let moved = |relocation| {
+            let mut relocation = ModuleReloc::from_mach_reloc(relocation, &self.context.func, id);
+            relocation.offset = placed.offset(relocation.offset);
+            relocation
+        };
+        let relocations: Vec<ModuleReloc> = compiled.buffer.relocs().iter().map(moved).collect();
+        let alignment = u64::from(compiled.buffer.alignment);
+        self.module.define_function_bytes(id, alignment, &placed.code, &relocations).map_err(explain)?;
+        self.module.finalize_definitions().map_err(explain)?;
+        Ok((CodePtr(self.module.get_finalized_function(id) as u64), placed))
+    }
+
     /// From now on code goes into `generation`.
     pub fn turn_to(&mut self, generation: &Arc<Generation>) {
         if !Arc::ptr_eq(&self.generation, generation) {
-            for target in [&mut self.whole, &mut self.optimized] {
-                target.module = new_module(&target.isa, generation);
-            }
+            self.module = new_module(&self.isa, generation);
             self.generation = Arc::clone(generation);
         }
     }
@@ -274,6 +295,9 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, 
     // By what is held, its last source: most accesses find values where those before did.
     let mut last: HashMap<(usize, usize), u32> = HashMap::new();
     let buffer = &compiled.buffer;
+    // With the caller's rbp, or what has its place, and the return address.
+    let frame = buffer.frame_layout().ok_or(checkpoint::ALL)?;
+    let frame_bytes = u64::from(frame.frame_to_fp_offset) + 16;
     for access in buffer.traps() {
         let after = buffer.get_srclocs_sorted().partition_point(|s| s.start <= access.offset);
         let Some(here) = after.checked_sub(1).map(|last| &buffer.get_srclocs_sorted()[last]) else { continue };
@@ -284,7 +308,7 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, 
             let labels = built.labels.labels(label).iter();
             let mut ranges = labels.filter_map(|label| compiled.value_labels_ranges.get(label)).flatten();
             let holds = |range: &&ValueLocRange| range.start <= access.offset && access.offset < range.end;
-            place_of(ranges.find(holds)?.loc).map(Source::Host)
+            place_of(ranges.find(holds)?.loc, frame_bytes).map(Source::Host)
         };
         let of_label = |label: u32| place(label).or_else(|| built.labels.other(label)?.located(&place));
         let Some((segment, loads)) = built.locations[here.loc.bits() as usize].held else { continue };
@@ -313,8 +337,8 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, 
     if lost.is_empty() { Ok((recoveries, sources)) } else { Err(lost) }
 }
 
-/// A place, if the fault handler saves it.
-fn place_of(place: LabelValueLoc) -> Option<Place> {
+/// A place, if the fault handler saves it. Offsets in the frame are from its upper end.
+fn place_of(place: LabelValueLoc, frame_bytes: u64) -> Option<Place> {
     match place {
         LabelValueLoc::Reg(register) => {
             let register = register.to_real_reg()?;
@@ -325,9 +349,9 @@ fn place_of(place: LabelValueLoc) -> Option<Place> {
             }
         }
         LabelValueLoc::CFAOffset(offset) => {
-            let below = u64::try_from(offset.checked_neg()?).ok()?;
-            let is_saved = below > 0 && below <= FRAME_BYTES && below.is_multiple_of(8);
-            is_saved.then_some(Place::Frame(below as u16))
+            let above = frame_bytes.checked_add_signed(offset)?;
+            let is_saved = above < FRAME_BYTES.min(frame_bytes) && above.is_multiple_of(8);
+            is_saved.then_some(Place::Frame(above as u16))
         }
     }
 }
@@ -431,7 +455,7 @@ mod tests {
     }
 
     fn compile(compiler: &mut Compiler, build: impl FnOnce(&mut Function)) -> (CodePtr, String) {
-        compiler.whole.module.clear_context(&mut compiler.context);
+        compiler.module.clear_context(&mut compiler.context);
         compiler.context.func.signature = region_signature();
         let mut fb = FunctionBuilder::new(&mut compiler.context.func, &mut compiler.builder_context);
         let block = fb.create_block();
@@ -444,7 +468,8 @@ mod tests {
         build(&mut function);
         function.fb.finalize(compiler.isa.frontend_config());
         compiler.context.set_disasm(true);
-        let code = compiler.define().unwrap();
+        compiler.generate().unwrap();
+        let (code, _) = compiler.place().unwrap();
         let asm = compiler.context.compiled_code().unwrap().vcode.clone().unwrap();
         (code, asm)
     }

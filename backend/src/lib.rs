@@ -15,6 +15,7 @@ mod flag_source;
 mod helpers;
 mod layout;
 mod lookup;
+mod peephole;
 mod profile;
 mod recovery;
 mod region;

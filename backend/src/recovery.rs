@@ -42,7 +42,7 @@ pub enum Place {
     General(u8),
     /// A vector register.
     Vector(u8),
-    /// In the frame, this many bytes below its upper end: a multiple of 8, at most `FRAME_BYTES`.
+    /// In the frame, this many bytes above the stack pointer: a multiple of 8, less than `FRAME_BYTES`.
     Frame(u16),
     /// It follows from others: its number among the code's sources.
     Source(u32),
@@ -59,7 +59,7 @@ pub struct Recovery {
     pub place: Place,
 }
 
-/// As much of a frame as is saved, from its upper end down.
+/// As much of a frame as is saved, from the stack pointer up.
 pub const FRAME_BYTES: u64 = 1024;
 const FRAME_WORDS: usize = FRAME_BYTES as usize / 8;
 
@@ -67,7 +67,6 @@ const FRAME_WORDS: usize = FRAME_BYTES as usize / 8;
 pub struct FaultFrame {
     general: [AtomicU64; 16],
     vector: [[AtomicU64; 2]; 16],
-    /// Downwards.
     frame: [AtomicU64; FRAME_WORDS],
 }
 
@@ -98,7 +97,7 @@ impl FaultFrame {
         self.vector[number][1].store((value >> 64) as u64, Ordering::Relaxed);
     }
 
-    /// Saves words of the frame, from its upper end down.
+    /// Saves words of the frame, from the stack pointer up.
     pub fn set_frame(&self, words: impl Iterator<Item = u64>) {
         for (place, word) in self.frame.iter().zip(words) {
             place.store(word, Ordering::Relaxed);
@@ -114,9 +113,9 @@ impl FaultFrame {
                 let [low, high] = &self.vector[usize::from(number)];
                 pair(low, high.load(Ordering::Relaxed))
             }
-            Place::Frame(below) => {
-                let word = usize::from(below) / 8 - 1;
-                let high = word.checked_sub(1).map_or(0, |above| self.frame[above].load(Ordering::Relaxed));
+            Place::Frame(above) => {
+                let word = usize::from(above) / 8;
+                let high = self.frame.get(word + 1).map_or(0, |high| high.load(Ordering::Relaxed));
                 pair(&self.frame[word], high)
             }
             Place::Source(_) => unreachable!("a source knows where the host has its values"),
@@ -159,15 +158,15 @@ mod tests {
         let recoveries = [
             (Register::X(3), Place::General(15)),
             (Register::X(31), Place::Frame(8)),
-            (Register::X(0), Place::Frame(FRAME_BYTES as u16)),
+            (Register::X(0), Place::Frame(FRAME_BYTES as u16 - 8)),
             (Register::V(1), Place::Vector(2)),
             (Register::V(2), Place::Frame(32)),
             (Register::Loaded, Place::Vector(3)),
         ];
         let recoveries = recoveries.map(|(register, place)| Recovery { offset: 0, register, place });
         let loaded = saved.recover(&mut cpu, &recoveries, &[]);
-        assert_eq!((cpu.x[3], cpu.x[31], cpu.x[0]), (115, 300, 300 + FRAME_BYTES / 8 - 1));
+        assert_eq!((cpu.x[3], cpu.x[31], cpu.x[0]), (115, 301, 300 + FRAME_BYTES / 8 - 1));
         assert_eq!(loaded, [203 | (7 << 64)]);
-        assert_eq!((cpu.v[1], cpu.v[2]), (202 | 7 << 64, 303 | 302 << 64));
+        assert_eq!((cpu.v[1], cpu.v[2]), (202 | 7 << 64, 304 | 305 << 64));
     }
 }

@@ -237,8 +237,8 @@ const GENERAL: [i32; 16] = [
     libc::REG_R15,
 ];
 
-/// Saves what the host had at a fault in generated code for the dispatcher. Only code of regions, whose rbp points into
-/// their frame, has anything there that is looked at.
+/// Saves what the host had at a fault in generated code for the dispatcher. Only code of regions has anything there that
+/// is looked at.
 fn save(cpu: &CpuState, context: &libc::mcontext_t) {
     // SAFETY: the dispatcher has put its frame there, and keeps it while code runs; its fields are atomic.
     let Some(saved) = (unsafe { (cpu.backend[layout::FAULT_FRAME] as *const FaultFrame).as_ref() }) else { return };
@@ -253,13 +253,11 @@ fn save(cpu: &CpuState, context: &libc::mcontext_t) {
             saved.set_vector(number, a | b << 32 | c << 64 | d << 96);
         }
     }
-    let (rsp, rbp) = (general[4], general[5]);
-    // The frame ends above the caller's rbp and the return address.
-    let end = rbp.wrapping_add(16);
-    if rbp.is_multiple_of(8) && rsp <= rbp && end <= cpu.backend[layout::HOST_SP] {
+    let (rsp, end) = (general[4], cpu.backend[layout::HOST_SP]);
+    if rsp.is_multiple_of(8) && rsp <= end {
         let words = FRAME_BYTES.min(end - rsp) / 8;
         // SAFETY: between the stack pointer and where it was when generated code was entered lies the thread's stack.
-        saved.set_frame((1..=words).map(|n| unsafe { ((end - 8 * n) as *const u64).read() }));
+        saved.set_frame((0..words).map(|n| unsafe { ((rsp + 8 * n) as *const u64).read() }));
     }
 }
 

@@ -657,6 +657,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             }
         };
         let mut all = vec![self.cpu()];
+        debug_assert!(!args.contains(&all[0]), "the CpuState is the first argument only, as `peephole` knows");
         for &arg in args {
             let arg = match self.fb.func.dfg.value_type(arg) {
                 F64 => self.number_bits(FpSize::D, arg),
