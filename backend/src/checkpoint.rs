@@ -8,10 +8,15 @@
 //! is several accesses only if nothing before it in the segment can have read what it writes. Anything else wants
 //! exact state, as before checkpoints.
 //!
-//! A block that branches to itself does not store at the checkpoint at its start what each turn changes: the values
-//! that the turn has begun with are held until its end, and found at a fault (`recovery.rs`). If there are several
-//! stores, what has been loaded before the last of them may be held too: then the whole block is one segment, for what
-//! came before the fault can be performed again without touching memory.
+//! A checkpoint need not store a value that can be found when an access of its segment faults (`builder/held.rs`,
+//! `recovery.rs`). Whether it can is known for sure only when code is generated; here it is planned what may be held, and
+//! what is likely to be: what is used behind the segment, and all in a block that a safepoint ends, for its unlikely way
+//! can use any value. It saves a store where the register is overwritten before a way out would store it. Where a region
+//! uses many registers, holding costs more than it saves, but in a block that branches to itself.
+//!
+//! There the values that a turn has begun with are held until its end. If there are several stores, what has been loaded
+//! before the last of them may be held too: then the whole block is one segment, for what came before the fault can be
+//! performed again without touching memory.
 //!
 //! A block that branches to itself and only loads has its checkpoint where it is entered from elsewhere: all its turns
 //! are performed again.

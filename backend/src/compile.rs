@@ -212,14 +212,8 @@ impl Compiler {
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder_context);
-        let built = Builder::build::<F>(
-            builder,
-            region,
-            &plan,
-            mode,
-            &self.generation.memory,
-            self.isa.frontend_config(),
-        );
+        let built =
+            Builder::build::<F>(builder, region, &plan, mode, &self.generation.memory, self.isa.frontend_config());
         built.ok_or(CompileError::CacheFull)
     }
 
@@ -468,7 +462,7 @@ mod tests {
         build(&mut function);
         function.fb.finalize(compiler.isa.frontend_config());
         compiler.context.set_disasm(true);
-        compiler.generate().unwrap();
+        compiler.generate(&mut Labels::default()).unwrap();
         let (code, _) = compiler.place().unwrap();
         let asm = compiler.context.compiled_code().unwrap().vcode.clone().unwrap();
         (code, asm)

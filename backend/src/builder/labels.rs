@@ -115,7 +115,7 @@ impl Labels {
             true => Some(labels.add(meaning, bits)),
             false => labels.numbers.get(&meaning).copied(),
         };
-        if !ty.is_int() {
+        if !ty.is_int() || bits > 64 {
             return None;
         }
         if let Some(constant) =
@@ -257,5 +257,116 @@ impl Labels {
     /// Cranelift's labels of values that are the one with this number.
     pub(crate) fn labels(&self, number: u32) -> &[ValueLabel] {
         self.labels.get(&number).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recovery::{FaultFrame, Place};
+    use cranelift_codegen::ir::types::{I32, I64};
+    use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, UserFuncName};
+    use cranelift_codegen::isa::CallConv;
+    use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+    use ir::CpuState;
+
+    /// Calls `test` with a function under construction that has two parameters.
+    fn with_function(test: impl FnOnce(&mut FunctionBuilder<'_>, [Value; 2])) {
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params = vec![AbiParam::new(I64); 2];
+        let mut func = Function::with_name_signature(UserFuncName::user(0, 0), signature);
+        let mut context = FunctionBuilderContext::new();
+        let mut fb = FunctionBuilder::new(&mut func, &mut context);
+        let block = fb.create_block();
+        fb.append_block_params_for_function_params(block);
+        fb.switch_to_block(block);
+        let params = [fb.block_params(block)[0], fb.block_params(block)[1]];
+        test(&mut fb, params);
+    }
+
+    #[test]
+    fn what_computes_the_same_has_one_number() {
+        with_function(|fb, [x, y]| {
+            let four = fb.ins().iadd_imm_s(x, 4);
+            let twelve = fb.ins().iadd_imm_s(four, 8);
+            let at_once = fb.ins().iadd_imm_s(x, 12);
+            let by = fb.ins().iconst(I64, 12);
+            let twice = fb.ins().iadd(at_once, by);
+            let back = fb.ins().isub(twice, by);
+            let (sum, muss) = (fb.ins().iadd(x, y), fb.ins().iadd(y, x));
+            let (difference, other) = (fb.ins().isub(x, y), fb.ins().isub(y, x));
+            let mut labels = Labels::default();
+            let mut number = |value| labels.number(&fb.func.dfg, value).unwrap();
+            assert_eq!(number(twelve), number(at_once));
+            assert_eq!(number(back), number(at_once));
+            assert_ne!(number(twice), number(at_once));
+            assert_eq!(number(sum), number(muss));
+            assert_ne!(number(difference), number(other));
+        });
+    }
+
+    #[test]
+    fn constants_and_the_entry_are_known() {
+        with_function(|fb, [x, y]| {
+            let two = fb.ins().iconst(I64, 2);
+            let eight = fb.ins().ishl_imm_s(two, 2);
+            let behind = fb.ins().iadd(x, eight);
+            let narrow = fb.ins().ireduce(I32, two);
+            let wide = fb.ins().uextend(I64, narrow);
+            let mut labels = Labels::new((x, 0x40_0000));
+            let mut constant = |value| labels.constant(&fb.func.dfg, value);
+            assert_eq!(constant(behind), Some(0x40_0008));
+            assert_eq!(constant(wide), Some(2));
+            assert_eq!(constant(y), None);
+        });
+    }
+
+    #[test]
+    fn differences_of_sums_are_known() {
+        with_function(|fb, [x, y]| {
+            let less = fb.ins().iadd_imm_s(x, -32);
+            let more = fb.ins().iadd_imm_s(x, 16);
+            let narrow = fb.ins().ireduce(I32, x);
+            let next = fb.ins().iadd_imm_s(narrow, -1);
+            let (narrow, next) = (fb.ins().uextend(I64, narrow), fb.ins().uextend(I64, next));
+            let mut labels = Labels::default();
+            let [less, more, narrow, next, y] =
+                [less, more, narrow, next, y].map(|value| labels.number(&fb.func.dfg, value).unwrap());
+            assert_eq!(labels.difference(more, less), Some((64, 48)));
+            assert_eq!(labels.difference(less, more), Some((64, 48u64.wrapping_neg())));
+            assert_eq!(labels.difference(narrow, next), Some((32, 1)));
+            assert_eq!(labels.difference(next, narrow), Some((32, 0xffff_ffff)));
+            assert_eq!(labels.difference(y, more), None);
+            assert_eq!(labels.difference(narrow, more), None);
+        });
+    }
+
+    #[test]
+    fn a_value_that_is_nowhere_follows_from_others() {
+        with_function(|fb, [x, y]| {
+            let shifted = fb.ins().ishl_imm_s(y, 3);
+            let sum = fb.ins().iadd(x, shifted);
+            let low = fb.ins().ireduce(I32, sum);
+            let signed = fb.ins().sextend(I64, low);
+            let unknown = fb.ins().popcnt(x);
+            let mut labels = Labels::default();
+            assert_eq!(labels.number(&fb.func.dfg, unknown), None);
+            let [x, y, signed] = [x, y, signed].map(|value| labels.number(&fb.func.dfg, value).unwrap());
+            let source = labels.source(signed);
+            let in_registers = |label| {
+                let number = if label == x { 1 } else { 2 };
+                (label == x || label == y).then_some(Source::Host(Place::General(number)))
+            };
+            let saved = FaultFrame::default();
+            saved.set_general(1, 0x7fff_fff0);
+            saved.set_general(2, 3);
+            let located = source.located(&in_registers).unwrap();
+            // The sum of 0x7fff_fff0 and 24, as 32 bits with a sign.
+            assert_eq!(located.value(&CpuState::new(), &saved), 0xffff_ffff_8000_0008);
+            // Where the sum itself is, that is taken; where nothing is, there is no place.
+            let all = |_| Some(Source::Host(Place::General(2)));
+            assert_eq!(source.located(&all).unwrap().value(&CpuState::new(), &saved), 3);
+            assert!(source.located(&|_| None).is_none());
+        });
     }
 }
