@@ -213,14 +213,14 @@ fn everything_goes_into_the_file() {
     let directory = harness::scratch("log");
     let log = directory.join("log");
     let program = kernel("fib.c");
-    let expected = run(emu(Tier::Eval, &[], &program).arg("10"), LIMIT);
+    let expected = run(emu(Tier::Eval, &[], &program).arg("22"), LIMIT);
     for (tier, wanted) in [
         (Tier::Jit, ["IN:\n", "CLIF of region 0x", "OUT: region 0x", "Trace code 0x"]),
         (Tier::Emit, ["IN:\n", "OUT: block 0x", "Trace code 0x", "  bl"]),
         (Tier::Eager, ["IN:\n", "OUT: region 0x", "Trace tier0 0x", "Trace code 0x"]),
     ] {
         let mut command = emu(tier, &["-d", "in_asm,clif,out_asm,exec", "-strace", "--stats", "-D"], &log);
-        let outcome = run(command.arg(&program).arg("10"), LIMIT);
+        let outcome = run(command.arg(&program).arg("22"), LIMIT);
         assert_eq!((outcome.status, &outcome.stdout), (expected.status, &expected.stdout));
         assert_eq!(outcome.stderr_text(), "", "{tier:?}");
         let text = std::fs::read_to_string(&log).expect("the log");

@@ -9,7 +9,10 @@ use cranelift_codegen::ir::{
 use std::collections::HashMap;
 
 /// So many operations are looked through.
-const MOST_STEPS: u32 = 8;
+const MOST_STEPS: u32 = 5;
+
+/// So many in a constant, as a MOVZ and three MOVK.
+const MOST_IN_CONSTANT: u32 = 4;
 
 /// What a value is. Operands are numbers of others.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -39,20 +42,24 @@ pub(crate) struct Labels {
     labels: HashMap<u32, Vec<ValueLabel>>,
 }
 
-/// The constant that a value is.
-fn constant(dfg: &DataFlowGraph, value: Value) -> Option<u64> {
+/// The constant that a value is, at most so many operations on others away.
+fn constant(dfg: &DataFlowGraph, value: Value, steps: u32) -> Option<u64> {
     let inst = dfg.value_def(value).inst()?;
+    let bits = dfg.value_type(value).bits();
+    if bits > 64 {
+        return None;
+    }
+    let of = |arg: Value, steps: u32| constant(dfg, dfg.resolve_aliases(arg), steps);
     match dfg.insts[inst] {
-        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => {
-            Some(low(dfg.value_type(value).bits(), imm.bits() as u64))
-        }
+        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(low(bits, imm.bits() as u64)),
         InstructionData::Unary { opcode: Opcode::Uextend | Opcode::Ireduce, arg } => {
-            Some(low(dfg.value_type(value).bits(), constant(dfg, dfg.resolve_aliases(arg))?))
+            Some(low(bits, of(arg, steps.checked_sub(1)?)?))
         }
-        InstructionData::Binary { opcode, args } => {
-            let operation = operation(opcode)?;
-            let [a, b] = args.map(|arg| constant(dfg, dfg.resolve_aliases(arg)));
-            Some(operation.result(dfg.value_type(value).bits(), a?, b?))
+        InstructionData::Binary { opcode, args: [a, b] } => {
+            let (operation, steps) = (operation(opcode)?, steps.checked_sub(1)?);
+            // Where one is constant it is mostly the second.
+            let b = of(b, steps)?;
+            Some(operation.result(bits, of(a, steps)?, b))
         }
         _ => None,
     }
@@ -119,7 +126,7 @@ impl Labels {
             return None;
         }
         if let Some(constant) =
-            constant(dfg, value).or(self.entry.filter(|&(entry, _)| entry == value).map(|(_, at)| at))
+            constant(dfg, value, MOST_IN_CONSTANT).or(self.entry.filter(|&(entry, _)| entry == value).map(|(_, at)| at))
         {
             return find(self, Meaning::Constant(constant));
         }
@@ -131,7 +138,9 @@ impl Labels {
         let args = dfg.inst_args(inst);
         let steps = steps.checked_sub(1)?;
         match opcode {
-            Opcode::Iadd | Opcode::Isub if let Some(by) = constant(dfg, dfg.resolve_aliases(args[1])) => {
+            Opcode::Iadd | Opcode::Isub
+                if let Some(by) = constant(dfg, dfg.resolve_aliases(args[1]), MOST_IN_CONSTANT) =>
+            {
                 let by = if opcode == Opcode::Iadd { by } else { by.wrapping_neg() };
                 let base = self.walk(dfg, args[0], steps, adds)?;
                 let (base, from) = match self.meanings[base as usize].0 {
@@ -318,6 +327,16 @@ mod tests {
             assert_eq!(constant(behind), Some(0x40_0008));
             assert_eq!(constant(wide), Some(2));
             assert_eq!(constant(y), None);
+        });
+    }
+
+    #[test]
+    fn long_chains_are_given_up_soon() {
+        with_function(|fb, [x, _]| {
+            // Each is used twice by the next: there are 2^100 ways to the first.
+            let last = (0..100).fold(x, |value, _| fb.ins().bxor(value, value));
+            let mut labels = Labels::default();
+            assert_eq!(labels.number(&fb.func.dfg, last), None);
         });
     }
 
