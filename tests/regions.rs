@@ -10,7 +10,7 @@
 
 mod harness;
 
-use backend::{Config, Engine, Thread, Tier};
+use backend::{Config, Engine, Holding, Thread, Tier};
 use frontend::A64;
 use harness::child::End;
 use harness::control_flow::{self as flow, ALIAS, DATA_REACH, Program, STACK_BYTES};
@@ -43,8 +43,8 @@ struct Way {
     rounds: usize,
     /// Another thread asks for safepoints; at each the tier may change.
     safepoints: bool,
-    /// Regions that hold registers are compiled again without.
-    loses_held: bool,
+    /// Where regions hold registers.
+    holding: Holding,
 }
 
 const WAYS: &[Way] = &[
@@ -56,7 +56,7 @@ const WAYS: &[Way] = &[
         count: 1500,
         rounds: 2,
         safepoints: false,
-        loses_held: false,
+        holding: Holding::Usual,
     },
     Way {
         name: "jit_20",
@@ -66,7 +66,7 @@ const WAYS: &[Way] = &[
         count: 1500,
         rounds: 2,
         safepoints: false,
-        loses_held: false,
+        holding: Holding::Always,
     },
     Way {
         name: "jit_5",
@@ -76,7 +76,7 @@ const WAYS: &[Way] = &[
         count: 1500,
         rounds: 2,
         safepoints: false,
-        loses_held: false,
+        holding: Holding::Usual,
     },
     Way {
         name: "auto_1",
@@ -86,7 +86,7 @@ const WAYS: &[Way] = &[
         count: 1500,
         rounds: 4,
         safepoints: false,
-        loses_held: false,
+        holding: Holding::Usual,
     },
     Way {
         name: "auto_2",
@@ -96,7 +96,7 @@ const WAYS: &[Way] = &[
         count: 1500,
         rounds: 4,
         safepoints: false,
-        loses_held: false,
+        holding: Holding::Usual,
     },
     Way {
         name: "auto_7",
@@ -106,7 +106,7 @@ const WAYS: &[Way] = &[
         count: 1500,
         rounds: 4,
         safepoints: false,
-        loses_held: false,
+        holding: Holding::Always,
     },
     Way {
         name: "auto_30",
@@ -116,7 +116,7 @@ const WAYS: &[Way] = &[
         count: 1500,
         rounds: 4,
         safepoints: false,
-        loses_held: false,
+        holding: Holding::Usual,
     },
     Way {
         name: "safepoints",
@@ -126,7 +126,7 @@ const WAYS: &[Way] = &[
         count: 700,
         rounds: 6,
         safepoints: true,
-        loses_held: false,
+        holding: Holding::Always,
     },
     Way {
         name: "without_holding",
@@ -136,7 +136,7 @@ const WAYS: &[Way] = &[
         count: 700,
         rounds: 2,
         safepoints: false,
-        loses_held: true,
+        holding: Holding::Never,
     },
 ];
 
@@ -256,7 +256,7 @@ impl Machine {
             // In proportion, as in regions with wider limits.
             callee_insns: 40.max(way.region_insns / 5),
             code_bytes: 4 << 20,
-            loses_held: way.loses_held,
+            holding: way.holding,
             ..Config::default()
         };
         let engine = Engine::new(config, Arc::new(move |pc| code.contains(pc)));
@@ -567,9 +567,9 @@ fn check_way(way: &Way) -> Result<(), String> {
     let (stops, fuel, safepoints) = (bench.stops, bench.fuel, bench.safepoints);
     println!("{count} programs, {stops} stops, {fuel} steps backwards, {safepoints} safepoints, {stats:?}");
     println!("{} registers recovered at faults", stats.recovered());
-    assert!(!way.loses_held || stats.recovered() == 0, "nothing is held");
+    assert!(!(way.holding == Holding::Never) || stats.recovered() == 0, "nothing is held");
     // All ways hold some, but few programs may fault just there.
-    let expects_some = count >= 700 && way.tier == Tier::Jit && !way.loses_held;
+    let expects_some = count >= 700 && way.tier == Tier::Jit && !(way.holding == Holding::Never);
     assert!(!expects_some || stats.recovered() > 0, "no register was recovered at a fault");
     assert!(stats.regions > 0, "nothing was compiled");
     assert!(!way.safepoints || bench.safepoints > 0, "no safepoint was seen");

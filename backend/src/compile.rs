@@ -5,6 +5,7 @@ use crate::builder::{Builder, Built, FlagsAt, Labels, Mode, drop_needless_merges
 use crate::cache::{Provider, Slot};
 use crate::checkpoint;
 use crate::code::Generation;
+use crate::config::Holding;
 use crate::flag_source::{FlagSource, Source};
 use crate::peephole::{self, Placed};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
@@ -146,7 +147,7 @@ impl Compiler {
             listing.clif = clif.then(|| compiler.context.func.display().to_string());
             compiler.generate(&mut built.labels)?;
             let compiled = compiler.context.compiled_code().expect("it has just been compiled");
-            let recoveries = match mode.loses_held && built.holds() {
+            let recoveries = match mode.holding == Holding::Never && built.holds() {
                 true => Err(may_hold),
                 false => recoveries(compiled, &built),
             };
@@ -207,7 +208,7 @@ impl Compiler {
         mode: Mode,
         may_hold: RegSet,
     ) -> Result<Built, CompileError> {
-        let plan = Plan::new::<F>(region, may_hold);
+        let plan = Plan::new::<F>(region, may_hold, mode.holding);
         self.module.clear_context(&mut self.context);
         self.context.func.signature = region_signature();
         self.context.func.name = UserFuncName::user(0, region.entry().0 as u32);

@@ -48,6 +48,18 @@ impl Log {
     }
 }
 
+/// Where regions hold registers instead of storing them at checkpoints (`builder/held.rs`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Holding {
+    /// Where it pays.
+    #[default]
+    Usual,
+    /// Everywhere.
+    Always,
+    /// Nowhere: all that is held is lost, and the region compiled again.
+    Never,
+}
+
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Clone)]
 pub struct Config {
@@ -65,8 +77,8 @@ pub struct Config {
     pub code_bytes: usize,
     /// Whether generated code counts what it does, for [`Stats`].
     pub count: bool,
-    /// For tests: regions that hold registers are compiled again without, as if Cranelift had lost a value.
-    pub loses_held: bool,
+    /// Where regions hold registers instead of storing them: other than usual is for tests.
+    pub holding: Holding,
     /// What profilers are told.
     pub profile: Profile,
     /// What to log.
@@ -83,7 +95,7 @@ impl Default for Config {
             callee_insns: 40,
             code_bytes: 128 << 20,
             count: false,
-            loses_held: false,
+            holding: Holding::Usual,
             profile: Profile::default(),
             log: Log::none(),
         }

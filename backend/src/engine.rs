@@ -225,7 +225,7 @@ impl<F: Frontend> Engine<F> {
     }
 
     fn mode(&self, entry: Place) -> Mode {
-        Mode { flushing: entry.flushing(), count: self.config.count, loses_held: self.config.loses_held }
+        Mode { flushing: entry.flushing(), count: self.config.count, holding: self.config.holding }
     }
 
     /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.

@@ -25,6 +25,6 @@ mod tier0;
 mod trampoline;
 mod worker;
 
-pub use config::{Config, Log, Profile, Stats, Tier};
+pub use config::{Config, Holding, Log, Profile, Stats, Tier};
 pub use engine::Engine;
 pub use thread::Thread;

@@ -3,6 +3,7 @@
 //! must be in memory.
 
 use crate::checkpoint::{self, Effect, End, LINK, Step};
+use crate::config::Holding;
 use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -407,7 +408,7 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a region.
-    pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: RegSet) -> Self {
+    pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: RegSet, holding: Holding) -> Self {
         let count = region.blocks.len();
         // What blocks read and write does not depend on what follows.
         let plan_all = |ends: &[End]| -> (Vec<Vec<Step>>, Vec<Effect>) {
@@ -434,7 +435,7 @@ impl Plan {
         let loops = shortest_loops(&successors);
         let calls_out: Vec<bool> = (0..count).map(|node| region.calls_out(node)).collect();
         let overwritten = overwritten(&effects, &successors, &calls_out, &loops);
-        let ends = ends(&effects, &successors, &leaves, &overwritten, &links);
+        let ends = ends(&effects, &successors, &leaves, &overwritten, &links, holding);
         let (steps, effects) = plan_all(&ends);
         let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let flags_from = flags_from(&effects, &successors, &resumed);
@@ -718,10 +719,11 @@ fn ends(
     leaves: &[bool],
     overwritten: &[RegSet],
     links: &[bool],
+    holding: Holding,
 ) -> Vec<End> {
     let keeps = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
     let needs = |block: usize| if leaves[block] || keeps(block) { checkpoint::ALL } else { RegSet::default() };
-    let is_small = is_small(effects);
+    let is_small = holding == Holding::Always || is_small(effects);
     let end = |block| End {
         needs: needs(block),
         keeps: keeps(block),

@@ -29,6 +29,7 @@ pub(crate) use labels::Labels;
 
 use crate::cache::{CodeMemory, Slot};
 use crate::checkpoint::Unneeded;
+use crate::config::Holding;
 use crate::counts;
 use crate::flag_source::FlagSource;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
@@ -162,8 +163,8 @@ pub(crate) struct Mode {
     pub flushing: bool,
     /// It counts what it does (`counts`).
     pub count: bool,
-    /// See `Config::loses_held`.
-    pub loses_held: bool,
+    /// See `Config::holding`.
+    pub holding: Holding,
 }
 
 /// A computed branch that has been seen to go to this many targets at most compares with each.
