@@ -2,6 +2,7 @@
 
 use super::Builder;
 use super::flags::{Before, Flags, Parts, b_matters};
+use super::labels::operation;
 use crate::flag_source::{FlagSource, Operation, Source, low};
 use cranelift_codegen::ir::types::F32;
 use cranelift_codegen::ir::{Opcode, Value};
@@ -130,21 +131,12 @@ impl Builder<'_, '_> {
         let dfg = &self.fb.func.dfg;
         let inst = dfg.value_def(base).inst()?;
         let args = dfg.inst_args(inst);
-        let operation = match dfg.insts[inst].opcode() {
-            Opcode::Sextend => {
-                let from = dfg.value_type(args[0]).bits();
-                return Some(narrowed(Source::SignExtended(from, whole, Box::new(self.source(args[0], steps)?))));
-            }
-            Opcode::Iadd => Operation::Add,
-            Opcode::Isub => Operation::Sub,
-            Opcode::Band => Operation::And,
-            Opcode::Bor => Operation::Or,
-            Opcode::Bxor => Operation::Xor,
-            Opcode::Ishl => Operation::Shl,
-            Opcode::Ushr => Operation::Shr,
-            Opcode::Sshr => Operation::Sar,
-            _ => return None,
-        };
+        let opcode = dfg.insts[inst].opcode();
+        if opcode == Opcode::Sextend {
+            let from = dfg.value_type(args[0]).bits();
+            return Some(narrowed(Source::SignExtended(from, whole, Box::new(self.source(args[0], steps)?))));
+        }
+        let operation = operation(opcode)?;
         let operands = Box::new([self.source(args[0], steps)?, self.source(args[1], steps)?]);
         Some(narrowed(Source::Operation(operation, whole, operands)))
     }

@@ -68,32 +68,28 @@ impl Builder<'_, '_> {
         let numbers = |set: u32| (0..32usize).filter(move |n| set >> n & 1 != 0);
         let anchors_x: Vec<Value> = numbers(known.x).map(|n| self.value_of(self.x[n])).collect();
         let anchors_v: Vec<Value> = numbers(known.v).map(|n| self.value_of(self.v[n])).collect();
-        let mut stored = Vec::new();
+        let mut decided = Vec::with_capacity(undecided.x.len() + undecided.v.len());
         for &(n, value) in &undecided.x {
             let source = self.fixed(value, &undecided.in_memory).or_else(|| self.derived(value, &anchors_x));
             let source = source.or_else(|| self.kept(value, |b| b.place_of(value), keeps));
-            match source {
-                Some(source) => self.segment().registers.push((Register::X(n), source)),
-                None => {
-                    stored.push((value, layout::x(usize::from(n))));
-                    if self.now(self.x[usize::from(n)]) == value {
-                        self.dirty.x &= !(1 << n);
-                    }
-                }
-            }
+            decided.push((Register::X(n), value, source));
         }
         for &(n, value) in &undecided.v {
             let is_used = anchors_v.contains(&value);
             let source = if is_used { self.place_of_vector(value) } else { None };
             let source = source.or_else(|| self.kept(value, |b| b.place_of_vector(value), keeps));
-            match source {
-                Some(source) => self.segment().registers.push((Register::V(n), source)),
-                None => {
-                    stored.push((value, layout::v(usize::from(n))));
-                    if self.now(self.v[usize::from(n)]) == value {
-                        self.dirty.v &= !(1 << n);
-                    }
-                }
+            decided.push((Register::V(n), value, source));
+        }
+        let mut stored = Vec::new();
+        for (register, value, source) in decided {
+            if let Some(source) = source {
+                self.segment().registers.push((register, source));
+                continue;
+            }
+            let (variable, offset) = self.variable_of(register);
+            stored.push((value, offset));
+            if self.value_of(variable) == value {
+                self.dirty = self.dirty.without(register.set());
             }
         }
         let mut cursor = FuncCursor::new(self.fb.func).at_inst(undecided.at);
@@ -106,8 +102,13 @@ impl Builder<'_, '_> {
         cursor.remove_inst();
     }
 
-    fn now(&mut self, variable: Variable) -> Value {
-        self.value_of(variable)
+    /// The variable of a register, and where that is in the `CpuState`.
+    fn variable_of(&self, register: Register) -> (Variable, i32) {
+        match register {
+            Register::X(n) => (self.x[usize::from(n)], layout::x(usize::from(n))),
+            Register::V(n) => (self.v[usize::from(n)], layout::v(usize::from(n))),
+            Register::FlagsByEdge | Register::Loaded => unreachable!("it is no variable"),
+        }
     }
 
     fn segment(&mut self) -> &mut Segment {

@@ -65,7 +65,8 @@ fn constant(dfg: &DataFlowGraph, value: Value, steps: u32) -> Option<u64> {
     }
 }
 
-fn operation(opcode: Opcode) -> Option<Operation> {
+/// What an operation of CLIF does, if sources know it.
+pub(super) fn operation(opcode: Opcode) -> Option<Operation> {
     Some(match opcode {
         Opcode::Iadd => Operation::Add,
         Opcode::Isub => Operation::Sub,
