@@ -152,23 +152,24 @@ pub struct End {
     pub keeps: bool,
 }
 
-/// Plans a block. `may_hold` are the registers that may be held.
-pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: RegSet, end: End) -> (Vec<Step>, Effect) {
-    let footprints: Vec<Footprint> = block
-        .insns
-        .iter()
-        .map(|insn| {
-            let mut f = Footprint::default();
-            let Ok(()) = F::lift(insn, &mut f);
-            f
-        })
-        .collect();
-    let mut steps = steps(&footprints);
+/// What the instructions of a block do.
+pub fn footprints<F: Frontend>(block: &Block<F::Insn>) -> Vec<Footprint> {
+    let footprint = |insn| {
+        let mut f = Footprint::default();
+        let Ok(()) = F::lift(insn, &mut f);
+        f
+    };
+    block.insns.iter().map(footprint).collect()
+}
+
+/// Plans a block, given its `footprints`. `may_hold` are the registers that may be held.
+pub fn plan<I>(block: &Block<I>, footprints: &[Footprint], may_hold: RegSet, end: End) -> (Vec<Step>, Effect) {
+    let mut steps = steps(footprints);
     let is_loop = block.successors().contains(&Some(block.start));
     let holds = !may_hold.is_empty();
-    let logged = if holds && is_loop { logged(&steps, &footprints) } else { 0 };
+    let logged = if holds && is_loop { logged(&steps, footprints) } else { 0 };
     if logged != 0 {
-        steps = one_segment(&footprints);
+        steps = one_segment(footprints);
     }
     if holds {
         for i in 0..steps.len() {
@@ -193,14 +194,14 @@ pub fn plan<F: Frontend>(block: &Block<F::Insn>, may_hold: RegSet, end: End) -> 
     }
     let mut effect = Effect::new();
     effect.logged = logged;
-    effect.is_replayed = is_loop && can_be_replayed(&footprints);
+    effect.is_replayed = is_loop && can_be_replayed(footprints);
     if effect.is_replayed {
         // The way in stores what is dirty.
         steps[0].checkpoint = None;
     }
-    effect.wants_flags_first_only = wants_flags_first_only(&steps, &footprints);
+    effect.wants_flags_first_only = wants_flags_first_only(&steps, footprints);
     effect.is_held = holds && is_loop && steps[0].checkpoint.is_some();
-    for (step, f) in steps.iter().zip(&footprints) {
+    for (step, f) in steps.iter().zip(footprints) {
         if let Some(unneeded) = step.checkpoint {
             effect.holds = effect.holds.union(effect.passes.without(unneeded.registers));
             effect.stored(unneeded.registers.union(step.kept));

@@ -410,9 +410,11 @@ impl Plan {
     /// Plans a region.
     pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: RegSet, holding: Holding) -> Self {
         let count = region.blocks.len();
+        let footprints: Vec<_> = region.blocks.iter().map(|block| checkpoint::footprints::<F>(block)).collect();
         // What blocks read and write does not depend on what follows.
         let plan_all = |ends: &[End]| -> (Vec<Vec<Step>>, Vec<Effect>) {
-            region.blocks.iter().zip(ends).map(|(block, &end)| checkpoint::plan::<F>(block, may_hold, end)).unzip()
+            let blocks = region.blocks.iter().zip(&footprints).zip(ends);
+            blocks.map(|((block, footprints), &end)| checkpoint::plan(block, footprints, may_hold, end)).unzip()
         };
         let (_, effects) = plan_all(&vec![End::default(); count]);
         let successors: Vec<Vec<usize>> = (0..count).map(|node| region.successors(node)).collect();
