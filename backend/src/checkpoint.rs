@@ -146,8 +146,6 @@ pub struct End {
     pub overwritten: RegSet,
     /// The host has registers for all that the region uses.
     pub is_small: bool,
-    /// X30 is a constant when the block starts.
-    pub known_link: bool,
     /// A safepoint follows: its unlikely way can use any value, which keeps that for the whole block.
     pub keeps: bool,
 }
@@ -184,9 +182,8 @@ pub fn plan<I>(block: &Block<I>, footprints: &[Footprint], may_hold: RegSet, end
                     _ => RegSet::default(),
                 };
                 steps[i].held = held.intersection(may_hold);
-                let kept = if end.keeps { ALL } else { used.without(written(&footprints[i..=last])) };
-                let is_known = end.known_link && written(&footprints[..i]).intersection(LINK).is_empty();
-                let kept = if is_known { kept.union(LINK) } else { kept };
+                let unchanged = used.without(written(&footprints[i..=last]));
+                let kept = if end.keeps { ALL } else { RegSet { x: ALL.x, v: unchanged.v } };
                 steps[i].kept = kept.intersection(steps[i].held);
                 steps[last].ends = Some(used);
             }

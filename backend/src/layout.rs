@@ -34,6 +34,10 @@ pub const PREFETCH_STEP: i64 = 8;
 /// Address of the thread's `recovery::FaultFrame`.
 pub const FAULT_FRAME: usize = 11;
 
+/// Where code that Cranelift makes stores what it must have in registers until then, two words. The stores are left out
+/// (`peephole`).
+pub const KEPT: usize = 12;
+
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {
     (offset_of!(CpuState, backend) + 8 * index) as i32

@@ -371,8 +371,6 @@ impl<I> Region<I> {
 pub struct Plan {
     /// Registers that may be newer than memory when the block starts. What else is, is stored on the way to it.
     pub dirty_in: Vec<RegSet>,
-    /// Whether the safepoint at the block's end keeps any value that is to be held.
-    pub keeps: Vec<bool>,
     /// Whether it holds what the way to the block says about the flags.
     pub holds_flags: Vec<bool>,
     /// Instructions from its start whose loads it holds (`Effect::logged`).
@@ -437,7 +435,7 @@ impl Plan {
         let loops = shortest_loops(&successors);
         let calls_out: Vec<bool> = (0..count).map(|node| region.calls_out(node)).collect();
         let overwritten = overwritten(&effects, &successors, &calls_out, &loops);
-        let ends = ends(&effects, &successors, &leaves, &overwritten, &links, holding);
+        let ends = ends(&effects, &successors, &leaves, &overwritten, holding);
         let (steps, effects) = plan_all(&ends);
         let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let flags_from = flags_from(&effects, &successors, &resumed);
@@ -479,7 +477,6 @@ impl Plan {
                 flags_in[i] = wants;
             }
         }
-        let keeps = ends.iter().map(|end| !may_hold.is_empty() && end.keeps).collect();
         let holds_flags = (0..count).map(|i| flags_by_edge[i] && effects[i].is_held).collect();
         let logged = effects.iter().map(|e| e.logged).collect();
         let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
@@ -487,7 +484,6 @@ impl Plan {
         let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
         Self {
             dirty_in,
-            keeps,
             holds_flags,
             logged,
             steps,
@@ -720,7 +716,6 @@ fn ends(
     successors: &[Vec<usize>],
     leaves: &[bool],
     overwritten: &[RegSet],
-    links: &[bool],
     holding: Holding,
 ) -> Vec<End> {
     let keeps = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
@@ -731,7 +726,6 @@ fn ends(
         keeps: keeps(block),
         overwritten: overwritten[block],
         is_small,
-        known_link: links[block],
     };
     let mut ends: Vec<End> = (0..effects.len()).map(end).collect();
     let mut changed = true;

@@ -62,8 +62,13 @@ impl Builder<'_, '_> {
 
     /// After the last access of a segment. `used` are registers whose values are used later.
     pub(super) fn end_segment(&mut self, used: RegSet) {
+        self.decide(used);
+        self.use_kept();
+    }
+
+    /// What the checkpoint of the segment that ends stores, and what it holds.
+    fn decide(&mut self, used: RegSet) {
         let Some(undecided) = self.undecided.take() else { return };
-        let keeps = self.plan.keeps[self.current];
         let known = self.loaded.union(self.dirty).intersection(used);
         let numbers = |set: u32| (0..32usize).filter(move |n| set >> n & 1 != 0);
         let anchors_x: Vec<Value> = numbers(known.x).map(|n| self.value_of(self.x[n])).collect();
@@ -71,13 +76,13 @@ impl Builder<'_, '_> {
         let mut decided = Vec::with_capacity(undecided.x.len() + undecided.v.len());
         for &(n, value) in &undecided.x {
             let source = self.fixed(value, &undecided.in_memory).or_else(|| self.derived(value, &anchors_x));
-            let source = source.or_else(|| self.kept(value, |b| b.place_of(value), keeps));
+            let source = source.or_else(|| self.place_of(value).inspect(|source| self.keep_source(source)));
             decided.push((Register::X(n), value, source));
         }
         for &(n, value) in &undecided.v {
             let is_used = anchors_v.contains(&value);
             let source = if is_used { self.place_of_vector(value) } else { None };
-            let source = source.or_else(|| self.kept(value, |b| b.place_of_vector(value), keeps));
+            let source = source.or_else(|| self.place_of_vector(value).inspect(|source| self.keep_source(source)));
             decided.push((Register::V(n), value, source));
         }
         let mut stored = Vec::new();
@@ -121,13 +126,19 @@ impl Builder<'_, '_> {
         Some((self.held.len() - 1, last.loads.len()))
     }
 
-    /// Where a value is that only the safepoint at the block's end uses.
-    fn kept(&mut self, value: Value, place: impl FnOnce(&mut Self) -> Option<Source>, keeps: bool) -> Option<Source> {
-        let source = if keeps { place(self) } else { None };
-        if source.is_some() {
-            self.kept_for_end.push(value);
+    /// Keeps what a source follows from until the segment's end.
+    fn keep_source(&mut self, source: &Source) {
+        match source {
+            Source::Labelled(_, Some(other)) | Source::Low(_, other) | Source::SignExtended(_, _, other) => {
+                self.keep_source(other);
+            }
+            &Source::Labelled(label, None) => {
+                let value = self.labels.value(label).expect("it follows from nothing else");
+                self.kept.insert(self.fb.func.dfg.resolve_aliases(value));
+            }
+            Source::Operation(_, _, operands) => operands.iter().for_each(|operand| self.keep_source(operand)),
+            Source::Constant(_) | Source::X(_) | Source::V(_) | Source::StoredA | Source::StoredB | Source::Host(_) => {}
         }
-        source
     }
 
     /// Holds the number that the way to the block has given.
@@ -145,16 +156,18 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Where a value is that is computed where it stands; the safepoint at the block's end uses it.
+    /// Where a value is that is computed where it stands. It is kept until the segment's end.
     fn whole(&mut self, value: Value) -> Source {
-        self.kept_for_end.push(value);
-        Source::Labelled(self.label_of(value), None)
+        let source = Source::Labelled(self.label_of(value), None);
+        self.keep_source(&source);
+        source
     }
 
-    /// At the safepoint on a way back, where that is unlikely to go: uses what the block holds, so that it is kept.
-    pub(super) fn use_held(&mut self) {
-        for number in 0..self.kept_for_end.len() {
-            self.store_state(self.kept_for_end[number], layout::operand(0));
+    /// Uses what the segment holds, so that the host has it until here: by stores that are left out when the machine
+    /// code is finished (`peephole`).
+    fn use_kept(&mut self) {
+        for value in std::mem::take(&mut self.kept) {
+            self.store_state(value, layout::backend_word(layout::KEPT));
             // The alias analysis would drop it for the next.
             self.fb.ins().sequence_point();
         }

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{
 use std::collections::HashMap;
 
 /// So many operations are looked through.
-const MOST_STEPS: u32 = 5;
+const MOST_STEPS: u32 = 14;
 
 /// So many in a constant, as a MOVZ and three MOVK.
 const MOST_IN_CONSTANT: u32 = 4;
@@ -190,6 +190,14 @@ impl Labels {
             Meaning::One(_, from, to, other) => Some(Box::new(narrowed(from.min(to), self.source(other)))),
         };
         narrowed(bits, Source::Labelled(number, otherwise))
+    }
+
+    /// The value with this number, if it is computed where it stands.
+    pub(crate) fn value(&self, number: u32) -> Option<Value> {
+        match self.meanings[number as usize].0 {
+            Meaning::Value(value) => Some(value),
+            _ => None,
+        }
     }
 
     /// How the value of a label follows from others, if that has turned out late.

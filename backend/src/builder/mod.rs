@@ -48,7 +48,7 @@ use flags::{Compound, Flags, Tested};
 use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 pub(crate) use merges::drop_needless_merges;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 
 /// The scalars that vector registers hold, as far as known.
@@ -145,8 +145,8 @@ pub(crate) struct Builder<'f, 'r> {
     /// The block has had a checkpoint.
     has_segment: bool,
     labels: Labels,
-    /// What the safepoint at the end of the current block keeps.
-    kept_for_end: Vec<Value>,
+    /// What is kept until the end of the segment.
+    kept: BTreeSet<Value>,
     // Per instruction.
     /// What it loads is held.
     is_logged: bool,
@@ -325,7 +325,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             undecided: None,
             has_segment: false,
             labels: Labels::new((entry_pc, region.entry().0)),
-            kept_for_end: Vec::new(),
+            kept: BTreeSet::new(),
             is_logged: false,
             is_covered: false,
             pc: region.entry(),
@@ -426,7 +426,6 @@ impl<'f, 'r> Builder<'f, 'r> {
         let known = self.known_at[index].unwrap_or(Known::NOTHING);
         (self.flags, self.fp_cache, self.x_now) = (known.flags, known.fp_cache, known.x_now);
         self.checkpoint_flags = FlagsAt::Memory;
-        self.kept_for_end.clear();
         self.has_segment = false;
         self.ended = false;
     }
@@ -1099,7 +1098,6 @@ impl<'f, 'r> Builder<'f, 'r> {
         self.fb.ins().sequence_point();
         let word = self.load_state(I32, offset_of!(CpuState, safepoint) as i32);
         self.side_exit(word, |b| {
-            b.use_held();
             b.store_dirty();
             let pc = b.pc_value(target);
             b.store_state(pc, offset_of!(CpuState, pc) as i32);

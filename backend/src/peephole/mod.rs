@@ -11,6 +11,7 @@ mod machine_code;
 pub use machine_code::Placed;
 
 use iced_x86::{Code, FastFormatter, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
+use crate::layout;
 use machine_code::{Flow, MachineCode, Registers, bit, register_bits};
 
 /// Improves code. `block_starts` are the offsets of its basic blocks, ascending, `relocations` those of its
@@ -18,6 +19,7 @@ use machine_code::{Flow, MachineCode, Registers, bit, register_bits};
 pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> Option<Placed> {
     let mut code = MachineCode::read(code, block_starts, relocations)?;
     use_pinned(&mut code)?;
+    remove_uses(&mut code);
     remove_unread(&mut code);
     frame::remove_frame_pointer(&mut code);
     code.place()
@@ -56,6 +58,21 @@ fn use_pinned(code: &mut MachineCode) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Leaves out stores to `layout::KEPT`.
+fn remove_uses(code: &mut MachineCode) {
+    let place = layout::backend_word(layout::KEPT) as u64;
+    for number in 0..code.pieces().len() {
+        if let Some((instruction, _)) = code.instruction(number)
+            && instruction.op0_kind() == OpKind::Memory
+            && instruction.memory_base() == Register::R15
+            && instruction.memory_index() == Register::None
+            && instruction.memory_displacement64() == place
+        {
+            code.remove(number);
+        }
+    }
 }
 
 /// Whether it moves 64 bits, between registers or a register and memory.
