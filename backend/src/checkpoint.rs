@@ -144,8 +144,8 @@ pub struct End {
     pub needs: RegSet,
     /// Registers that are likely overwritten later.
     pub overwritten: RegSet,
-    /// The host has registers for all that the region uses.
-    pub is_small: bool,
+    /// Blocks that are no loops of their own hold registers too.
+    pub holds: bool,
     /// A safepoint follows: its unlikely way can use any value, which keeps that for the whole block.
     pub keeps: bool,
 }
@@ -178,7 +178,7 @@ pub fn plan<I>(block: &Block<I>, footprints: &[Footprint], may_hold: RegSet, end
                     |footprints: &[Footprint]| footprints.iter().fold(RegSet::default(), |sum, f| sum.union(f.writes));
                 let held = match i {
                     0 if is_loop => ALL,
-                    _ if end.is_small => written(&footprints[i..]).union(end.overwritten),
+                    _ if end.holds => written(&footprints[i..]).union(end.overwritten),
                     _ => RegSet::default(),
                 };
                 steps[i].held = held.intersection(may_hold);

@@ -314,9 +314,9 @@ pub struct Code<F: Frontend> {
     dormant: FxHashMap<Place, (Arc<HotBlock<F>>, CodePtr)>,
     /// The region compiled last at each entry.
     regions: FxHashMap<Place, CodePtr>,
-    /// Entries of regions that wider limits would make larger.
+    /// Entries of regions that would gain from more work: by wider limits, or by holding more registers.
     cut: FxHashSet<Place>,
-    /// Entries of regions that have wider limits.
+    /// Entries of regions for which more work is done.
     wide: FxHashSet<Place>,
     /// What regions were made from.
     region_blocks: FxHashMap<CodePtr, Blocks<F::Insn>>,
@@ -467,7 +467,7 @@ impl<F: Frontend> Code<F> {
         true
     }
 
-    /// Says whether wider limits would have made the region at `entry` larger.
+    /// Says whether the region at `entry` would gain from more work: by wider limits, or by holding more registers.
     pub fn set_cut(&mut self, entry: Place, is_cut: bool) {
         if is_cut && !self.wide.contains(&entry) {
             self.cut.insert(entry);
@@ -476,19 +476,19 @@ impl<F: Frontend> Code<F> {
         }
     }
 
-    /// Whether the region at `entry` has wider limits.
+    /// Whether more work is done for the region at `entry`.
     pub fn is_wide(&self, entry: Place) -> bool {
         self.wide.contains(&entry)
     }
 
-    /// The region at `entry` has wider limits from now on.
+    /// More work is done for the region at `entry` from now on.
     pub fn set_wide(&mut self, entry: Place) {
         self.cut.remove(&entry);
         self.wide.insert(entry);
     }
 
     /// Where threads have been since this was last called. Has them show themselves again, if there is any region that
-    /// wider limits would make larger: it costs them the way back to the middle of a region.
+    /// would gain from more work: it costs them the way back to the middle of a region.
     pub fn sightings(&mut self) -> Vec<Sighting> {
         let mut seen = Vec::new();
         if !self.cut.is_empty() {
@@ -497,8 +497,8 @@ impl<F: Frontend> Code<F> {
         seen
     }
 
-    /// Entries of the regions that wider limits would make larger and in which a thread was when it was seen: in one of
-    /// its loops, or in a function that it calls.
+    /// Entries of the regions that would gain from more work and in which a thread was when it was seen: in one of its
+    /// loops, or in a function that it calls.
     pub fn cut_regions(&self, sighting: Sighting) -> Vec<Place> {
         let Some(generation) = self.generation.as_ref().filter(|_| !self.cut.is_empty()) else { return Vec::new() };
         let Sighting { at, link } = sighting;

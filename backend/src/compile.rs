@@ -45,6 +45,8 @@ pub struct Compiled {
     pub recoveries: Vec<Recovery>,
     /// What some of those follow from.
     pub sources: Vec<Source>,
+    /// Whether `Holding::Always` would hold more registers.
+    pub would_hold: bool,
 }
 
 /// What a fault in generated code means, from some offset on.
@@ -197,7 +199,9 @@ impl Compiler {
         let bytes = placed.code.len() as u32;
         let flag_sources = built.flag_sources;
         let exits = built.exits;
-        let compiled = Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries, sources };
+        let would_hold = built.would_hold;
+        let compiled =
+            Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries, sources, would_hold };
         Ok((compiled, listing))
     }
 
@@ -242,6 +246,9 @@ impl Compiler {
         labels.complete(&context.func);
         context.func.dfg.resolve_all_aliases();
         context.egraph_pass(isa, &mut ControlPlane::default())?;
+        // Cranelift would do this later: arguments have turned out to be the same.
+        context.remove_constant_phis(isa)?;
+        labels.complete(&context.func);
         labels.attach(&mut context.func);
         Ok(())
     }

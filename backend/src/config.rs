@@ -138,7 +138,7 @@ pub struct Stats {
     pub compile_ns: u64,
     /// Regions compiled again with more blocks.
     pub grown: u64,
-    /// Regions compiled again with wider limits.
+    /// Regions compiled again with wider limits, and holding more registers.
     pub widened: u64,
     /// How often the code cache was full and emptied.
     pub flushes: u64,

@@ -4,7 +4,7 @@
 use crate::builder::Mode;
 use crate::code::{Code, Generation, Kind, Place};
 use crate::compile::{CompileError, Compiler};
-use crate::config::{Config, Stats, Tier};
+use crate::config::{Config, Holding, Stats, Tier};
 use crate::emitter::Emitter;
 use crate::profile::Profiler;
 use crate::region::{Limits, Region};
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A block that has run so many times less often than the entry is not taken into a region.
 const COLDER: u32 = 16;
-/// A region gets wider limits when threads have been seen there so often.
+/// More work is done for a region when threads have been seen there so often.
 const ENOUGH_SIGHTINGS: u32 = 5;
 /// A code cache smaller than this is not worth having.
 const LEAST_CODE_BYTES: usize = 2 << 20;
@@ -186,7 +186,11 @@ impl<F: Frontend> Engine<F> {
         let Some(compiler) = compiler.as_mut() else { return Attempt::Impossible };
         compiler.turn_to(&generation);
         let log = &self.config.log;
-        let (compiled, listing) = match compiler.compile::<F>(&region, self.mode(entry), (log.clif, log.out_asm)) {
+        let mut mode = self.mode(entry);
+        if mode.holding == Holding::Usual && self.code().is_wide(entry) {
+            mode.holding = Holding::Always;
+        }
+        let (compiled, listing) = match compiler.compile::<F>(&region, mode, (log.clif, log.out_asm)) {
             Ok(done) => done,
             Err(CompileError::CacheFull) => return Attempt::CacheFull(generation),
             Err(CompileError::Refused(reason)) => {
@@ -202,13 +206,14 @@ impl<F: Frontend> Engine<F> {
             log.write(format_args!("OUT: region {pc}, {} bytes at {at:#x}\n{asm}\n", compiled.bytes));
         }
         let (at, insns, bytes) = (compiled.code, region.insn_count() as u64, compiled.bytes);
+        let is_cut = region.is_cut || compiled.would_hold;
         let mut code = self.code();
         code.stats.compile_ns += started.elapsed().as_nanos() as u64;
         if !code.publish(&generation, entry, &region.blocks, compiled, Kind::Region) {
             return Attempt::Impossible;
         }
         self.announce("region", entry, &generation, at, bytes);
-        code.set_cut(entry, region.is_cut);
+        code.set_cut(entry, is_cut);
         code.stats.regions += 1;
         code.stats.region_insns += insns;
         code.stats.region_bytes += u64::from(bytes);

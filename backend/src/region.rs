@@ -402,6 +402,8 @@ pub struct Plan {
     pub returns_surely: Vec<bool>,
     /// By context, whether code in it goes on outside of the region.
     pub is_left: Vec<bool>,
+    /// Whether all blocks hold registers; else only those that are loops of their own.
+    pub holds: bool,
 }
 
 impl Plan {
@@ -435,7 +437,8 @@ impl Plan {
         let loops = shortest_loops(&successors);
         let calls_out: Vec<bool> = (0..count).map(|node| region.calls_out(node)).collect();
         let overwritten = overwritten(&effects, &successors, &calls_out, &loops);
-        let ends = ends(&effects, &successors, &leaves, &overwritten, holding);
+        let holds = holding == Holding::Always || is_small(&effects);
+        let ends = ends(&effects, &successors, &leaves, &overwritten, holds);
         let (steps, effects) = plan_all(&ends);
         let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
         let flags_from = flags_from(&effects, &successors, &resumed);
@@ -497,6 +500,7 @@ impl Plan {
             predecessors,
             returns_surely,
             is_left,
+            holds,
         }
     }
 }
@@ -716,16 +720,15 @@ fn ends(
     successors: &[Vec<usize>],
     leaves: &[bool],
     overwritten: &[RegSet],
-    holding: Holding,
+    holds: bool,
 ) -> Vec<End> {
     let keeps = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
     let needs = |block: usize| if leaves[block] || keeps(block) { checkpoint::ALL } else { RegSet::default() };
-    let is_small = holding == Holding::Always || is_small(effects);
     let end = |block| End {
         needs: needs(block),
         keeps: keeps(block),
         overwritten: overwritten[block],
-        is_small,
+        holds,
     };
     let mut ends: Vec<End> = (0..effects.len()).map(end).collect();
     let mut changed = true;

@@ -76,18 +76,19 @@ impl Builder<'_, '_> {
         let mut decided = Vec::with_capacity(undecided.x.len() + undecided.v.len());
         for &(n, value) in &undecided.x {
             let source = self.fixed(value, &undecided.in_memory).or_else(|| self.derived(value, &anchors_x));
-            let source = source.or_else(|| self.place_of(value).inspect(|source| self.keep_source(source)));
+            let source = source.or_else(|| self.place_of(value));
             decided.push((Register::X(n), value, source));
         }
         for &(n, value) in &undecided.v {
             let is_used = anchors_v.contains(&value);
             let source = if is_used { self.place_of_vector(value) } else { None };
-            let source = source.or_else(|| self.place_of_vector(value).inspect(|source| self.keep_source(source)));
+            let source = source.or_else(|| self.place_of_vector(value));
             decided.push((Register::V(n), value, source));
         }
         let mut stored = Vec::new();
         for (register, value, source) in decided {
             if let Some(source) = source {
+                self.keep_source(&source);
                 self.segment().registers.push((register, source));
                 continue;
             }

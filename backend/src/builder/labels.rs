@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{
     DataFlowGraph, Function, InstructionData, Opcode, RelSourceLoc, Type, Value, ValueLabel, ValueLabelAssignments,
     ValueLabelStart,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// So many operations are looked through.
 const MOST_STEPS: u32 = 14;
@@ -40,6 +40,8 @@ pub(crate) struct Labels {
     /// By label that is not of a value of its own, the other.
     other: HashMap<u32, u32>,
     labels: HashMap<u32, Vec<ValueLabel>>,
+    /// Numbers of values that have turned out to be others. Cranelift forgets which.
+    completed: HashSet<u32>,
 }
 
 /// The constant that a value is, at most so many operations on others away.
@@ -233,13 +235,18 @@ impl Labels {
         }
     }
 
-    /// Before the function is optimized: values that have turned out to be others have their labels too.
+    /// Values that have turned out to be others have their labels too.
     pub(crate) fn complete(&mut self, func: &Function) {
         for number in 0..self.meanings.len() as u32 {
-            if let Meaning::Value(value) = self.meanings[number as usize].0
-                && func.dfg.resolve_aliases(value) != value
-                && let Some(other) = self.number(&func.dfg, value)
-            {
+            let Meaning::Value(value) = self.meanings[number as usize].0 else { continue };
+            if self.completed.contains(&number) || func.dfg.resolve_aliases(value) == value {
+                continue;
+            }
+            self.completed.insert(number);
+            let value = func.dfg.resolve_aliases(value);
+            let ty = func.dfg.value_type(value);
+            let other = if ty.is_int() { self.number(&func.dfg, value) } else { Some(self.of(ty, value)) };
+            if let Some(other) = other {
                 self.same.entry(other).or_default().push(number);
                 self.other.insert(number, other);
             }

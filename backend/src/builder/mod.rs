@@ -224,6 +224,8 @@ pub(crate) struct Built {
     pub labels: Labels,
     /// Where the flags of checkpoints are.
     pub flag_sources: Vec<FlagSource>,
+    /// See `Compiled`.
+    pub would_hold: bool,
 }
 
 impl Built {
@@ -382,7 +384,8 @@ impl<'f, 'r> Builder<'f, 'r> {
         extensions::drop_needless(builder.fb.func);
         builder.fb.finalize(target);
         let (exits, flag_sources) = (builder.exits?, builder.flag_sources);
-        Some(Built { exits, locations, flag_sources, held: builder.held, labels: builder.labels })
+        let (held, labels) = (builder.held, builder.labels);
+        Some(Built { exits, locations, flag_sources, held, labels, would_hold: !plan.holds })
     }
 
     /// Looks at the safepoint word, and loads what the first block does not load itself.

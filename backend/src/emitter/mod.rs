@@ -178,6 +178,7 @@ impl Emitter {
             flag_sources: Vec::new(),
             recoveries: Vec::new(),
             sources: Vec::new(),
+            would_hold: false,
         })
     }
 
