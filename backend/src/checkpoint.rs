@@ -35,6 +35,9 @@ pub struct Step {
     pub checkpoint: Option<Unneeded>,
     /// Its accesses are covered by the checkpoint before this instruction of the block.
     pub covered_by: Option<usize>,
+    /// At an access that a checkpoint covers: registers that the instructions since then overwrite unread. Their values
+    /// at the checkpoint are not needed to perform these again.
+    pub redone: RegSet,
     /// It has the last access that a checkpoint covers: registers whose values behind it something uses later.
     pub ends: Option<RegSet>,
     /// At a checkpoint, registers that it may hold: those that are overwritten later, so that not to store them here saves
@@ -186,6 +189,11 @@ pub fn plan<I>(block: &Block<I>, footprints: &[Footprint], may_hold: RegSet, end
                 let kept = if end.keeps { ALL } else { RegSet { x: ALL.x, v: unchanged.v } };
                 steps[i].kept = kept.intersection(steps[i].held);
                 steps[last].ends = Some(used);
+                for access in i..=last {
+                    if steps[access].covered_by == Some(i) {
+                        steps[access].redone = unneeded(&footprints[i..access]).registers;
+                    }
+                }
             }
         }
     }
@@ -288,7 +296,7 @@ fn can_be_replayed(footprints: &[Footprint]) -> bool {
         && (!footprints.iter().any(|f| f.writes_flags) || footprints[..=sets_flags].iter().all(|f| !f.reads_flags))
 }
 
-/// What instructions without accesses overwrite unread.
+/// What instructions overwrite unread.
 fn unneeded(footprints: &[Footprint]) -> Unneeded {
     let (mut read, mut written) = (RegSet::default(), RegSet::default());
     let (mut flags_read, mut flags_written) = (false, false);

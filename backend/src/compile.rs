@@ -313,9 +313,14 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, 
             place_of(ranges.find(holds)?.loc, frame_bytes).map(Source::Host)
         };
         let of_label = |label: u32| place(label).or_else(|| built.labels.other(label)?.located(&place));
-        let Some((segment, loads)) = built.locations[here.loc.bits() as usize].held else { continue };
+        let location = &built.locations[here.loc.bits() as usize];
+        let Some((segment, loads)) = location.held else { continue };
         let held = &built.held[segment];
         for (number, (register, source)) in held.registers.iter().chain(&held.loads[..loads]).enumerate() {
+            let set = register.set();
+            if !set.is_empty() && set.intersection(location.redone) == set {
+                continue;
+            }
             let place = match source.located(&of_label) {
                 None => {
                     lost = lost.union(register.set());

@@ -5,7 +5,7 @@
 
 use crate::recovery::{FaultFrame, Place};
 use ir::eval::int::cond_holds;
-use ir::{Cond, CpuState, FlagKind, LazyFlags};
+use ir::{Cond, CpuState, FlagKind, LazyFlags, RegSet};
 
 /// A 64-bit value, from what is in memory at a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,6 +105,18 @@ impl Source {
 }
 
 impl Source {
+    /// Registers that it follows from.
+    fn registers(&self) -> RegSet {
+        match self {
+            Self::X(n) => RegSet { x: 1 << n, v: 0 },
+            Self::V(n) => RegSet { x: 0, v: 1 << n },
+            Self::Low(_, source) | Self::SignExtended(_, _, source) => source.registers(),
+            Self::Operation(_, _, operands) => operands[0].registers().union(operands[1].registers()),
+            Self::Labelled(_, otherwise) => otherwise.as_ref().map_or(RegSet::default(), |source| source.registers()),
+            Self::Constant(_) | Self::StoredA | Self::StoredB | Self::Host(_) => RegSet::default(),
+        }
+    }
+
     /// The same with places instead of labels, by a function that gives what a label stands for at an access; None if a
     /// value is nowhere.
     pub fn located(&self, of_label: &impl Fn(u32) -> Option<Self>) -> Option<Self> {
@@ -151,6 +163,14 @@ pub enum FlagSource {
 }
 
 impl FlagSource {
+    /// Registers that they follow from.
+    pub fn registers(&self) -> RegSet {
+        match self {
+            Self::Operation { a, b, .. } => a.registers().union(b.registers()),
+            Self::Conditional { before, then, .. } => before.registers().union(then.registers()),
+        }
+    }
+
     /// The flags.
     #[must_use]
     pub fn flags(&self, cpu: &CpuState, saved: &FaultFrame) -> LazyFlags {

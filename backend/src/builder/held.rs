@@ -60,6 +60,14 @@ impl Builder<'_, '_> {
         self.fb.func.dfg.resolve_aliases(value)
     }
 
+    /// After an access of a segment, at which some registers are not needed.
+    pub(super) fn passed_access(&mut self, redone: RegSet) {
+        if self.undecided.is_some() || !self.kept.is_empty() {
+            let after = self.fb.ins().nop();
+            self.accesses.push((redone, after));
+        }
+    }
+
     /// After the last access of a segment. `used` are registers whose values are used later.
     pub(super) fn end_segment(&mut self, used: RegSet) {
         self.decide(used);
@@ -88,7 +96,10 @@ impl Builder<'_, '_> {
         let mut stored = Vec::new();
         for (register, value, source) in decided {
             if let Some(source) = source {
-                self.keep_source(&source);
+                let is_needed = |(redone, _): &(RegSet, Inst)| register.set().intersection(*redone).is_empty();
+                if let Some(last) = self.accesses.iter().rposition(is_needed) {
+                    self.keep_source(&source, last);
+                }
                 self.segment().registers.push((register, source));
                 continue;
             }
@@ -127,17 +138,18 @@ impl Builder<'_, '_> {
         Some((self.held.len() - 1, last.loads.len()))
     }
 
-    /// Keeps what a source follows from until the segment's end.
-    fn keep_source(&mut self, source: &Source) {
+    /// Keeps what a source follows from until an access of the segment.
+    fn keep_source(&mut self, source: &Source, access: usize) {
         match source {
             Source::Labelled(_, Some(other)) | Source::Low(_, other) | Source::SignExtended(_, _, other) => {
-                self.keep_source(other);
+                self.keep_source(other, access);
             }
             &Source::Labelled(label, None) => {
                 let value = self.labels.value(label).expect("it follows from nothing else");
-                self.kept.insert(self.fb.func.dfg.resolve_aliases(value));
+                let until = self.kept.entry(self.fb.func.dfg.resolve_aliases(value)).or_default();
+                *until = access.max(*until);
             }
-            Source::Operation(_, _, operands) => operands.iter().for_each(|operand| self.keep_source(operand)),
+            Source::Operation(_, _, operands) => operands.iter().for_each(|operand| self.keep_source(operand, access)),
             Source::Constant(_) | Source::X(_) | Source::V(_) | Source::StoredA | Source::StoredB | Source::Host(_) => {}
         }
     }
@@ -160,17 +172,24 @@ impl Builder<'_, '_> {
     /// Where a value is that is computed where it stands. It is kept until the segment's end.
     fn whole(&mut self, value: Value) -> Source {
         let source = Source::Labelled(self.label_of(value), None);
-        self.keep_source(&source);
+        self.keep_source(&source, usize::MAX);
         source
     }
 
-    /// Uses what the segment holds, so that the host has it until here: by stores that are left out when the machine
-    /// code is finished (`peephole`).
+    /// Uses what the segment holds behind the last access at which that is needed, so that the host has it there: by
+    /// stores that are left out when the machine code is finished (`peephole`).
     fn use_kept(&mut self) {
-        for value in std::mem::take(&mut self.kept) {
-            self.store_state(value, layout::backend_word(layout::KEPT));
-            // The alias analysis would drop it for the next.
-            self.fb.ins().sequence_point();
+        let (kept, accesses) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.accesses));
+        for (number, &(_, at)) in accesses.iter().enumerate() {
+            let is_last = number + 1 == accesses.len();
+            let mut cursor = FuncCursor::new(self.fb.func).at_inst(at);
+            for (&value, _) in kept.iter().filter(|&(_, &until)| until == number || is_last && until > number) {
+                let cpu = cursor.ins().get_pinned_reg(I64);
+                cursor.ins().store(trusted(), value, cpu, layout::backend_word(layout::KEPT));
+                // The alias analysis would drop it for the next.
+                cursor.ins().sequence_point();
+            }
+            cursor.remove_inst();
         }
     }
 

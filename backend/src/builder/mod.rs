@@ -28,7 +28,7 @@ mod vector_int;
 pub(crate) use labels::Labels;
 
 use crate::cache::{CodeMemory, Slot};
-use crate::checkpoint::Unneeded;
+use crate::checkpoint::{Step, Unneeded};
 use crate::config::Holding;
 use crate::counts;
 use crate::flag_source::FlagSource;
@@ -39,7 +39,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, BlockCall, InstBuilder, InstructionData, JumpTableData, MemFlagsData, Opcode, SigRef,
+    AbiParam, Block, BlockArg, BlockCall, Inst, InstBuilder, InstructionData, JumpTableData, MemFlagsData, Opcode, SigRef,
     Signature, SourceLoc, Type, Value,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
@@ -48,7 +48,7 @@ use flags::{Compound, Flags, Tested};
 use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 pub(crate) use merges::drop_needless_merges;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem::offset_of;
 
 /// The scalars that vector registers hold, as far as known.
@@ -145,8 +145,10 @@ pub(crate) struct Builder<'f, 'r> {
     /// The block has had a checkpoint.
     has_segment: bool,
     labels: Labels,
-    /// What is kept until the end of the segment.
-    kept: BTreeSet<Value>,
+    /// Accesses of the segment: registers not needed there, and where what is kept until then is used.
+    accesses: Vec<(RegSet, Inst)>,
+    /// What is kept in the segment, until which of its accesses.
+    kept: BTreeMap<Value, usize>,
     // Per instruction.
     /// What it loads is held.
     is_logged: bool,
@@ -208,6 +210,8 @@ pub(crate) struct Location {
     pub flags: FlagsAt,
     /// What is held: a number in `Built::held`, and how many of the loads there came before.
     pub held: Option<(usize, usize)>,
+    /// What is not needed of that.
+    pub redone: RegSet,
     /// As many instructions from there have been performed, and their loads are held, as far as need be.
     pub performed: usize,
 }
@@ -327,7 +331,8 @@ impl<'f, 'r> Builder<'f, 'r> {
             undecided: None,
             has_segment: false,
             labels: Labels::new((entry_pc, region.entry().0)),
-            kept: BTreeSet::new(),
+            accesses: Vec::new(),
+            kept: BTreeMap::new(),
             is_logged: false,
             is_covered: false,
             pc: region.entry(),
@@ -360,8 +365,12 @@ impl<'f, 'r> Builder<'f, 'r> {
                 let held = if builder.is_covered { builder.held_here() } else { None };
                 let pc = block.start.offset(4 * step.covered_by.unwrap_or(i) as i64);
                 let performed = if plan.logged[index] != 0 { i } else { 0 };
-                locations.push(Location { pc, flags, held, performed });
+                let redone = builder.redone(&step);
+                locations.push(Location { pc, flags, held, redone, performed });
                 let Ok(()) = F::lift(insn, &mut builder);
+                if step.covered_by.is_some() {
+                    builder.passed_access(redone);
+                }
                 if let Some(used) = step.ends {
                     builder.end_segment(used);
                 }
@@ -530,6 +539,14 @@ impl<'f, 'r> Builder<'f, 'r> {
         };
     }
 
+    /// Registers of the checkpoint that are not needed at an access: nor do its flags follow from them.
+    fn redone(&self, step: &Step) -> RegSet {
+        match self.checkpoint_flags {
+            FlagsAt::Source(number) => step.redone.without(self.flag_sources[number as usize].registers()),
+            FlagsAt::Memory | FlagsAt::Edge => step.redone,
+        }
+    }
+
     /// A new flag source.
     fn number_of(&mut self, source: FlagSource) -> u32 {
         self.flag_sources.push(source);
@@ -539,9 +556,12 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// On the way to a block of `Plan::flags_by_edge`: says where the flags are. Gives that as a value for a block that
     /// holds it.
     fn say_flags(&mut self, index: usize) -> Option<Value> {
-        let unneeded = self.plan.steps[index][0].checkpoint.expect("the checkpoint wants the flags").registers;
-        // The checkpoint stores all that is dirty then but these.
-        let left = self.plan.dirty_in[index].intersection(unneeded);
+        let steps = &self.plan.steps[index];
+        let unneeded = steps[0].checkpoint.expect("the checkpoint wants the flags").registers;
+        let covered = steps.iter().filter(|step| step.covered_by == Some(0));
+        let redone = covered.fold(RegSet::default(), |all, step| all.union(step.redone));
+        // The checkpoint stores or holds all that is dirty then but these.
+        let left = self.plan.dirty_in[index].intersection(unneeded).union(redone);
         let dirty = std::mem::replace(&mut self.dirty, left);
         let number = self.source_of_flags().map_or(0, |source| self.number_of(source) + 1);
         self.dirty = dirty;
