@@ -9,10 +9,11 @@
 //! exact state, as before checkpoints.
 //!
 //! A checkpoint need not store a value that can be found when an access of its segment faults (`builder/held.rs`,
-//! `recovery.rs`). Whether it can is known for sure only when code is generated; here it is planned what may be held, and
-//! what is likely to be: what is used behind the segment, and all in a block that a safepoint ends, for its unlikely way
-//! can use any value. It saves a store where the register is overwritten before a way out would store it. Where a region
-//! uses many registers, holding costs more than it saves, but in a block that branches to itself.
+//! `recovery.rs`). Whether it can is known for sure only when code is generated; here it is planned what may be held. It
+//! saves a store where the register is overwritten before a way out would store it. The value is held until the last
+//! access at which it is needed: not where the instructions since the checkpoint have overwritten the register unread,
+//! for these are performed again. Where a region uses many registers, holding costs more than it saves, but in a block
+//! that branches to itself, and where much time goes by.
 //!
 //! There the values that a turn has begun with are held until its end. If there are several stores, what has been loaded
 //! before the last of them may be held too: then the whole block is one segment, for what came before the fault can be
@@ -41,10 +42,8 @@ pub struct Step {
     /// It has the last access that a checkpoint covers: registers whose values behind it something uses later.
     pub ends: Option<RegSet>,
     /// At a checkpoint, registers that it may hold: those that are overwritten later, so that not to store them here saves
-    /// a store.
+    /// a store. It stores those of them that cannot be found at a fault.
     pub held: RegSet,
-    /// Those of them that it need not store, as far as is known before code is built.
-    pub kept: RegSet,
 }
 
 /// What a checkpoint leaves out, because it is overwritten before the first access.
@@ -149,8 +148,6 @@ pub struct End {
     pub overwritten: RegSet,
     /// Blocks that are no loops of their own hold registers too.
     pub holds: bool,
-    /// A safepoint follows: its unlikely way can use any value, which keeps that for the whole block.
-    pub keeps: bool,
 }
 
 /// What the instructions of a block do.
@@ -185,9 +182,6 @@ pub fn plan<I>(block: &Block<I>, footprints: &[Footprint], may_hold: RegSet, end
                     _ => RegSet::default(),
                 };
                 steps[i].held = held.intersection(may_hold);
-                let unchanged = used.without(written(&footprints[i..=last]));
-                let kept = if end.keeps { ALL } else { RegSet { x: ALL.x, v: unchanged.v } };
-                steps[i].kept = kept.intersection(steps[i].held);
                 steps[last].ends = Some(used);
                 for access in i..=last {
                     if steps[access].covered_by == Some(i) {
@@ -209,7 +203,7 @@ pub fn plan<I>(block: &Block<I>, footprints: &[Footprint], may_hold: RegSet, end
     for (step, f) in steps.iter().zip(footprints) {
         if let Some(unneeded) = step.checkpoint {
             effect.holds = effect.holds.union(effect.passes.without(unneeded.registers));
-            effect.stored(unneeded.registers.union(step.kept));
+            effect.stored(unneeded.registers.union(step.held));
         }
         if f.needs_state && step.covered_by.is_none() {
             effect.stored(RegSet::default());

@@ -722,14 +722,9 @@ fn ends(
     overwritten: &[RegSet],
     holds: bool,
 ) -> Vec<End> {
-    let keeps = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
-    let needs = |block: usize| if leaves[block] || keeps(block) { checkpoint::ALL } else { RegSet::default() };
-    let end = |block| End {
-        needs: needs(block),
-        keeps: keeps(block),
-        overwritten: overwritten[block],
-        holds,
-    };
+    let goes_back = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
+    let needs = |block: usize| if leaves[block] || goes_back(block) { checkpoint::ALL } else { RegSet::default() };
+    let end = |block| End { needs: needs(block), overwritten: overwritten[block], holds };
     let mut ends: Vec<End> = (0..effects.len()).map(end).collect();
     let mut changed = true;
     while changed {

@@ -1,7 +1,8 @@
-//! Registers that a checkpoint does not store, because their values can be found when an access faults (`recovery.rs`):
-//! something uses them later anyway, or the safepoint at the block's end would store them, to no purpose, if it left.
+//! Registers that a checkpoint does not store, because their values can be found when an access faults (`recovery.rs`).
 //! Labels on values tell where the register allocator has put them. Cranelift computes a value as late as it can: at an
-//! access it has either that, or what it will be computed from.
+//! access it has either that, or what it will be computed from. Behind the last access at which a value is needed, a
+//! store uses it, or what it follows from, so that the host has it until then. When the machine code is finished, these
+//! stores are left out (`peephole`).
 
 use super::{Builder, trusted};
 use crate::flag_source::{Operation, Source};
@@ -150,7 +151,8 @@ impl Builder<'_, '_> {
                 *until = access.max(*until);
             }
             Source::Operation(_, _, operands) => operands.iter().for_each(|operand| self.keep_source(operand, access)),
-            Source::Constant(_) | Source::X(_) | Source::V(_) | Source::StoredA | Source::StoredB | Source::Host(_) => {}
+            Source::Constant(_) | Source::X(_) | Source::V(_) | Source::StoredA | Source::StoredB | Source::Host(_) => {
+            }
         }
     }
 

@@ -39,8 +39,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, BlockCall, Inst, InstBuilder, InstructionData, JumpTableData, MemFlagsData, Opcode, SigRef,
-    Signature, SourceLoc, Type, Value,
+    AbiParam, Block, BlockArg, BlockCall, Inst, InstBuilder, InstructionData, JumpTableData, MemFlagsData, Opcode,
+    SigRef, Signature, SourceLoc, Type, Value,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};

@@ -2,16 +2,16 @@
 //! ARCHITECTURE.md says of it, and nothing of what it does.
 //!
 //! Cranelift cannot address by the pinned register: CLIF gets a copy of it in each block. Here what uses a copy uses
-//! r15 instead, and copies that nothing reads any more are left out. So is the frame pointer (`frame.rs`), and loads of
-//! words that are only compared. Jumps that do not go far become short ones (`machine_code.rs`).
+//! r15 instead, and copies that nothing reads any more are left out. So is the frame pointer (`frame.rs`), loads of
+//! words that are only compared, and stores that are there to keep values in registers until then. Jumps that do not go far become short ones (`machine_code.rs`).
 
 mod frame;
 mod machine_code;
 
 pub use machine_code::Placed;
 
-use iced_x86::{Code, FastFormatter, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 use crate::layout;
+use iced_x86::{Code, FastFormatter, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 use machine_code::{Flow, MachineCode, Registers, bit, register_bits};
 
 /// Improves code. `block_starts` are the offsets of its basic blocks, ascending, `relocations` those of its
@@ -277,6 +277,18 @@ mod tests {
         assert_eq!(placed.code, expected.concat());
         let old = [0, 3, 10, 13, 17, 22];
         assert_eq!(old.map(|offset| placed.offset(offset)), [0, 0, 7, 11, 15, 21]);
+    }
+
+    #[test]
+    fn stores_that_only_keep_values_are_left_out() {
+        let kept = layout::backend_word(layout::KEPT).to_le_bytes();
+        let store = [&[0x48, 0x89, 0x88][..], &kept].concat(); // mov [rax + KEPT], rcx
+        let store_vector = [&[0xc5, 0xfa, 0x7f, 0x80][..], &kept].concat(); // vmovdqu [rax + KEPT], xmm0
+        let other = [0x48, 0x89, 0x88, 0x98, 0, 0, 0]; // mov [rax + 98h], rcx
+        let load = [&[0x48, 0x8b, 0x88][..], &kept].concat(); // mov rcx, [rax + KEPT]
+        let code = improved(&[COPY, &store, &other, &store_vector, &load, RET]);
+        let load = [&[0x49, 0x8b, 0x8f][..], &kept].concat();
+        assert_eq!(code, [&[0x49, 0x89, 0x8f, 0x98, 0, 0, 0][..], &load, RET].concat());
     }
 
     #[test]
