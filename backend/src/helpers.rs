@@ -26,7 +26,6 @@ pub enum Helper {
     ReadSysreg,
     WriteSysreg,
     Atomic,
-    ZeroBlock,
     Vec1,
     Vec2,
     Vec3,
@@ -65,7 +64,7 @@ pub struct Signature {
 }
 
 /// Number of helpers.
-pub const COUNT: usize = 21;
+pub const COUNT: usize = 20;
 
 macro_rules! helpers {
     ($($helper:ident $function:ident ($($param:ty),*) -> $result:ty;)*) => {
@@ -196,7 +195,6 @@ helpers! {
     ReadSysreg  read_sysreg     (u64) -> u64;
     WriteSysreg write_sysreg    (u64, u64) -> u64;
     Atomic      atomic          (u64, u64, u64, u64, u64, u64, u64) -> u64;
-    ZeroBlock   zero_block      (u64) -> u64;
     Vec1        vec1            (u64, u64, V) -> V;
     Vec2        vec2            (u64, u64, V, V) -> V;
     Vec3        vec3            (u64, u64, V, V, V) -> V;
@@ -331,13 +329,6 @@ fn finish(cpu: &mut CpuState, result: Result<[u64; 2], Stop>) -> u64 {
             cpu.backend[layout::RESULT + 1] = second;
             0
         }
-        Err(stop) => stop as u64,
-    }
-}
-
-extern "C" fn zero_block(cpu: &mut CpuState, addr: u64) -> u64 {
-    match (Eval::new(cpu)).zero_block(addr) {
-        Ok(()) => 0,
         Err(stop) => stop as u64,
     }
 }

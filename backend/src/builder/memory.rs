@@ -84,8 +84,15 @@ impl Builder<'_, '_> {
         match access.order {
             Order::Plain => {
                 let (base, offset) = self.base_and_offset(addr);
+                let constant = self.constant(value).filter(|_| access.bytes < 8);
+                // As a narrow value it is part of the host instruction.
+                let narrow = constant.map(|constant| {
+                    let ty = type_of_bytes(access.bytes);
+                    self.fb.ins().iconst(ty, (constant & (u64::MAX >> (64 - ty.bits()))) as i64)
+                });
                 let ins = self.fb.ins();
                 match access.bytes {
+                    _ if let Some(narrow) = narrow => ins.store(guest(), narrow, base, offset),
                     1 => ins.istore8(guest(), value, base, offset),
                     2 => ins.istore16(guest(), value, base, offset),
                     4 => ins.istore32(guest(), value, base, offset),
@@ -179,10 +186,15 @@ impl Builder<'_, '_> {
         });
     }
 
+    /// DC ZVA. The block is in one page: if the first store does not fault, none does.
     pub(super) fn build_zero_block(&mut self, addr: Value) {
         self.write_back();
-        let status = self.call_helper(Helper::ZeroBlock, &[addr]);
-        self.check_status(status);
+        let block = self.fb.ins().band_imm_s(addr, -64);
+        let zero = self.vconst(0);
+        for i in 0..4 {
+            self.fb.ins().store(guest(), zero, block, 16 * i);
+            self.fb.ins().sequence_point();
+        }
     }
 
     /// A call that preserves all registers, for want of an instruction in CLIF: still cheap against a cache miss.
