@@ -224,7 +224,8 @@ fn wants_flags_first_only(steps: &[Step], footprints: &[Footprint]) -> bool {
     let mut wanted = false;
     for (step, f) in steps.iter().zip(footprints) {
         let is_covered = f.needs_state && step.covered_by == Some(0);
-        if f.reads_flags || f.needs_state && !is_covered {
+        // A misaligned access stops with exact flags.
+        if f.reads_flags || f.may_misalign || f.needs_state && !is_covered {
             return false;
         }
         wanted |= is_covered;

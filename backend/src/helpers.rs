@@ -6,7 +6,7 @@
 // The System V ABI passes __m128i in an XMM register, as generated code does; the lint knows Rust's layout only.
 #![allow(improper_ctypes_definitions)]
 
-use crate::layout;
+use crate::{lane_shifts, layout};
 use ir::eval::{fp, int, sysreg, vector};
 use ir::{
     Arr, CpuState, Eval, Fp1, Fp2, FpInt, FpSize, IntHelper, Lane, Ops, Rounding, Stop, SysReg, Vec1, Vec2, Vec3,
@@ -26,10 +26,10 @@ pub enum Helper {
     ReadSysreg,
     WriteSysreg,
     Atomic,
-    ZeroBlock,
     Vec1,
     Vec2,
     Vec3,
+    ShiftLanes,
     VecShift,
     VecExt,
     VecTable,
@@ -196,10 +196,10 @@ helpers! {
     ReadSysreg  read_sysreg     (u64) -> u64;
     WriteSysreg write_sysreg    (u64, u64) -> u64;
     Atomic      atomic          (u64, u64, u64, u64, u64, u64, u64) -> u64;
-    ZeroBlock   zero_block      (u64) -> u64;
     Vec1        vec1            (u64, u64, V) -> V;
     Vec2        vec2            (u64, u64, V, V) -> V;
     Vec3        vec3            (u64, u64, V, V, V) -> V;
+    ShiftLanes  shift_lanes     (u64, V, V) -> V;
     VecShift    vec_shift       (u64, u64, u64, V) -> V;
     VecExt      vec_ext         (u64, u64, V, V) -> V;
     VecTable    vec_table       (u64, u64, V, V, V, V, V, V) -> V;
@@ -335,18 +335,16 @@ fn finish(cpu: &mut CpuState, result: Result<[u64; 2], Stop>) -> u64 {
     }
 }
 
-extern "C" fn zero_block(cpu: &mut CpuState, addr: u64) -> u64 {
-    match (Eval::new(cpu)).zero_block(addr) {
-        Ok(()) => 0,
-        Err(stop) => stop as u64,
-    }
-}
-
 extern "C" fn vec1(cpu: &mut CpuState, op: u64, arr: u64, a: V) -> V {
     from_u128(vector::vec1(cpu, Vec1::from_number(op as u8), decode_arr(arr), to_u128(a)))
 }
 extern "C" fn vec2(cpu: &mut CpuState, op: u64, arr: u64, a: V, b: V) -> V {
     from_u128(vector::vec2(cpu, Vec2::from_number(op as u8), decode_arr(arr), to_u128(a), to_u128(b)))
+}
+/// `code` is what `lane_shifts::encode` has given.
+extern "C" fn shift_lanes(_: &mut CpuState, code: u64, a: V, b: V) -> V {
+    // SAFETY: that has found AVX2.
+    unsafe { lane_shifts::shift(code, a, b) }
 }
 extern "C" fn vec3(cpu: &mut CpuState, op: u64, arr: u64, a: V, b: V, c: V) -> V {
     let op = Vec3::from_number(op as u8);

@@ -13,6 +13,7 @@ mod emitter;
 mod engine;
 mod flag_source;
 mod helpers;
+mod lane_shifts;
 mod layout;
 mod lookup;
 mod peephole;

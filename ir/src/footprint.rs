@@ -158,7 +158,8 @@ impl Ops for Footprint {
         self.plain_store(access)
     }
     fn zero_block(&mut self, (): ()) -> Nothing {
-        self.exact()
+        // One store: it faults before it has written anything, or not at all.
+        self.plain_store(Access::plain(8))
     }
     fn prefetch(&mut self, _: Prefetch, (): ()) {}
     fn rmw(&mut self, _: Rmw, _: u8, (): (), (): ()) -> Nothing {

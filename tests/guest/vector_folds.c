@@ -56,24 +56,54 @@ static vector shrunk(const vector *a, int amount)
     return result;
 }
 
+static vector differing(const vector *a, const vector *b)
+{
+    vector result;
+    for (int i = 0; i < 16; i++)
+        result.bytes[i] = a->bytes[i] ^ b->bytes[i];
+    return result;
+}
+
+// One lane of a vector, zeros above.
+static vector across(const vector *a, int size, int greatest)
+{
+    uint64_t kept = lane(a, size, 0);
+    for (int i = 1; i < 16 / size; i++) {
+        uint64_t other = lane(a, size, i);
+        if ((other > kept) == greatest)
+            kept = other;
+    }
+    vector result = {{0}};
+    memcpy(result.bytes, &kept, size);
+    return result;
+}
+
 static const vector zero;
 
-// --- the forms: what the low half is, and which way each branch on it goes ---
+// --- the forms: what the low bits are, which way each branch on them goes, and the flags of comparisons with zero ---
 
 typedef struct {
-    uint64_t low, if_zero, if_not;
+    uint64_t low, if_zero, if_not, compared, tested, conditional, unsigned_higher;
 } outcome;
 
-#define FORM(name, code, expected)                                                                                     \
+#define FORM(name, code, expected) FORM_OF(name, "x", 8, code, "fmov x9, d0\n\t", expected)
+#define FORM_LANE(name, code, move, expected) FORM_OF(name, "w", 4, code, move "\n\t", expected)
+
+#define FORM_OF(name, width, size, code, move, expected)                                                                                     \
     __attribute__((noinline)) static outcome name(const vector *a, const vector *b)                                    \
     {                                                                                                                  \
         outcome seen;                                                                                                  \
-        __asm__ volatile("ldr q1, [%3]\n\tldr q2, [%4]\n\t" code "fmov x9, d0\n\t"                                     \
-                         "mov %1, #1\n\tcbz x9, 1f\n\tmov %1, #0\n1:\n\t" code "fmov x9, d0\n\t"                       \
-                         "mov %2, #1\n\tcbnz x9, 2f\n\tmov %2, #0\n2:\n\tmov %0, x9\n\t"                               \
-                         : "=&r"(seen.low), "=&r"(seen.if_zero), "=&r"(seen.if_not)                                    \
+        __asm__ volatile("ldr q1, [%7]\n\tldr q2, [%8]\n\t" code move                                                  \
+                         "mov %1, #1\n\tcbz " width "9, 1f\n\tmov %1, #0\n1:\n\t" code move                            \
+                         "mov %2, #1\n\tcbnz " width "9, 2f\n\tmov %2, #0\n2:\n\t" code move                           \
+                         "mov %3, #1\n\tcmp " width "9, #0\n\tb.eq 3f\n\tmov %3, #0\n3:\n\t" code move                 \
+                         "tst " width "9, " width "9\n\tcset %4, ne\n\t" code move                                     \
+                         "cmp %7, #0\n\tccmp " width "9, #0, #4, ne\n\tcset %5, eq\n\t" code move                      \
+                         "cmp " width "9, #0\n\tcset %6, hi\n\tmov %0, x9\n\t"                                         \
+                         : "=&r"(seen.low), "=&r"(seen.if_zero), "=&r"(seen.if_not), "=&r"(seen.compared),             \
+                           "=&r"(seen.tested), "=&r"(seen.conditional), "=&r"(seen.unsigned_higher)                    \
                          : "r"(a), "r"(b)                                                                              \
-                         : "x9", "v0", "v1", "v2", "v3", "memory");                                                    \
+                         : "x9", "v0", "v1", "v2", "v3", "cc", "memory");                                              \
         return seen;                                                                                                   \
     }                                                                                                                  \
     static uint64_t expected_##name(const vector *a, const vector *b)                                                  \
@@ -81,7 +111,7 @@ typedef struct {
         vector v0, v3;                                                                                                 \
         (void)b, (void)v3;                                                                                             \
         expected;                                                                                                      \
-        return lane(&v0, 8, 0);                                                                                        \
+        return lane(&v0, size, 0);                                                                                     \
     }
 
 FORM(greater_same, "umaxp v0.16b, v1.16b, v1.16b\n\t", v0 = pairs(a, a, 1, 1))
@@ -116,6 +146,31 @@ FORM(narrowed_high, "cmeq v3.16b, v1.16b, v2.16b\n\tshrn v0.8b, v3.8h, #8\n\t",
      v3 = equal(a, b, 1); v0 = shrunk(&v3, 8))
 FORM(narrowed_any, "shrn v0.8b, v1.8h, #4\n\t", v0 = shrunk(a, 4))
 
+FORM(narrowed_halfwords, "cmeq v3.8h, v1.8h, v2.8h\n\txtn v0.8b, v3.8h\n\t", v3 = equal(a, b, 2); v0 = shrunk(&v3, 0))
+FORM(narrowed_low_bytes, "cmeq v3.16b, v1.16b, v2.16b\n\txtn v0.8b, v3.8h\n\t", v3 = equal(a, b, 1);
+     v0 = shrunk(&v3, 0))
+FORM(greater_deep,
+     "umaxp v0.16b, v1.16b, v2.16b\n\teor v3.16b, v1.16b, v2.16b\n\tumaxp v3.16b, v3.16b, v1.16b\n\t"
+     "umaxp v0.16b, v0.16b, v3.16b\n\tumaxp v0.16b, v0.16b, v0.16b\n\t",
+     v0 = pairs(a, b, 1, 1); v3 = differing(a, b); v3 = pairs(&v3, a, 1, 1); v0 = pairs(&v0, &v3, 1, 1);
+     v0 = pairs(&v0, &v0, 1, 1))
+FORM(greater_masks,
+     "cmeq v0.16b, v1.16b, v2.16b\n\tcmeq v3.16b, v1.16b, #0\n\tumaxp v0.16b, v0.16b, v3.16b\n\t"
+     "umaxp v0.16b, v0.16b, v0.16b\n\t",
+     v0 = equal(a, b, 1); v3 = equal(a, &zero, 1); v0 = pairs(&v0, &v3, 1, 1); v0 = pairs(&v0, &v0, 1, 1))
+FORM_LANE(greatest_byte, "umaxv b0, v1.16b\n\t", "fmov w9, s0", v0 = across(a, 1, 1))
+FORM_LANE(greatest_moved, "umaxv b0, v1.16b\n\t", "umov w9, v0.b[0]", v0 = across(a, 1, 1))
+FORM_LANE(greatest_of_equal, "cmeq v3.8h, v1.8h, v2.8h\n\tumaxv h0, v3.8h\n\t", "fmov w9, s0", v3 = equal(a, b, 2);
+          v0 = across(&v3, 2, 1))
+FORM_LANE(greatest_low_byte, "umaxv h0, v1.8h\n\t", "umov w9, v0.b[0]", v3 = across(a, 2, 1);
+          v0 = zero; v0.bytes[0] = v3.bytes[0])
+FORM_LANE(greatest_half, "umaxv b0, v1.8b\n\t", "fmov w9, s0", v3 = *a; memcpy(v3.bytes + 8, a->bytes, 8);
+          v0 = across(&v3, 1, 1))
+FORM_LANE(least_byte, "uminv b0, v1.16b\n\t", "fmov w9, s0", v0 = across(a, 1, 0))
+FORM_LANE(least_word, "uminv s0, v1.4s\n\t", "umov w9, v0.s[0]", v0 = across(a, 4, 0))
+FORM(least_wide, "uminv h0, v1.8h\n\t", v0 = across(a, 2, 0))
+FORM_LANE(low_word, "umaxp v0.16b, v1.16b, v1.16b\n\t", "fmov w9, s0", v0 = pairs(a, a, 1, 1))
+
 #define ROW(name) {#name, name, expected_##name}
 static const struct {
     const char *name;
@@ -125,7 +180,9 @@ static const struct {
     ROW(greater_same),   ROW(greater_two),   ROW(greater_tree),   ROW(greater_words),  ROW(greater_half),
     ROW(greater_of_equal), ROW(smaller_same),  ROW(smaller_two),    ROW(smaller_tree),   ROW(smaller_words),
     ROW(smaller_mixed),  ROW(smaller_unlike), ROW(smaller_itself), ROW(where_zero),     ROW(narrowed_bytes),
-    ROW(narrowed_words), ROW(narrowed_high), ROW(narrowed_any),
+    ROW(narrowed_words), ROW(narrowed_high), ROW(narrowed_any), ROW(narrowed_halfwords), ROW(narrowed_low_bytes),
+    ROW(greater_deep), ROW(greater_masks), ROW(greatest_byte), ROW(greatest_moved), ROW(greatest_of_equal),
+    ROW(greatest_low_byte), ROW(greatest_half), ROW(least_byte), ROW(least_word), ROW(least_wide), ROW(low_word),
 };
 
 static void check(const vector *a, const vector *b)
@@ -133,7 +190,9 @@ static void check(const vector *a, const vector *b)
     for (unsigned i = 0; i < sizeof forms / sizeof *forms; i++) {
         uint64_t expected = forms[i].expected(a, b);
         outcome seen = forms[i].run(a, b);
-        if (seen.low != expected || seen.if_zero != (expected == 0) || seen.if_not != (expected != 0)) {
+        uint64_t is_zero = expected == 0;
+        if (seen.low != expected || seen.if_zero != is_zero || seen.if_not == is_zero || seen.compared != is_zero ||
+            seen.tested == is_zero || seen.conditional != is_zero || seen.unsigned_higher == is_zero) {
             printf("%s of %016lx%016lx, %016lx%016lx: %016lx, zero %lu, not zero %lu; not %016lx\n", forms[i].name,
                    lane(a, 8, 1), lane(a, 8, 0), lane(b, 8, 1), lane(b, 8, 0), seen.low, seen.if_zero, seen.if_not,
                    expected);

@@ -395,7 +395,21 @@ impl Builder<'_, '_> {
         self.narrow(width, value)
     }
 
+    /// Whether a result is zero, or is not, if it is the low part of a fold.
+    fn fold_condition(&mut self, cond: Cond, width: Width, result: Value) -> Option<Value> {
+        match cond {
+            Cond::Eq => self.is_zero_fold(width, result),
+            Cond::Ne => self.is_zero_fold(width, result).map(|is_zero| self.not(is_zero)),
+            _ => None,
+        }
+    }
+
     fn sub_condition(&mut self, cond: Cond, width: Width, a: Value, b: Value) -> Value {
+        if self.constant(b) == Some(0)
+            && let Some(holds) = self.fold_condition(cond, width, a)
+        {
+            return holds;
+        }
         let (a, b) = (self.narrowed(width, a), self.narrowed(width, b));
         let cc = match cond {
             Cond::Eq => IntCC::Equal,
@@ -469,6 +483,9 @@ impl Builder<'_, '_> {
     }
 
     fn logic_condition(&mut self, cond: Cond, width: Width, result: Value) -> Value {
+        if let Some(holds) = self.fold_condition(cond, width, result) {
+            return holds;
+        }
         let result = self.narrowed(width, result);
         let cc = match cond {
             Cond::Eq => IntCC::Equal,

@@ -290,9 +290,8 @@ impl Builder<'_, '_> {
 
     pub(super) fn build_compare(&mut self, op: Compare, width: Width, a: Value, b: Value) -> Value {
         if matches!(op, Compare::Eq | Compare::Ne)
-            && width == Width::X
             && self.constant(b) == Some(0)
-            && let Some(is_zero) = self.is_zero_fold(a)
+            && let Some(is_zero) = self.is_zero_fold(width, a)
         {
             return if op == Compare::Eq { is_zero } else { self.not(is_zero) };
         }

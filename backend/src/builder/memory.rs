@@ -8,7 +8,7 @@ use crate::helpers::{AtomicOp, Helper};
 use crate::layout;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8, I8X16, I16, I32, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{AbiParam, AtomicRmwOp, InstBuilder, MemFlagsData, Signature, Type, Value};
+use cranelift_codegen::ir::{AbiParam, AtomicRmwOp, InstBuilder, MemFlagsData, Opcode, Signature, Type, Value};
 use cranelift_codegen::isa::CallConv;
 use ir::{Access, CpuState, Loaded, Order, Prefetch, Rmw, Stop};
 use std::mem::offset_of;
@@ -40,22 +40,36 @@ impl Builder<'_, '_> {
         });
     }
 
+    /// An address as what it was computed from and a constant. An access takes the constant in, so that the sum need not
+    /// be there before something else uses it: often the next turn of a loop, in the same host register.
+    fn base_and_offset(&self, addr: Value) -> (Value, i32) {
+        let (mut base, mut offset) = (addr, 0i32);
+        while let Some([one, other]) = self.operands_of(Opcode::Iadd, base)
+            && let Some(more) = self.constant(other)
+            && let Some(sum) = i32::try_from(more as i64).ok().and_then(|more| offset.checked_add(more))
+        {
+            (base, offset) = (one, sum);
+        }
+        (base, offset)
+    }
+
     pub(super) fn build_load(&mut self, access: Access, addr: Value) -> Value {
         self.write_back();
         if access.aligned {
             self.check_aligned(addr, access.bytes);
         }
+        let (base, offset) = self.base_and_offset(addr);
         let ins = self.fb.ins();
         let value = match (access.bytes, access.extend) {
-            (1, Loaded::Zero) => ins.uload8(I64, guest(), addr, 0),
-            (1, Loaded::SignX) => ins.sload8(I64, guest(), addr, 0),
-            (1, Loaded::SignW) => ins.sload8(I32, guest(), addr, 0),
-            (2, Loaded::Zero) => ins.uload16(I64, guest(), addr, 0),
-            (2, Loaded::SignX) => ins.sload16(I64, guest(), addr, 0),
-            (2, Loaded::SignW) => ins.sload16(I32, guest(), addr, 0),
-            (4, Loaded::SignX) => ins.sload32(guest(), addr, 0),
-            (4, _) => ins.uload32(guest(), addr, 0),
-            _ => ins.load(I64, guest(), addr, 0),
+            (1, Loaded::Zero) => ins.uload8(I64, guest(), base, offset),
+            (1, Loaded::SignX) => ins.sload8(I64, guest(), base, offset),
+            (1, Loaded::SignW) => ins.sload8(I32, guest(), base, offset),
+            (2, Loaded::Zero) => ins.uload16(I64, guest(), base, offset),
+            (2, Loaded::SignX) => ins.sload16(I64, guest(), base, offset),
+            (2, Loaded::SignW) => ins.sload16(I32, guest(), base, offset),
+            (4, Loaded::SignX) => ins.sload32(guest(), base, offset),
+            (4, _) => ins.uload32(guest(), base, offset),
+            _ => ins.load(I64, guest(), base, offset),
         };
         self.fb.ins().sequence_point();
         self.log_load(value);
@@ -69,12 +83,20 @@ impl Builder<'_, '_> {
         }
         match access.order {
             Order::Plain => {
+                let (base, offset) = self.base_and_offset(addr);
+                let constant = self.constant(value).filter(|_| access.bytes < 8);
+                // As a narrow value it is part of the host instruction.
+                let narrow = constant.map(|constant| {
+                    let ty = type_of_bytes(access.bytes);
+                    self.fb.ins().iconst(ty, (constant & (u64::MAX >> (64 - ty.bits()))) as i64)
+                });
                 let ins = self.fb.ins();
                 match access.bytes {
-                    1 => ins.istore8(guest(), value, addr, 0),
-                    2 => ins.istore16(guest(), value, addr, 0),
-                    4 => ins.istore32(guest(), value, addr, 0),
-                    _ => ins.store(guest(), value, addr, 0),
+                    _ if let Some(narrow) = narrow => ins.store(guest(), narrow, base, offset),
+                    1 => ins.istore8(guest(), value, base, offset),
+                    2 => ins.istore16(guest(), value, base, offset),
+                    4 => ins.istore32(guest(), value, base, offset),
+                    _ => ins.store(guest(), value, base, offset),
                 };
                 self.fb.ins().sequence_point();
             }
@@ -93,28 +115,29 @@ impl Builder<'_, '_> {
 
     pub(super) fn build_load_vec(&mut self, bytes: u8, addr: Value) -> Value {
         self.write_back();
+        let (base, offset) = self.base_and_offset(addr);
         let value = match bytes {
             16 => {
-                let vector = self.fb.ins().load(I8X16, guest(), addr, 0);
+                let vector = self.fb.ins().load(I8X16, guest(), base, offset);
                 self.log_load(vector);
                 vector
             }
             8 => {
-                let scalar = self.fb.ins().load(F64, guest(), addr, 0);
+                let scalar = self.fb.ins().load(F64, guest(), base, offset);
                 self.fb.ins().sequence_point();
                 self.log_load(scalar);
                 self.f64_to_vec(scalar)
             }
             4 => {
-                let scalar = self.fb.ins().load(F32, guest(), addr, 0);
+                let scalar = self.fb.ins().load(F32, guest(), base, offset);
                 self.fb.ins().sequence_point();
                 self.log_load(scalar);
                 self.f32_to_vec(scalar)
             }
             _ => {
                 let scalar = match bytes {
-                    2 => self.fb.ins().uload16(I32, guest(), addr, 0),
-                    _ => self.fb.ins().uload8(I32, guest(), addr, 0),
+                    2 => self.fb.ins().uload16(I32, guest(), base, offset),
+                    _ => self.fb.ins().uload8(I32, guest(), base, offset),
                 };
                 self.fb.ins().sequence_point();
                 self.log_load(scalar);
@@ -128,24 +151,25 @@ impl Builder<'_, '_> {
 
     pub(super) fn build_store_vec(&mut self, bytes: u8, addr: Value, value: Value) {
         self.write_back();
+        let (base, offset) = self.base_and_offset(addr);
         match bytes {
             16 => {
-                self.fb.ins().store(guest(), value, addr, 0);
+                self.fb.ins().store(guest(), value, base, offset);
             }
             8 => {
                 let scalar = self.vec_to_f64(value);
-                self.fb.ins().store(guest(), scalar, addr, 0);
+                self.fb.ins().store(guest(), scalar, base, offset);
             }
             4 => {
                 let scalar = self.vec_to_f32(value);
-                self.fb.ins().store(guest(), scalar, addr, 0);
+                self.fb.ins().store(guest(), scalar, base, offset);
             }
             _ => {
                 let lanes = self.cast(I64X2, value);
                 let low = self.fb.ins().extractlane(lanes, 0);
                 match bytes {
-                    2 => self.fb.ins().istore16(guest(), low, addr, 0),
-                    _ => self.fb.ins().istore8(guest(), low, addr, 0),
+                    2 => self.fb.ins().istore16(guest(), low, base, offset),
+                    _ => self.fb.ins().istore8(guest(), low, base, offset),
                 };
             }
         }
@@ -162,10 +186,15 @@ impl Builder<'_, '_> {
         });
     }
 
+    /// DC ZVA. The block is in one page: if the first store does not fault, none does.
     pub(super) fn build_zero_block(&mut self, addr: Value) {
         self.write_back();
-        let status = self.call_helper(Helper::ZeroBlock, &[addr]);
-        self.check_status(status);
+        let block = self.fb.ins().band_imm_s(addr, -64);
+        let zero = self.vconst(0);
+        for i in 0..4 {
+            self.fb.ins().store(guest(), zero, block, 16 * i);
+            self.fb.ins().sequence_point();
+        }
     }
 
     /// A call that preserves all registers, for want of an instruction in CLIF: still cheap against a cache miss.

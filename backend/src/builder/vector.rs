@@ -3,6 +3,7 @@
 
 use super::Builder;
 use crate::helpers::{Helper, encode_arr};
+use crate::lane_shifts;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I16X8, I32, I32X4, I64, I64X2};
@@ -333,6 +334,10 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn helper_vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
+        if let Some(code) = lane_shifts::encode(op, arr) {
+            let code = self.iconst(code);
+            return self.call_helper(Helper::ShiftLanes, &[code, a, b]);
+        }
         let (op, arr) = (self.iconst(op as u64), self.iconst(encode_arr(arr)));
         self.call_helper(Helper::Vec2, &[op, arr, a, b])
     }

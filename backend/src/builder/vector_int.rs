@@ -255,7 +255,7 @@ impl Builder<'_, '_> {
         let ty = lanes_type(arr.lane);
         let lanes = self.cast(ty, a);
         let widens = arr.bits() == 64 && !matches!(arr.lane, Lane::D | Lane::Q);
-        Some(match op {
+        let result = match op {
             Vec1::Cnt if arr.lane == Lane::B => {
                 let counts = self.fb.ins().popcnt(lanes);
                 self.clear_above(arr, counts)
@@ -274,7 +274,13 @@ impl Builder<'_, '_> {
                 let wide = self.widened(arr.lane, op == Vec1::Sxtl, a);
                 self.cast(I8X16, wide)
             }
-            Vec1::Xtn if arr.is_full() => self.pack_lanes(arr, 0, lanes),
+            Vec1::Xtn if arr.is_full() => {
+                let result = self.pack_lanes(arr, 0, lanes);
+                if arr.lane == Lane::H {
+                    self.note_narrowed(0, a, result);
+                }
+                result
+            }
             Vec1::Sqxtn | Vec1::Uqxtn | Vec1::Sqxtun if arr.is_full() => self.narrow_saturating(op, arr, lanes)?,
             Vec1::Saddlp | Vec1::Uaddlp if arr.count > 1 => {
                 let sums = self.add_pairs_long(arr.lane, op == Vec1::Saddlp, lanes);
@@ -292,7 +298,9 @@ impl Builder<'_, '_> {
                 self.across(wide, sums, |b, x, y| b.fb.ins().iadd(x, y))
             }
             _ => return None,
-        })
+        };
+        self.note_across(op, arr, a, result);
+        Some(result)
     }
 
     /// Sums of adjacent lanes, twice as wide.

@@ -369,6 +369,9 @@ impl Ops for Eval<'_> {
         self.ok(result)
     }
     fn zero_block(&mut self, addr: u64) -> Result<(), Stop> {
+        if self.performed.is_some() {
+            return Ok(());
+        }
         let block = addr & !63;
         let result = (0..4).try_for_each(|i| memory::store_u128(GuestAddr(block + 16 * i), 0));
         self.ok(result)
