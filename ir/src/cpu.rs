@@ -171,10 +171,10 @@ pub struct CpuState {
     /// Guest floating-point environment as the host's MXCSR: live in the register while guest code runs, saved
     /// here otherwise. Rounding mode and flush bits follow FPCR; the sticky bits are part of FPSR.
     pub mxcsr: u32,
-    /// Nonzero: leave guest code at the next safepoint. Set it with [`CpuState::request_safepoint`].
+    /// Nonzero: why guest code is to be left at the next safepoint. Set it with [`CpuState::request_safepoint`].
     pub safepoint: AtomicU32,
-    /// Least host stack pointer with which generated code may go on at a region's entry; all ones when a safepoint is
-    /// wanted, so that one comparison answers both questions.
+    /// Least host stack pointer with which generated code may go on at a region's entry and around its loops; all ones
+    /// when a safepoint is wanted, so that one comparison answers both questions.
     pub stack_guard: AtomicU64,
     /// TPIDR_EL0.
     pub tpidr_el0: u64,

@@ -1093,12 +1093,14 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// Leaves if the safepoint word is set; the guest goes on at `target`.
+    /// Leaves if a safepoint is wanted; the guest goes on at `target`.
     fn safepoint(&mut self, target: GuestAddr) {
         // Other threads write it: the alias analysis must not take an earlier look for this one.
         self.fb.ins().sequence_point();
-        let word = self.load_state(I32, offset_of!(CpuState, safepoint) as i32);
-        self.side_exit(word, |b| {
+        let sp = self.fb.ins().get_stack_pointer(I64);
+        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
+        let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, sp, guard);
+        self.side_exit(leave, |b| {
             b.use_held();
             b.store_dirty();
             let pc = b.pc_value(target);
