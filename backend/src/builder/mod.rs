@@ -1093,13 +1093,13 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// Leaves if a safepoint is wanted; the guest goes on at `target`.
+    /// Leaves if a safepoint is wanted, for then the word is above all addresses; the guest goes on at `target`.
     fn safepoint(&mut self, target: GuestAddr) {
         // Other threads write it: the alias analysis must not take an earlier look for this one.
         self.fb.ins().sequence_point();
-        let sp = self.fb.ins().get_stack_pointer(I64);
-        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
-        let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, sp, guard);
+        let word = self.load_state(I64, offset_of!(CpuState, safepoint) as i32);
+        let cpu = self.cpu();
+        let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, cpu, word);
         self.side_exit(leave, |b| {
             b.use_held();
             b.store_dirty();

@@ -72,7 +72,7 @@ fn is_copy(instruction: &Instruction) -> bool {
     is_move(instruction) && bit(instruction.op0_register()) != 0 && instruction.op1_register() == Register::R15
 }
 
-/// The instruction with r15 where copies of it are the base of an address or what is moved.
+/// The instruction with r15 where copies of it are the base of an address, what is moved, or what is compared.
 fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instruction> {
     let mut changed = *instruction;
     if bit(instruction.memory_base()) & copies != 0 {
@@ -80,6 +80,11 @@ fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instru
     }
     if is_move(instruction) && bit(instruction.op1_register()) & copies != 0 {
         changed.set_op1_register(Register::R15);
+    }
+    if matches!(instruction.code(), Code::Cmp_r64_rm64 | Code::Cmp_rm64_r64)
+        && bit(instruction.op0_register()) & copies != 0
+    {
+        changed.set_op0_register(Register::R15);
     }
     (changed != *instruction).then_some(changed)
 }
@@ -273,6 +278,13 @@ mod tests {
         assert_eq!(placed.code, expected.concat());
         let old = [0, 3, 10, 13, 17, 22];
         assert_eq!(old.map(|offset| placed.offset(offset)), [0, 0, 7, 11, 15, 21]);
+    }
+
+    #[test]
+    fn what_is_compared_may_be_a_copy() {
+        // mov rcx, [rax + 330h]; cmp rax, rcx; jb over ret
+        let code = improved(&[COPY, &[0x48, 0x8b, 0x88, 0x30, 3, 0, 0], &[0x48, 0x39, 0xc8], &[0x72, 1], RET, RET]);
+        assert_eq!(code, [&[0x4d, 0x3b, 0xbf, 0x30, 3, 0, 0, 0x72, 1], RET, RET].concat());
     }
 
     #[test]
