@@ -496,6 +496,12 @@ impl<'a> MachineCode<'a> {
         true
     }
 
+    /// How an instruction uses one of its operands.
+    pub fn access(&self, instruction: &Instruction, operand: u32) -> OpAccess {
+        let options = InstructionInfoOptions::NO_MEMORY_USAGE | InstructionInfoOptions::NO_REGISTER_USAGE;
+        InstructionInfoFactory::new().info_options(instruction, options).op_access(operand)
+    }
+
     /// Whether a piece is left out.
     pub fn is_gone(&self, number: usize) -> bool {
         self.pieces[number].new == New::Gone

@@ -2,10 +2,11 @@
 //! ARCHITECTURE.md says of it, and nothing of what it does.
 //!
 //! Cranelift cannot address by the pinned register: CLIF gets a copy of it in each block. Here what uses a copy uses
-//! r15 instead, and copies that nothing reads any more are left out. So is the frame pointer (`frame.rs`), and loads of
-//! words that are only compared; and what can be said with one instruction less, or sooner (`local.rs`). Jumps that do
-//! not go far become short ones (`machine_code.rs`).
+//! r15 instead, and copies that nothing reads any more are left out. So are the frame pointer (`frame.rs`), loads of
+//! words that are only compared, copies and loads of what another register has (`copies.rs`), and what can be said with
+//! one instruction less, or sooner (`local.rs`). Jumps that do not go far become short ones (`machine_code.rs`).
 
+mod copies;
 mod frame;
 mod local;
 mod machine_code;
@@ -22,6 +23,7 @@ pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32], held: &[(
     let mut code = MachineCode::read(code, block_starts, relocations, held)?;
     use_pinned(&mut code)?;
     local::remove_repeated(&mut code);
+    copies::take_originals(&mut code);
     remove_unread(&mut code);
     frame::remove_frame_pointer(&mut code);
     code.place()
@@ -67,6 +69,19 @@ fn is_move(instruction: &Instruction) -> bool {
     matches!(instruction.code(), Code::Mov_r64_rm64 | Code::Mov_rm64_r64)
 }
 
+/// Whether it moves something, from a register or the frame, that nothing reads.
+fn is_unread(instruction: &Instruction, live: Registers) -> bool {
+    let is_harmless = match instruction.op1_kind() {
+        OpKind::Register => true,
+        OpKind::Memory => instruction.memory_base() == Register::RSP,
+        _ => false,
+    };
+    is_move(instruction)
+        && is_harmless
+        && instruction.op0_kind() == OpKind::Register
+        && bit(instruction.op0_register()) & !bit(Register::RBP) & !bit(Register::RSP) & !live != 0
+}
+
 /// Whether it copies r15.
 fn is_copy(instruction: &Instruction) -> bool {
     is_move(instruction) && bit(instruction.op0_register()) != 0 && instruction.op1_register() == Register::R15
@@ -103,7 +118,9 @@ fn remove_unread(code: &mut MachineCode) {
         comparisons.clear();
         pairs.clear();
         is_more = look_back(code, &mut live_in, |number, instruction, live| {
-            if is_copy(instruction) && bit(instruction.op0_register()) & live.copies == 0 {
+            if is_copy(instruction) && bit(instruction.op0_register()) & live.copies == 0
+                || is_unread(instruction, live.any)
+            {
                 copies.push(number);
             } else if let Some((load, changed)) = comparison_in_memory(code, number, instruction, live.any) {
                 comparisons.push((load, number, changed));
