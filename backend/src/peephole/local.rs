@@ -20,7 +20,7 @@ pub fn remove_repeated(code: &mut MachineCode) {
     let mut known = Known::default();
     let mut falls_through = true;
     for number in 0..code.pieces().len() {
-        let piece = code.pieces()[number];
+        let piece = &code.pieces()[number];
         if piece.is_target {
             let is_one_way = piece.is_target_once && !falls_through && !piece.is_led_back_to;
             known = if is_one_way { at_targets[number] } else { Known::default() };

@@ -112,6 +112,10 @@ fn remove_unread(code: &mut MachineCode) {
     let mut comparisons = Vec::new();
     let mut pairs = Vec::new();
     // What is read at a place that a jump leads back to is known once all behind it is.
+    let has_loops = code.pieces().iter().any(|piece| piece.is_led_back_to);
+    if has_loops {
+        look_back(code, &mut live_in, |_, _, _| ());
+    }
     let mut is_more = true;
     while is_more {
         copies.clear();
