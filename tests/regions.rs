@@ -19,7 +19,7 @@ use harness::registers::{Registers, copy, detail, listed, random_state};
 use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
 const CODE_BYTES: u64 = 64 << 10;
@@ -297,7 +297,7 @@ impl Outcome {
 
 /// Asks for safepoints at random times, in any state that it is shown.
 struct Requests {
-    word: Arc<AtomicPtr<AtomicU32>>,
+    word: Arc<AtomicPtr<AtomicU64>>,
     over: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -311,10 +311,10 @@ impl Requests {
                 let mut random = Random(1);
                 while !stop.load(Ordering::Relaxed) {
                     // Taken out while it is used, so that its owner can wait until it is back.
-                    let at: *mut AtomicU32 = shown.swap(std::ptr::null_mut(), Ordering::AcqRel);
+                    let at: *mut AtomicU64 = shown.swap(std::ptr::null_mut(), Ordering::AcqRel);
                     if !at.is_null() {
                         // SAFETY: the state outlives its being shown: `hide` waits.
-                        unsafe { &*at }.store(1, Ordering::Relaxed);
+                        unsafe { &*at }.store(CpuState::SAFEPOINT_WANTED | 1, Ordering::Relaxed);
                         shown.store(at, Ordering::Release);
                     }
                     for _ in 0..random.below(3000) {

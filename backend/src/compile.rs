@@ -7,7 +7,7 @@ use crate::checkpoint;
 use crate::code::Generation;
 use crate::config::Holding;
 use crate::flag_source::{FlagSource, Source};
-use crate::peephole::{self, Placed};
+use crate::peephole::{self, Placed, Registers};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
@@ -166,7 +166,7 @@ impl Compiler {
                 }
             }
         };
-        let (code, placed) = self.place()?;
+        let (code, placed) = self.place(&held(&recoveries, &sources))?;
         let compiled = self.context.compiled_code().expect("it has just been compiled");
         for recovery in &mut recoveries {
             recovery.offset = placed.offset(recovery.offset);
@@ -253,15 +253,15 @@ impl Compiler {
         Ok(())
     }
 
-    /// Improves what has been compiled, and places it.
-    fn place(&mut self) -> Result<(CodePtr, Placed), CompileError> {
+    /// Improves what has been compiled, and places it, given the registers held, by offsets of accesses.
+    fn place(&mut self, held: &[(u32, Registers)]) -> Result<(CodePtr, Placed), CompileError> {
         let compiled = self.context.compiled_code().expect("it has just been compiled");
         let relocations: Vec<u32> = compiled.buffer.relocs().iter().map(|relocation| relocation.offset).collect();
         let code = compiled.code_buffer();
         // Such a relocation would have to follow what it names. Regions have none.
         let is_own = |r: &FinalizedMachReloc| matches!(r.target, FinalizedRelocTarget::Func(_));
         let may_move = !compiled.buffer.relocs().iter().any(is_own);
-        let improved = may_move.then(|| peephole::improve(code, &compiled.bb_starts, &relocations)).flatten();
+        let improved = may_move.then(|| peephole::improve(code, &compiled.bb_starts, &relocations, held)).flatten();
         let placed = improved.unwrap_or_else(|| Placed::same(code));
         let id = self.module.declare_anonymous_function(&self.context.func.signature).map_err(explain)?;
         let moved = |relocation| {
@@ -342,6 +342,28 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, 
     }
     recoveries.sort_by_key(|recovery| recovery.offset);
     if lost.is_empty() { Ok((recoveries, sources)) } else { Err(lost) }
+}
+
+/// The general registers in which something is held, by offsets of accesses.
+fn held(recoveries: &[Recovery], sources: &[Source]) -> Vec<(u32, Registers)> {
+    let mut held: Vec<(u32, Registers)> = Vec::new();
+    for recovery in recoveries {
+        let mut registers = 0;
+        let mut add = |place: Place| {
+            if let Place::General(number) = place {
+                registers |= 1 << number;
+            }
+        };
+        match recovery.place {
+            Place::Source(number) => sources[number as usize].places(&mut add),
+            place => add(place),
+        }
+        match held.last_mut() {
+            Some((offset, others)) if *offset == recovery.offset => *others |= registers,
+            _ => held.push((recovery.offset, registers)),
+        }
+    }
+    held
 }
 
 /// A place, if the fault handler saves it. Offsets in the frame are from its upper end.
@@ -476,7 +498,7 @@ mod tests {
         function.fb.finalize(compiler.isa.frontend_config());
         compiler.context.set_disasm(true);
         compiler.generate(&mut Labels::default()).unwrap();
-        let (code, _) = compiler.place().unwrap();
+        let (code, _) = compiler.place(&[]).unwrap();
         let asm = compiler.context.compiled_code().unwrap().vcode.clone().unwrap();
         (code, asm)
     }

@@ -137,6 +137,18 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Calls `visit` with the places where the host has what it follows from.
+    pub fn places(&self, visit: &mut impl FnMut(Place)) {
+        match self {
+            Self::Host(place) => visit(*place),
+            Self::Low(_, source) | Self::SignExtended(_, _, source) => source.places(visit),
+            Self::Operation(_, _, operands) => operands.iter().for_each(|operand| operand.places(visit)),
+            _ => {}
+        }
+    }
+}
+
 /// The flags of a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FlagSource {

@@ -9,14 +9,17 @@ use crate::lookup::Lookup;
 use crate::trampoline::CodePtr;
 use ir::{CpuState, GuestAddr};
 use std::ptr::{NonNull, addr_of};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::ThreadId;
+
+/// What `CpuState::safepoint` is when all that is wanted is that code that has changed is left.
+pub const CODE_CHANGED: u64 = CpuState::SAFEPOINT_WANTED | CpuState::SAFEPOINT_CODE as u64;
 
 /// The words of a thread that is in `Thread::run`.
 #[derive(Clone, Copy, Debug)]
 struct Running {
-    safepoint: NonNull<AtomicU32>,
+    safepoint: NonNull<AtomicU64>,
     stack_guard: NonNull<AtomicU64>,
 }
 
@@ -142,7 +145,7 @@ impl Seat {
             // SAFETY: the thread cannot leave `run` while the lock is held; atomics may be shared.
             let (safepoint, guard) = unsafe { (running.safepoint.as_ref(), running.stack_guard.as_ref()) };
             // In this order, as `CpuState::request_safepoint`.
-            safepoint.fetch_or(CpuState::SAFEPOINT_CODE, Ordering::SeqCst);
+            safepoint.fetch_or(CODE_CHANGED, Ordering::SeqCst);
             guard.store(u64::MAX, Ordering::SeqCst);
         }
     }

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::helpers;
 use crate::layout;
 use crate::recovery::FaultFrame;
-use crate::seat::{Seat, Sighting};
+use crate::seat::{CODE_CHANGED, Seat, Sighting};
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
 use ir::eval::Performed;
@@ -97,7 +97,7 @@ impl<F: Frontend> Thread<F> {
             // First the guard: it stays closed if a safepoint is asked for after the word was taken.
             self.open_guard(cpu);
             // Being here is all that those who have changed code want.
-            if cpu.safepoint.fetch_and(!CpuState::SAFEPOINT_CODE, Ordering::SeqCst) & !CpuState::SAFEPOINT_CODE != 0 {
+            if cpu.safepoint.fetch_and(!CODE_CHANGED, Ordering::SeqCst) & !CODE_CHANGED != 0 {
                 return Err(Stop::Safepoint);
             }
         }

@@ -1115,12 +1115,14 @@ impl<'f, 'r> Builder<'f, 'r> {
         });
     }
 
-    /// Leaves if the safepoint word is set; the guest goes on at `target`.
+    /// Leaves if a safepoint is wanted, for then the word is above all addresses; the guest goes on at `target`.
     fn safepoint(&mut self, target: GuestAddr) {
         // Other threads write it: the alias analysis must not take an earlier look for this one.
         self.fb.ins().sequence_point();
-        let word = self.load_state(I32, offset_of!(CpuState, safepoint) as i32);
-        self.side_exit(word, |b| {
+        let word = self.load_state(I64, offset_of!(CpuState, safepoint) as i32);
+        let cpu = self.cpu();
+        let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, cpu, word);
+        self.side_exit(leave, |b| {
             b.store_dirty();
             let pc = b.pc_value(target);
             b.store_state(pc, offset_of!(CpuState, pc) as i32);

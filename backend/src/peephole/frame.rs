@@ -144,7 +144,7 @@ mod tests {
 
     fn changed(parts: &[&[u8]]) -> Vec<u8> {
         let code = parts.concat();
-        let mut read = MachineCode::read(&code, &[0], &[]).unwrap();
+        let mut read = MachineCode::read(&code, &[0], &[], &[]).unwrap();
         remove_frame_pointer(&mut read);
         read.place().unwrap().code
     }

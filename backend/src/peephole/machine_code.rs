@@ -3,12 +3,15 @@
 
 use iced_x86::{
     Decoder, DecoderOptions, Encoder, FlowControl, Instruction, InstructionInfoFactory, InstructionInfoOptions,
-    Mnemonic, OpAccess, Register,
+    Mnemonic, OpAccess, Register, RflagsBits,
 };
 use std::ops::{Range, RangeInclusive};
 
-/// General registers, a bit each, by their numbers in instructions.
-pub type Registers = u16;
+/// General registers, a bit each, by their numbers in instructions, and `FLAGS`.
+pub type Registers = u32;
+
+/// The arithmetic flags, all as one.
+pub const FLAGS: Registers = 1 << 16;
 
 /// The bit of a general register of 64 bits; none of others.
 pub const fn bit(register: Register) -> Registers {
@@ -70,8 +73,12 @@ pub struct Piece {
     pub writes: Registers,
     /// Registers of which it leaves nothing.
     pub kills: Registers,
+    /// Registers that are read if it faults.
+    pub held: Registers,
     /// Whether something jumps there.
     pub is_target: bool,
+    /// Whether something jumps there from one place only.
+    pub is_target_once: bool,
     /// Whether something jumps back there.
     pub is_led_back_to: bool,
     /// What an instruction jumps to or addresses by its own place: the number of the piece.
@@ -131,6 +138,8 @@ impl Placed {
 const ALIGNMENT: u32 = 64;
 const TABLE_ENTRY_BYTES: u32 = 4;
 const SHORT_JUMP_BYTES: u32 = 2;
+/// The flags that `FLAGS` stands for: generated code does not use others.
+const ALL_FLAGS: u32 = RflagsBits::OF | RflagsBits::SF | RflagsBits::ZF | RflagsBits::CF | RflagsBits::PF;
 
 /// Which registers instructions use.
 struct Usage(InstructionInfoFactory);
@@ -158,6 +167,16 @@ impl Usage {
                 }
                 OpAccess::None | OpAccess::NoMemAccess => {}
             }
+        }
+        if instruction.rflags_read() != RflagsBits::NONE {
+            reads |= FLAGS;
+        }
+        if instruction.rflags_modified() != RflagsBits::NONE {
+            writes |= FLAGS;
+        }
+        // Not INC, which leaves one, nor shifts by CL, which may leave all.
+        if instruction.rflags_modified() & ALL_FLAGS == ALL_FLAGS && instruction.op1_register() != Register::CL {
+            kills |= FLAGS;
         }
         (reads, writes, kills)
     }
@@ -332,7 +351,9 @@ impl Piece {
             reads: 0,
             writes: 0,
             kills: 0,
+            held: 0,
             is_target: false,
+            is_target_once: false,
             is_led_back_to: false,
             target: None,
             in_target: 0,
@@ -352,9 +373,9 @@ impl Piece {
 }
 
 impl<'a> MachineCode<'a> {
-    /// Reads code as Cranelift has made it, given where its basic blocks begin (ascending) and where relocations are.
-    /// None if any of it is not understood.
-    pub fn read(code: &'a [u8], block_starts: &[u32], relocations: &[u32]) -> Option<Self> {
+    /// Reads code as Cranelift has made it, given where its basic blocks begin (ascending) and where relocations are,
+    /// and by offsets of instructions the registers that are read if they fault. None if any of it is not understood.
+    pub fn read(code: &'a [u8], block_starts: &[u32], relocations: &[u32], held: &[(u32, Registers)]) -> Option<Self> {
         if !block_starts.is_sorted() {
             return None;
         }
@@ -376,6 +397,10 @@ impl<'a> MachineCode<'a> {
         let (encoder, changed) = (Encoder::new(64), Vec::new());
         let mut read = Self { code, pieces, instructions, table_targets, encoder, changed, usage };
         read.resolve(relocations)?;
+        for &(offset, registers) in held {
+            let number = read.pieces.binary_search_by_key(&offset, |piece| piece.start).ok()?;
+            read.pieces[number].held |= registers;
+        }
         Some(read)
     }
 
@@ -395,12 +420,14 @@ impl<'a> MachineCode<'a> {
             let target = number_at(offset)?;
             self.pieces[number].target = Some(target);
             self.pieces[number].in_target = offset - self.pieces[target as usize].start;
+            self.pieces[target as usize].is_target_once = !self.pieces[target as usize].is_target;
             self.pieces[target as usize].is_target = true;
             self.pieces[target as usize].is_led_back_to |= target as usize <= number;
         }
         for target in &mut self.table_targets {
             *target = number_at(*target)?;
             self.pieces[*target as usize].is_target = true;
+            self.pieces[*target as usize].is_target_once = false;
             // As far as known.
             self.pieces[*target as usize].is_led_back_to = true;
         }
@@ -467,6 +494,17 @@ impl<'a> MachineCode<'a> {
         }
         piece.new = New::Changed(first as u32, self.changed.len() as u32);
         true
+    }
+
+    /// How an instruction uses one of its operands.
+    pub fn access(&self, instruction: &Instruction, operand: u32) -> OpAccess {
+        let options = InstructionInfoOptions::NO_MEMORY_USAGE | InstructionInfoOptions::NO_REGISTER_USAGE;
+        InstructionInfoFactory::new().info_options(instruction, options).op_access(operand)
+    }
+
+    /// Whether a piece is left out.
+    pub fn is_gone(&self, number: usize) -> bool {
+        self.pieces[number].new == New::Gone
     }
 
     /// Leaves a piece out.

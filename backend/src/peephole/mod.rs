@@ -2,24 +2,31 @@
 //! ARCHITECTURE.md says of it, and nothing of what it does.
 //!
 //! Cranelift cannot address by the pinned register: CLIF gets a copy of it in each block. Here what uses a copy uses
-//! r15 instead, and copies that nothing reads any more are left out. So is the frame pointer (`frame.rs`), loads of
-//! words that are only compared, and stores that are there to keep values in registers until then. Jumps that do not go far become short ones (`machine_code.rs`).
+//! r15 instead, and copies that nothing reads any more are left out. So are the frame pointer (`frame.rs`), loads of
+//! words that are only compared, stores that are there to keep values in registers until then, copies and loads of what
+//! another register has (`copies.rs`), and what can be said with one instruction less, or sooner (`local.rs`). Jumps that
+//! do not go far become short ones (`machine_code.rs`).
 
+mod copies;
 mod frame;
+mod local;
 mod machine_code;
 
-pub use machine_code::Placed;
+pub use machine_code::{Placed, Registers};
 
 use crate::layout;
 use iced_x86::{Code, FastFormatter, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
-use machine_code::{Flow, MachineCode, Registers, bit, register_bits};
+use machine_code::{Flow, MachineCode, bit, register_bits};
 
 /// Improves code. `block_starts` are the offsets of its basic blocks, ascending, `relocations` those of its
-/// relocations. None if the code is not understood; then it stays as it is.
-pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> Option<Placed> {
-    let mut code = MachineCode::read(code, block_starts, relocations)?;
+/// relocations, `held` has by offsets of instructions the registers that are read if they fault. None if the code is
+/// not understood; then it stays as it is.
+pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32], held: &[(u32, Registers)]) -> Option<Placed> {
+    let mut code = MachineCode::read(code, block_starts, relocations, held)?;
     use_pinned(&mut code)?;
     remove_uses(&mut code);
+    local::remove_repeated(&mut code);
+    copies::take_originals(&mut code);
     remove_unread(&mut code);
     frame::remove_frame_pointer(&mut code);
     code.place()
@@ -80,12 +87,25 @@ fn is_move(instruction: &Instruction) -> bool {
     matches!(instruction.code(), Code::Mov_r64_rm64 | Code::Mov_rm64_r64)
 }
 
+/// Whether it moves something, from a register or the frame, that nothing reads.
+fn is_unread(instruction: &Instruction, live: Registers) -> bool {
+    let is_harmless = match instruction.op1_kind() {
+        OpKind::Register => true,
+        OpKind::Memory => instruction.memory_base() == Register::RSP,
+        _ => false,
+    };
+    is_move(instruction)
+        && is_harmless
+        && instruction.op0_kind() == OpKind::Register
+        && bit(instruction.op0_register()) & !bit(Register::RBP) & !bit(Register::RSP) & !live != 0
+}
+
 /// Whether it copies r15.
 fn is_copy(instruction: &Instruction) -> bool {
     is_move(instruction) && bit(instruction.op0_register()) != 0 && instruction.op1_register() == Register::R15
 }
 
-/// The instruction with r15 where copies of it are the base of an address or what is moved.
+/// The instruction with r15 where copies of it are the base of an address, what is moved, or what is compared.
 fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instruction> {
     let mut changed = *instruction;
     if bit(instruction.memory_base()) & copies != 0 {
@@ -93,6 +113,11 @@ fn without_copies(instruction: &Instruction, copies: Registers) -> Option<Instru
     }
     if is_move(instruction) && bit(instruction.op1_register()) & copies != 0 {
         changed.set_op1_register(Register::R15);
+    }
+    if matches!(instruction.code(), Code::Cmp_r64_rm64 | Code::Cmp_rm64_r64)
+        && bit(instruction.op0_register()) & copies != 0
+    {
+        changed.set_op0_register(Register::R15);
     }
     (changed != *instruction).then_some(changed)
 }
@@ -103,16 +128,26 @@ fn remove_unread(code: &mut MachineCode) {
     let mut live_in = vec![Live::default(); code.pieces().len()];
     let mut copies = Vec::new();
     let mut comparisons = Vec::new();
+    let mut pairs = Vec::new();
     // What is read at a place that a jump leads back to is known once all behind it is.
+    let has_loops = code.pieces().iter().any(|piece| piece.is_led_back_to);
+    if has_loops {
+        look_back(code, &mut live_in, |_, _, _| ());
+    }
     let mut is_more = true;
     while is_more {
         copies.clear();
         comparisons.clear();
+        pairs.clear();
         is_more = look_back(code, &mut live_in, |number, instruction, live| {
-            if is_copy(instruction) && bit(instruction.op0_register()) & live.copies == 0 {
+            if is_copy(instruction) && bit(instruction.op0_register()) & live.copies == 0
+                || is_unread(instruction, live.any)
+            {
                 copies.push(number);
             } else if let Some((load, changed)) = comparison_in_memory(code, number, instruction, live.any) {
                 comparisons.push((load, number, changed));
+            } else if let Some(pair) = local::pair(code, number, instruction, live.any) {
+                pairs.push((number, pair));
             }
         });
     }
@@ -122,6 +157,7 @@ fn remove_unread(code: &mut MachineCode) {
             (load..comparison).for_each(|number| code.remove(number));
         }
     }
+    pairs.into_iter().for_each(|(number, pair)| local::put(code, number, pair));
 }
 
 /// A comparison with its operand in memory, and the number of the load that it replaces with all between: in the check
@@ -204,23 +240,25 @@ fn look_back(code: &MachineCode, live_in: &mut [Live], mut visit: impl FnMut(usi
     let mut live = Live::default();
     for (number, piece) in code.pieces().iter().enumerate().rev() {
         let Some((instruction, flow)) = code.instruction(number) else { continue };
-        let at_target = || piece.target().map_or(Live::default(), |target| live_in[target]);
-        live = match flow {
-            Flow::Next => live,
-            Flow::Call => live.calling(),
-            Flow::Jump => at_target(),
-            Flow::Branch => live.union(at_target()),
-            Flow::Table => {
-                let targets = code.table_behind(number).iter();
-                targets.fold(Live::default(), |all, &target| all.union(live_in[target as usize]))
-            }
-            // All other code has one argument, in rdi, and its result in rax: a guest address.
-            Flow::TailCall => Live { any: bit(Register::RDI), copies: 0 },
-            Flow::Return => Live { any: bit(Register::RAX), copies: 0 },
-            Flow::Nowhere => Live::default(),
-        };
-        visit(number, instruction, live);
-        live = live.without(piece.kills).reading(piece.reads);
+        if !code.is_gone(number) {
+            let at_target = || piece.target().map_or(Live::default(), |target| live_in[target]);
+            live = match flow {
+                Flow::Next => live,
+                Flow::Call => live.calling(),
+                Flow::Jump => at_target(),
+                Flow::Branch => live.union(at_target()),
+                Flow::Table => {
+                    let targets = code.table_behind(number).iter();
+                    targets.fold(Live::default(), |all, &target| all.union(live_in[target as usize]))
+                }
+                // All other code has one argument, in rdi, and its result in rax: a guest address.
+                Flow::TailCall => Live { any: bit(Register::RDI), copies: 0 },
+                Flow::Return => Live { any: bit(Register::RAX), copies: 0 },
+                Flow::Nowhere => Live::default(),
+            };
+            visit(number, instruction, live);
+            live = live.without(piece.kills).reading(piece.reads | piece.held);
+        }
         if piece.is_target && live_in[number] != live {
             live_in[number] = live;
             is_more |= piece.is_led_back_to;
@@ -231,7 +269,9 @@ fn look_back(code: &MachineCode, live_in: &mut [Live], mut visit: impl FnMut(usi
 
 /// The instructions of code, for `-d out_asm`, without what they never lead to.
 pub fn listing(code: &[u8], block_starts: &[u32], relocations: &[u32]) -> String {
-    let Some(code) = MachineCode::read(code, block_starts, relocations) else { return "not understood\n".to_owned() };
+    let Some(code) = MachineCode::read(code, block_starts, relocations, &[]) else {
+        return "not understood\n".to_owned();
+    };
     let mut formatter = FastFormatter::new();
     let mut text = String::new();
     for number in 0..code.pieces().len() {
@@ -253,7 +293,7 @@ mod tests {
     const RET: &[u8] = &[0xc3];
 
     fn improved(parts: &[&[u8]]) -> Vec<u8> {
-        improve(&parts.concat(), &[0], &[]).expect("the code is understood").code
+        improve(&parts.concat(), &[0], &[], &[]).expect("the code is understood").code
     }
 
     #[test]
@@ -273,7 +313,7 @@ mod tests {
             &[0xc4, 0xc1, 0x7a, 0x6f, 0x47, 0x20],
             RET,
         ];
-        let placed = improve(&code.concat(), &[0], &[]).unwrap();
+        let placed = improve(&code.concat(), &[0], &[], &[]).unwrap();
         assert_eq!(placed.code, expected.concat());
         let old = [0, 3, 10, 13, 17, 22];
         assert_eq!(old.map(|offset| placed.offset(offset)), [0, 0, 7, 11, 15, 21]);
@@ -289,6 +329,13 @@ mod tests {
         let code = improved(&[COPY, &store, &other, &store_vector, &load, RET]);
         let load = [&[0x49, 0x8b, 0x8f][..], &kept].concat();
         assert_eq!(code, [&[0x49, 0x89, 0x8f, 0x98, 0, 0, 0][..], &load, RET].concat());
+    }
+
+    #[test]
+    fn what_is_compared_may_be_a_copy() {
+        // mov rcx, [rax + 330h]; cmp rax, rcx; jb over ret
+        let code = improved(&[COPY, &[0x48, 0x8b, 0x88, 0x30, 3, 0, 0], &[0x48, 0x39, 0xc8], &[0x72, 1], RET, RET]);
+        assert_eq!(code, [&[0x4d, 0x3b, 0xbf, 0x30, 3, 0, 0, 0x72, 1], RET, RET].concat());
     }
 
     #[test]
@@ -336,7 +383,7 @@ mod tests {
     #[test]
     fn code_that_changes_r15_is_left_alone() {
         // pop r15
-        assert!(improve(&[COPY, &[0x41, 0x5f], RET].concat(), &[0], &[]).is_none());
+        assert!(improve(&[COPY, &[0x41, 0x5f], RET].concat(), &[0], &[], &[]).is_none());
     }
 
     #[test]
@@ -370,7 +417,7 @@ mod tests {
             &[0xff; 2],
             &[7; 16],
         ];
-        let placed = improve(&code.concat(), &[0], &[]).unwrap();
+        let placed = improve(&code.concat(), &[0], &[], &[]).unwrap();
         let expected: [&[u8]; 5] = [&[0x49, 0x8b, 0x0f], &[0x0f, 0x28, 0x05, 0x06, 0, 0, 0], RET, &[0; 3], &[0xff; 2]];
         assert_eq!(placed.code, [&expected.concat()[..], &[7; 16]].concat());
         assert_eq!(placed.offset(16), 16);
@@ -393,7 +440,7 @@ mod tests {
     #[test]
     fn jump_tables_follow_their_blocks() {
         let (code, block_starts) = table();
-        let placed = improve(&code, &block_starts, &[]).unwrap();
+        let placed = improve(&code, &block_starts, &[], &[]).unwrap();
         let block: &[u8] = &[0x49, 0x8b, 0x17, 0xc3];
         assert_eq!(placed.code[..16], code[..16]);
         assert_eq!(placed.code[16..24], [8i32, 12].map(i32::to_le_bytes).concat());
@@ -411,29 +458,29 @@ mod tests {
     fn tables_that_are_not_understood_leave_the_code_alone() {
         let (mut code, block_starts) = table();
         // Where it ends is not known; it does not lead to blocks.
-        assert!(improve(&code, &[0], &[]).is_none());
+        assert!(improve(&code, &[0], &[], &[]).is_none());
         code[16] += 1;
-        assert!(improve(&code, &block_starts, &[]).is_none());
+        assert!(improve(&code, &block_starts, &[], &[]).is_none());
     }
 
     #[test]
     fn what_is_no_code_leaves_the_code_alone() {
         // Invalid; into the middle of an instruction; out of the code; behind its end; a relocation in data.
-        assert!(improve(&[0x06], &[0], &[]).is_none());
-        assert!(improve(&[0x75, 0x01, 0xb8, 0x90, 0x90, 0x90, 0xc3, 0xc3], &[0], &[]).is_none());
-        assert!(improve(&[0xeb, 0x7f], &[0], &[]).is_none());
-        assert!(improve(&[0x90], &[0], &[]).is_none());
-        assert!(improve(&[0xc3, 1, 2, 3, 4], &[0], &[1]).is_none());
+        assert!(improve(&[0x06], &[0], &[], &[]).is_none());
+        assert!(improve(&[0x75, 0x01, 0xb8, 0x90, 0x90, 0x90, 0xc3, 0xc3], &[0], &[], &[]).is_none());
+        assert!(improve(&[0xeb, 0x7f], &[0], &[], &[]).is_none());
+        assert!(improve(&[0x90], &[0], &[], &[]).is_none());
+        assert!(improve(&[0xc3, 1, 2, 3, 4], &[0], &[1], &[]).is_none());
     }
 
     #[test]
     fn relocated_calls_stay() {
         // mov rcx, [rax]; call
         let code = [COPY, &[0x48, 0x8b, 0x08], &[0xe8, 0, 0, 0, 0], RET].concat();
-        let placed = improve(&code, &[0], &[7]).unwrap();
+        let placed = improve(&code, &[0], &[7], &[]).unwrap();
         assert_eq!(placed.code, [0x49, 0x8b, 0x0f, 0xe8, 0, 0, 0, 0, 0xc3]);
         assert_eq!(placed.offset(7), 4);
-        assert!(improve(&code, &[0], &[]).is_none());
+        assert!(improve(&code, &[0], &[], &[]).is_none());
     }
 
     #[test]
