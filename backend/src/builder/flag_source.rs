@@ -1,7 +1,7 @@
 //! Finds out how the flags follow from the registers that memory holds, by looking at how their operands were computed.
 
 use super::Builder;
-use super::flags::{Before, Flags, b_matters};
+use super::flags::{Before, Cost, Flags, b_matters};
 use super::labels::operation;
 use crate::flag_source::{FlagSource, Operation, Source, low};
 use cranelift_codegen::ir::types::F32;
@@ -37,7 +37,7 @@ impl Builder<'_, '_> {
             Flags::Conditional { before: Some(before), kind, a, b, nzcv, dirty: true, .. } => {
                 let source = self.source_of_conditional(before, kind, a, b, nzcv);
                 if source.is_none() {
-                    self.store_flags();
+                    self.store_flags(Cost::Instructions);
                     self.flags.set_clean();
                 }
                 source
@@ -45,13 +45,13 @@ impl Builder<'_, '_> {
             Flags::Fp { a, b, dirty: true } => {
                 let source = self.source_of_comparison(a, b);
                 if source.is_none() {
-                    self.store_flags();
+                    self.store_flags(Cost::Instructions);
                     self.flags.set_clean();
                 }
                 source
             }
             _ => {
-                self.store_flags();
+                self.store_flags(Cost::Instructions);
                 self.flags.set_clean();
                 None
             }

@@ -62,6 +62,20 @@ pub(super) fn b_matters(kind: FlagKind) -> bool {
     matches!(kind, FlagKind::Add32 | FlagKind::Add64 | FlagKind::Sub32 | FlagKind::Sub64)
 }
 
+/// Whether the first operand is one of 32 bits, zero-extended.
+fn is_of_32_bits(kind: FlagKind) -> bool {
+    matches!(kind, FlagKind::Add32 | FlagKind::Sub32 | FlagKind::Logic32)
+}
+
+/// What there should be few of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cost {
+    /// In a region: loops have more instructions than the host takes at once.
+    Instructions,
+    /// On ways out of it, where guest registers are stored too, more than the host can store at once.
+    Stores,
+}
+
 /// A condition of two: whether any holds, or both do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compound {
@@ -101,10 +115,11 @@ impl Flags {
 const A: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, a)) as i32;
 const B: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, b)) as i32;
 const WORD: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, word)) as i32;
+const ABOVE: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, above)) as i32;
 
 impl Builder<'_, '_> {
     /// Stores the flags if they are newer than memory.
-    pub(super) fn store_flags(&mut self) {
+    pub(super) fn store_flags(&mut self, cost: Cost) {
         match self.flags {
             Flags::Lazy { stored, known: Some(packed), .. } if !stored.all => {
                 self.store_word(LazyFlags::word_of(Nzcv(packed)));
@@ -113,21 +128,21 @@ impl Builder<'_, '_> {
                 let word = self.word_and_b(kind, b, stored.b);
                 if stored.a {
                     self.store_word(word);
-                } else if let Some(both) = self.word_below(kind, a, word) {
+                } else if let Some(both) = self.word_below(kind, a, word, cost) {
                     self.store_state(both, WORD);
                 } else {
-                    self.store_state(a, A);
-                    self.store_word(word);
+                    let where_a_is = self.store_a(kind, a);
+                    self.store_word(word | where_a_is);
                 }
             }
             Flags::Conditional { holds, kind, a, b, nzcv, dirty: true, .. } => {
                 let word = self.word_and_b(kind, b, false);
                 let otherwise = LazyFlags::word_of(Nzcv(nzcv));
-                let (ty, word) = match self.word_below(kind, a, word) {
+                let (ty, word) = match self.word_below(kind, a, word, cost) {
                     Some(both) => (I64, both),
                     None => {
-                        self.store_state(a, A);
-                        (I32, self.fb.ins().iconst(I32, i64::from(word)))
+                        let where_a_is = self.store_a(kind, a);
+                        (I32, self.fb.ins().iconst(I32, i64::from(word | where_a_is)))
                     }
                 };
                 let otherwise = self.fb.ins().iconst(ty, i64::from(otherwise));
@@ -172,8 +187,20 @@ impl Builder<'_, '_> {
         kind as u32
     }
 
-    /// `LazyFlags::word` with the first operand above it, for one store of both; None if that is not of 32 bits.
-    fn word_below(&mut self, kind: FlagKind, a: Value, word: u32) -> Option<Value> {
+    /// Stores the first operand. Gives what the word says of that.
+    fn store_a(&mut self, kind: FlagKind, a: Value) -> u32 {
+        if is_of_32_bits(kind) {
+            let low = self.fb.ins().ireduce(I32, a);
+            self.store_state(low, ABOVE);
+            return LazyFlags::A_ABOVE;
+        }
+        self.store_state(a, A);
+        0
+    }
+
+    /// `LazyFlags::word` with the first operand above it, for one store of both; None if the operand is too large, or
+    /// two stores cost less.
+    fn word_below(&mut self, kind: FlagKind, a: Value, word: u32, cost: Cost) -> Option<Value> {
         let word = word | LazyFlags::A_ABOVE;
         let (base, bits) = self.bits_kept(a);
         if let Some(constant) = self.constant(base) {
@@ -181,9 +208,8 @@ impl Builder<'_, '_> {
             return Some(self.iconst(u64::from(above) << 32 | u64::from(word)));
         }
         // Host instructions extend the sign of what they have in them.
-        let is_low = matches!(kind, FlagKind::Add32 | FlagKind::Sub32 | FlagKind::Logic32)
-            || self.significant_bits(a) <= 32;
-        if !is_low || (word as i32) < 0 {
+        let is_low = is_of_32_bits(kind) || self.significant_bits(a) <= 32;
+        if !is_low || (word as i32) < 0 || cost == Cost::Instructions {
             return None;
         }
         let above = self.fb.ins().rotl_imm_s(a, 32);

@@ -44,7 +44,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use flags::{Compound, Flags, Tested};
+use flags::{Compound, Cost, Flags, Tested};
 use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 pub(crate) use merges::drop_needless_merges;
@@ -492,7 +492,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Stores everything that is newer than memory; what is known stays as it is.
     fn store_dirty(&mut self) {
         self.store_registers(self.dirty);
-        self.store_flags();
+        self.store_flags(Cost::Stores);
     }
 
     fn store_registers(&mut self, registers: RegSet) {
@@ -556,7 +556,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         if !self.is_covered {
             self.store_registers(self.dirty);
             self.dirty = RegSet::default();
-            self.store_flags();
+            self.store_flags(Cost::Instructions);
             self.flags.set_clean();
         }
     }
@@ -735,7 +735,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         } else if self.plan.flags_by_edge[index] {
             number = self.say_flags(index);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
-            self.store_flags();
+            self.store_flags(Cost::Instructions);
+            // The safepoint need not store them again.
+            self.flags.set_clean();
         }
         if is_back_edge(self.current, index) {
             self.safepoint(target);
@@ -806,7 +808,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             return self.exit_indirect(target);
         }
         if cases.iter().any(|&(index, _)| plan.flags_in[index]) {
-            self.store_flags();
+            self.store_flags(Cost::Instructions);
             self.flags.set_clean();
         }
         if cases.len() <= MOST_COMPARED {
