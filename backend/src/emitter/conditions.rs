@@ -4,7 +4,7 @@
 use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, Label, MAP_0F, Op, RAX, RCX, RDX, Rm, Shift, Xmm};
 use super::exits::Cold;
-use super::flags::{A, B, Flags, WORD, SAHF, SET_OVERFLOW, state};
+use super::flags::{A, B, Flags, SAHF, SET_OVERFLOW, WORD, state};
 use super::value::{Src, Truth, Val};
 use ir::{Compare, Cond, FlagKind, FpSize, Width};
 
