@@ -62,6 +62,15 @@ pub(super) fn b_matters(kind: FlagKind) -> bool {
     matches!(kind, FlagKind::Add32 | FlagKind::Add64 | FlagKind::Sub32 | FlagKind::Sub64)
 }
 
+/// The flags of an operation that has set Z, packed, if that tells the others.
+fn flags_if_equal(kind: FlagKind) -> Option<u32> {
+    match kind {
+        FlagKind::Sub32 | FlagKind::Sub64 => Some(0b0110 << 28),
+        FlagKind::Logic32 | FlagKind::Logic64 => Some(0b0100 << 28),
+        _ => None,
+    }
+}
+
 /// Whether the first operand is one of 32 bits, zero-extended.
 fn is_of_32_bits(kind: FlagKind) -> bool {
     matches!(kind, FlagKind::Add32 | FlagKind::Sub32 | FlagKind::Logic32)
@@ -100,6 +109,14 @@ impl Flags {
                 debug_assert_eq!(a, c, "the flags are those of one operation");
                 let both = Stored { a: stored.a && also.a, b: stored.b && also.b, all: stored.all && also.all };
                 Self::Lazy { kind, a, b, stored: both, known: known.filter(|_| known == or) }
+            }
+            // On one of the ways it is known which of the two they are.
+            (Self::Lazy { stored, .. }, mut flags @ Self::Conditional { .. })
+            | (mut flags @ Self::Conditional { .. }, Self::Lazy { stored, .. }) => {
+                if let Self::Conditional { dirty, .. } = &mut flags {
+                    *dirty |= !stored.all;
+                }
+                flags
             }
             (mut flags, Self::Conditional { dirty: more, .. } | Self::Fp { dirty: more, .. }) => {
                 if let Self::Conditional { dirty, .. } | Self::Fp { dirty, .. } = &mut flags {
@@ -392,18 +409,18 @@ impl Builder<'_, '_> {
     /// The flags after a branch of the current instruction's on a condition, where it holds or where it does not.
     pub(super) fn flags_after_branch(&self, condition: Value, holds: bool) -> Flags {
         let Some(Tested { value, cond, pc }) = self.tested else { return self.flags };
-        let equal = if holds { Cond::Eq } else { Cond::Ne };
-        if value != condition || cond != equal || pc != self.pc {
+        if value != condition || pc != self.pc {
             return self.flags;
         }
+        let is_equal = cond == if holds { Cond::Eq } else { Cond::Ne };
         match self.flags {
-            Flags::Lazy { kind, a, b, stored, .. } => {
-                let known = match kind {
-                    FlagKind::Sub32 | FlagKind::Sub64 => Some(0b0110 << 28),
-                    FlagKind::Logic32 | FlagKind::Logic64 => Some(0b0100 << 28),
-                    _ => None,
-                };
-                Flags::Lazy { kind, a, b, stored, known }
+            Flags::Lazy { kind, a, b, stored, .. } if is_equal => {
+                Flags::Lazy { kind, a, b, stored, known: flags_if_equal(kind) }
+            }
+            // The constant would have led the other way: they are the operation's.
+            Flags::Conditional { kind, a, b, nzcv, dirty, .. } if cond_holds(cond, Nzcv(nzcv)) != holds => {
+                let stored = Stored { all: !dirty, ..Stored::NOTHING };
+                Flags::Lazy { kind, a, b, stored, known: flags_if_equal(kind).filter(|_| is_equal) }
             }
             other => other,
         }
