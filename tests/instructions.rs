@@ -307,7 +307,7 @@ fn flags_are_read_in_all_forms() {
         (flags, vec![above, LazyFlags { word: LazyFlags::word_of(Nzcv(nzcv << 28)), ..JUNK }])
     });
     // CSET X0 to X13 by one condition each, which one first being another for each form.
-    let set = |first: u32| (0..14).map(move |n: u32| 0x9a9f_07e0 | ((first + n) % 14 ^ 1) << 12 | n).chain([BRK]);
+    let set = |first: u32| (0..14).map(move |n: u32| 0x9a9f_07e0 | (((first + n) % 14) ^ 1) << 12 | n).chain([BRK]);
     let mut first = 0;
     for (flags, forms) in operations.chain(packed) {
         let forms: Vec<LazyFlags> = forms;
