@@ -11,7 +11,7 @@ use frontend::A64;
 use frontend::table::{Class, FlowKind, Row, rows};
 use harness::random::Random;
 use harness::registers::{Registers, copy, detail, listed, random_state, reads_counter};
-use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
+use ir::{CodeWatcher, CpuState, FlagKind, GuestAddr, GuestRange, LazyFlags, Nzcv, Stop};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the pages lie.
@@ -266,4 +266,62 @@ fn rows_that_use_each_others_results_compile_to_what_eval_does() {
         }));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Flags in memory in all forms that generated code stores them in, where a block's first instruction reads them.
+#[test]
+fn flags_are_read_in_all_forms() {
+    const PAGES_APART: u64 = 2 << 32;
+    const KINDS: [FlagKind; 8] = [
+        FlagKind::Add32,
+        FlagKind::Add64,
+        FlagKind::Sub32,
+        FlagKind::Sub64,
+        FlagKind::Logic32,
+        FlagKind::Logic64,
+        FlagKind::Fp32,
+        FlagKind::Fp64,
+    ];
+    const JUNK: LazyFlags =
+        LazyFlags { a: 0x5555_aaaa_7777_3333, b: 0x3333_7777_aaaa_5555, word: 0, above: 0x6666_9999 };
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let pages = Pages::new(PLACE + PAGES_APART);
+    let mut eval = Machine::new("eval", Tier::Eval, &pages);
+    let mut others = [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages)];
+    let of_operation = |kind: FlagKind, a: u64, b: u64| {
+        let above = LazyFlags { word: kind as u32 | LazyFlags::A_ABOVE, b, above: a as u32, ..JUNK };
+        let below = LazyFlags::word_with(kind, b).into_iter().flat_map(move |word| {
+            [LazyFlags { a, word, ..JUNK }, LazyFlags { word: word | LazyFlags::A_ABOVE, above: a as u32, ..JUNK }]
+        });
+        below.chain([above]).filter(move |flags| a >> 32 == 0 || flags.word & LazyFlags::A_ABOVE == 0)
+    };
+    let values = [0, 1, 5, 0x7fff_ffff, 0x8000_0000, 0xffff_fffb, u64::MAX - 4, 1 << 63];
+    let operands = values.iter().flat_map(|&a| [0, 1, 5, 6, 0x7f_ffff, (-5i64) as u64, (-6i64) as u64].map(|b| (a, b)));
+    let operations = KINDS.iter().flat_map(|&kind| operands.clone().map(move |(a, b)| (kind, a, b)));
+    let operations =
+        operations.map(|(kind, a, b)| if kind.is_narrow() { (kind, a, b & 0xffff_ffff) } else { (kind, a, b) });
+    let operations = operations.map(|(kind, a, b)| (LazyFlags::new(kind, a, b), of_operation(kind, a, b).collect()));
+    let packed = (0..16).map(|nzcv: u32| {
+        let flags = LazyFlags::new(FlagKind::Packed, u64::from(nzcv << 28), 0);
+        let above = LazyFlags { word: LazyFlags::A_ABOVE, above: nzcv << 28, ..JUNK };
+        (flags, vec![above, LazyFlags { word: LazyFlags::word_of(Nzcv(nzcv << 28)), ..JUNK }])
+    });
+    // CSET X0 to X13 by one condition each, which one first being another for each form.
+    let set = |first: u32| (0..14).map(move |n: u32| 0x9a9f_07e0 | (((first + n) % 14) ^ 1) << 12 | n).chain([BRK]);
+    let mut first = 0;
+    for (flags, forms) in operations.chain(packed) {
+        let forms: Vec<LazyFlags> = forms;
+        for form in forms.into_iter().chain([flags]) {
+            let mut start = CpuState::new();
+            first += 1;
+            pages.write_code(&set(first).collect::<Vec<_>>());
+            start.flags = flags;
+            let expected = eval.run(&pages, &start, 14);
+            start.flags = form;
+            for other in &mut others {
+                let got = other.run(&pages, &start, 14);
+                assert_eq!(expected.differences(&got), [""; 0], "{}: {flags:x?} as {form:x?}", other.name);
+            }
+        }
+    }
 }

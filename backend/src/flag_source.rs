@@ -187,12 +187,12 @@ impl FlagSource {
     #[must_use]
     pub fn flags(&self, cpu: &CpuState, saved: &FaultFrame) -> LazyFlags {
         match self {
-            Self::Operation { kind, a, b } => LazyFlags { a: a.value(cpu, saved), b: b.value(cpu, saved), kind: *kind },
+            Self::Operation { kind, a, b } => LazyFlags::new(*kind, a.value(cpu, saved), b.value(cpu, saved)),
             Self::Conditional { cond, before, then, otherwise } => {
                 if cond_holds(*cond, before.flags(cpu, saved).nzcv()) {
                     then.flags(cpu, saved)
                 } else {
-                    LazyFlags { a: u64::from(*otherwise), b: 0, kind: FlagKind::Packed }
+                    LazyFlags::new(FlagKind::Packed, u64::from(*otherwise), 0)
                 }
             }
         }
@@ -211,7 +211,7 @@ mod tests {
         let mut cpu = CpuState::new();
         cpu.x[1] = 0xffff_ffff_8000_0001;
         cpu.x[2] = 7;
-        cpu.flags = LazyFlags { a: 40, b: 41, kind: FlagKind::Packed };
+        cpu.flags = LazyFlags::new(FlagKind::Packed, 40, 41);
         cpu
     }
 

@@ -61,23 +61,98 @@ pub enum FlagKind {
     Fp64 = 8,
 }
 
-/// The flags, kept as the operation that last set them: most are never read.
+impl FlagKind {
+    /// Whether the operands have 32 bits.
+    #[must_use]
+    pub const fn is_narrow(self) -> bool {
+        matches!(self, Self::Packed | Self::Add32 | Self::Sub32 | Self::Logic32 | Self::Fp32)
+    }
+
+    /// The kind that `LazyFlags::word` says.
+    #[inline]
+    const fn of_word(word: u32) -> Self {
+        match word & LazyFlags::KIND {
+            1 => Self::Add32,
+            2 => Self::Add64,
+            3 => Self::Sub32,
+            4 => Self::Sub64,
+            5 => Self::Logic32,
+            6 => Self::Logic64,
+            7 => Self::Fp32,
+            8 => Self::Fp64,
+            _ => Self::Packed,
+        }
+    }
+}
+
+/// The flags, kept as the operation that last set them: most are never read. Generated code stores them in one of
+/// several forms, as few words as will do; `word` says which. Whoever reads them takes them from
+/// [`LazyFlags::operation`] or [`LazyFlags::nzcv`].
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct LazyFlags {
-    /// First operand, result or packed value, by `kind`. Zero-extended for the 32-bit kinds.
+    /// First operand, result or packed value, unless `word` says that it is elsewhere. For kinds of 32 bits the low
+    /// half counts.
     pub a: u64,
-    /// Second operand. Zero-extended for the 32-bit kinds.
+    /// Second operand, unless `word` says that it is elsewhere. For kinds of 32 bits the low half counts.
     pub b: u64,
-    /// What `a` and `b` mean.
-    pub kind: FlagKind,
+    /// The [`FlagKind`], and of [`LazyFlags::B_IN_WORD`] and [`LazyFlags::A_ABOVE`] what applies.
+    pub word: u32,
+    /// The first operand, by [`LazyFlags::A_ABOVE`]: generated code stores it with `word` at once.
+    pub above: u32,
 }
 
 impl LazyFlags {
+    /// Bits of `word` that are the [`FlagKind`].
+    pub const KIND: u32 = 0xf;
+    /// Bit of `word`: the second operand is what stands above the low byte of `word`, with its sign. Packed flags stand
+    /// there themselves, at the top of `word`.
+    pub const B_IN_WORD: u32 = 1 << 4;
+    /// Bit of `word`: the first operand is `above`, with zeros above.
+    pub const A_ABOVE: u32 = 1 << 5;
+    /// Where in `word` the second operand begins.
+    pub const B_SHIFT: u32 = 8;
+
+    /// The flags of an operation.
+    #[must_use]
+    pub const fn new(kind: FlagKind, a: u64, b: u64) -> Self {
+        Self { a, b, word: kind as u32, above: 0 }
+    }
+
+    /// What `word` is for an operation with this second operand in it; None if there is no room.
+    #[must_use]
+    pub fn word_with(kind: FlagKind, b: u64) -> Option<u32> {
+        let b = if kind.is_narrow() { i64::from(b as i32) } else { b as i64 };
+        let word = (b << Self::B_SHIFT) as i32;
+        (i64::from(word >> Self::B_SHIFT) == b).then_some(word as u32 | Self::B_IN_WORD | kind as u32)
+    }
+
+    /// What `word` is for flags that are known.
+    #[must_use]
+    pub const fn word_of(nzcv: Nzcv) -> u32 {
+        nzcv.0 & 0xf000_0000 | Self::B_IN_WORD | FlagKind::Packed as u32
+    }
+
+    /// The operation and its operands, wherever they are.
+    #[inline]
+    #[must_use]
+    pub fn operation(self) -> (FlagKind, u64, u64) {
+        let kind = FlagKind::of_word(self.word);
+        let mut a = if self.word & Self::A_ABOVE != 0 { u64::from(self.above) } else { self.a };
+        let mut b = self.b;
+        if self.word & Self::B_IN_WORD != 0 {
+            b = (self.word as i32 >> Self::B_SHIFT) as u64;
+            if kind == FlagKind::Packed {
+                a = u64::from(self.word & 0xf000_0000);
+            }
+        }
+        (kind, a, b)
+    }
+
     /// The flags themselves (Arm ARM, AddWithCarry).
     #[must_use]
     pub fn nzcv(self) -> Nzcv {
-        let Self { a, b, kind } = self;
+        let (kind, a, b) = self.operation();
         match kind {
             FlagKind::Packed => Nzcv(a as u32),
             FlagKind::Add64 => {
@@ -213,7 +288,7 @@ impl CpuState {
         Self {
             x: [0; 32],
             pc: GuestAddr(0),
-            flags: LazyFlags { a: 0, b: 0, kind: FlagKind::Packed },
+            flags: LazyFlags::new(FlagKind::Packed, 0, 0),
             v: [0; 32],
             fpcr: 0,
             fpsr: 0,
@@ -268,7 +343,7 @@ impl CpuState {
 
     /// Sets the flags from their packed form.
     pub fn set_nzcv(&mut self, nzcv: Nzcv) {
-        self.flags = LazyFlags { a: u64::from(nzcv.0 & 0xf000_0000), b: 0, kind: FlagKind::Packed };
+        self.flags = LazyFlags::new(FlagKind::Packed, u64::from(nzcv.0 & 0xf000_0000), 0);
     }
 }
 
@@ -282,14 +357,73 @@ impl Default for CpuState {
 const _: () = assert!(std::mem::offset_of!(CpuState, x) == 0);
 const _: () = assert!(std::mem::offset_of!(CpuState, v) % 16 == 0);
 const _: () = assert!(std::mem::align_of::<CpuState>() == 64);
+// What is above is stored with the word at once.
+const _: () = assert!(std::mem::offset_of!(LazyFlags, above) == std::mem::offset_of!(LazyFlags, word) + 4);
+const _: () = assert!(std::mem::offset_of!(CpuState, flags) % 8 == 0);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn all_forms_of_an_operation_are_the_same() {
+        let kinds = [
+            FlagKind::Packed,
+            FlagKind::Add32,
+            FlagKind::Add64,
+            FlagKind::Sub32,
+            FlagKind::Sub64,
+            FlagKind::Logic32,
+            FlagKind::Logic64,
+        ];
+        const JUNK: u64 = 0x5555_aaaa_7777_3333;
+        for kind in kinds {
+            for a in [0, 1, 7, 0x7fff_ffff, 0x8000_0000, 0xf000_0000, 0xffff_ffff] {
+                for b in [0, 1, 7, 0x7f_ffff, 0x80_0000, (-1i64) as u64, (-0x80_0000i64) as u64, 1 << 40] {
+                    if kind == FlagKind::Packed && b != 0 {
+                        continue;
+                    }
+                    let expected = LazyFlags::new(kind, a, b).nzcv();
+                    let above = a as u32;
+                    let flags = LazyFlags { a: JUNK, b, word: kind as u32 | LazyFlags::A_ABOVE, above };
+                    assert_eq!(flags.nzcv(), expected, "{kind:?} {a:#x} {b:#x}");
+                    let Some(word) = LazyFlags::word_with(kind, b).filter(|_| kind != FlagKind::Packed) else {
+                        continue;
+                    };
+                    let flags = LazyFlags { a, b: JUNK, word, above: JUNK as u32 };
+                    assert_eq!(flags.nzcv(), expected, "{kind:?} {a:#x} {b:#x}, b in the word");
+                    let flags = LazyFlags { a: JUNK, b: JUNK, word: word | LazyFlags::A_ABOVE, above };
+                    assert_eq!(flags.nzcv(), expected, "{kind:?} {a:#x} {b:#x}, all in the word");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_has_room_for_23_bits_and_a_sign() {
+        let sub = |b: i64| LazyFlags::word_with(FlagKind::Sub64, b as u64);
+        assert_eq!(sub(5), Some(0x514));
+        assert_eq!(sub(-1), Some(0xffff_ff14));
+        assert_eq!(sub(0x7f_ffff), Some(0x7fff_ff14));
+        assert_eq!(sub(-0x80_0000), Some(0x8000_0014));
+        assert_eq!(sub(0x80_0000), None);
+        assert_eq!(sub(-0x80_0001), None);
+        // -1 in 32 bits.
+        assert_eq!(LazyFlags::word_with(FlagKind::Sub32, 0xffff_ffff), Some(0xffff_ff13));
+        assert_eq!(LazyFlags::word_with(FlagKind::Sub64, 0xffff_ffff), None);
+    }
+
+    #[test]
+    fn known_flags_are_one_word() {
+        for nzcv in (0..16).map(|nzcv| Nzcv(nzcv << 28)) {
+            let flags = LazyFlags { a: 1 << 31, b: 0, word: LazyFlags::word_of(nzcv), above: 7 };
+            assert_eq!(flags.nzcv(), nzcv);
+        }
+    }
+
+    #[test]
     fn flags_of_comparisons_follow_fpcompare() {
-        let flags = |kind, a, b| LazyFlags { a, b, kind }.nzcv().0 >> 28;
+        let flags = |kind, a, b| LazyFlags::new(kind, a, b).nzcv().0 >> 28;
         let double = |a: f64, b: f64| flags(FlagKind::Fp64, a.to_bits(), b.to_bits());
         let single = |a: f32, b: f32| flags(FlagKind::Fp32, u64::from(a.to_bits()), u64::from(b.to_bits()));
         // Less N; equal Z and C; greater C; unordered C and V (Arm ARM, FPCompare).

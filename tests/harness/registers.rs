@@ -1,7 +1,7 @@
 //! Everything of a guest thread that its program can see, to compare two ways of running it. Knows no instruction.
 
 use super::random::Random;
-use ir::{CpuState, Frontend, GuestAddr, Stop};
+use ir::{CpuState, FlagKind, Frontend, GuestAddr, LazyFlags, Stop};
 
 /// The registers at one moment.
 #[derive(Clone, PartialEq, Debug)]
@@ -78,7 +78,7 @@ pub fn random_state(random: &mut Random, data: u64, data_bytes: u64) -> CpuState
         };
     }
     cpu.v = std::array::from_fn(|_| random.vector());
-    cpu.set_nzcv(ir::Nzcv(random.next() as u32));
+    cpu.flags = random_flags(random);
     cpu.tpidr_el0 = random.next();
     // Rounding mode and default NaN; flush-to-zero now and then.
     let fpcr = match random.below(4) {
@@ -88,6 +88,40 @@ pub fn random_state(random: &mut Random, data: u64, data_bytes: u64) -> CpuState
     };
     ir::eval::fp::restore_saved(&mut cpu, u64::from(fpcr), 0);
     cpu
+}
+
+/// Flags in any of the forms that generated code stores them in, and what does not count is random. Half of them are
+/// packed, so that all flags are about as often set as clear.
+fn random_flags(random: &mut Random) -> LazyFlags {
+    const KINDS: [FlagKind; 8] = [
+        FlagKind::Add32,
+        FlagKind::Add64,
+        FlagKind::Sub32,
+        FlagKind::Sub64,
+        FlagKind::Logic32,
+        FlagKind::Logic64,
+        FlagKind::Fp32,
+        FlagKind::Fp64,
+    ];
+    let kind = if random.below(2) == 0 { FlagKind::Packed } else { KINDS[random.below(8) as usize] };
+    let [mut a, mut b] = match kind {
+        FlagKind::Packed => [random.next() & 0xf000_0000, 0],
+        FlagKind::Fp32 | FlagKind::Fp64 => [random.vector() as u64, random.vector() as u64],
+        _ => [random.integer(), random.integer()],
+    };
+    if random.below(4) == 0 && kind != FlagKind::Packed {
+        b = a;
+    }
+    let (mut word, mut above) = (kind as u32, random.next() as u32);
+    if random.below(2) == 0 {
+        (above, a) = (a as u32, random.next());
+        word |= LazyFlags::A_ABOVE;
+    }
+    if random.below(2) == 0 {
+        word |= LazyFlags::B_IN_WORD | random.integer() as u32 & 0xffff_ff00;
+        b = random.next();
+    }
+    LazyFlags { a, b, word, above }
 }
 
 /// A word whose result is not a function of the registers: the counter moves between two runs.

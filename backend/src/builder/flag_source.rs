@@ -1,7 +1,7 @@
 //! Finds out how the flags follow from the registers that memory holds, by looking at how their operands were computed.
 
 use super::Builder;
-use super::flags::{Before, Flags, Parts, b_matters};
+use super::flags::{Before, Cost, Flags, b_matters};
 use super::labels::operation;
 use crate::flag_source::{FlagSource, Operation, Source, low};
 use cranelift_codegen::ir::types::F32;
@@ -16,20 +16,20 @@ impl Builder<'_, '_> {
     /// Memory holds all registers but those of `dirty`.
     pub(super) fn source_of_flags(&mut self) -> Option<FlagSource> {
         match self.flags {
-            Flags::Lazy { stored, known: Some(packed), .. } if !stored.all() => {
+            Flags::Lazy { stored, known: Some(packed), .. } if !stored.all => {
                 let (a, b) = (Source::Constant(packed.into()), Source::Constant(0));
                 Some(FlagSource::Operation { kind: FlagKind::Packed, a, b })
             }
-            Flags::Lazy { kind, a, b, mut stored, known } if !stored.all() => {
+            Flags::Lazy { kind, a, b, mut stored, known } if !stored.all => {
                 let source_a = if stored.a { Some(Source::StoredA) } else { self.source(a, MOST_STEPS) };
                 let source_b = match b_matters(kind) {
                     true if stored.b => Some(Source::StoredB),
                     true => self.source(b, MOST_STEPS),
                     false => Some(Source::Constant(0)),
                 };
-                let parts = Parts { a: source_a.is_none(), b: source_b.is_none(), kind: false };
-                self.store_parts(parts, kind, a, b);
-                (stored.a, stored.b) = (stored.a || parts.a, stored.b || parts.b);
+                let (stores_a, stores_b) = (source_a.is_none(), source_b.is_none());
+                self.store_operands(stores_a.then_some(a), stores_b.then_some(b));
+                (stored.a, stored.b) = (stored.a || stores_a, stored.b || stores_b);
                 self.flags = Flags::Lazy { kind, a, b, stored, known };
                 let (a, b) = (source_a.unwrap_or(Source::StoredA), source_b.unwrap_or(Source::StoredB));
                 Some(FlagSource::Operation { kind, a, b })
@@ -37,7 +37,7 @@ impl Builder<'_, '_> {
             Flags::Conditional { before: Some(before), kind, a, b, nzcv, dirty: true, .. } => {
                 let source = self.source_of_conditional(before, kind, a, b, nzcv);
                 if source.is_none() {
-                    self.store_flags();
+                    self.store_flags(Cost::Instructions);
                     self.flags.set_clean();
                 }
                 source
@@ -45,13 +45,13 @@ impl Builder<'_, '_> {
             Flags::Fp { a, b, dirty: true } => {
                 let source = self.source_of_comparison(a, b);
                 if source.is_none() {
-                    self.store_flags();
+                    self.store_flags(Cost::Instructions);
                     self.flags.set_clean();
                 }
                 source
             }
             _ => {
-                self.store_flags();
+                self.store_flags(Cost::Instructions);
                 self.flags.set_clean();
                 None
             }
@@ -78,12 +78,18 @@ impl Builder<'_, '_> {
                 return Some(if bits < 64 { Source::Low(bits, Box::new(whole)) } else { whole });
             }
         }
+        Some(Source::Constant(self.constant_number(number)?))
+    }
+
+    /// The bits of a number, if it is constant.
+    pub(super) fn constant_number(&self, number: Value) -> Option<u64> {
+        let dfg = &self.fb.func.dfg;
         let inst = dfg.value_def(number).inst()?;
         if dfg.insts[inst].opcode() != Opcode::Bitcast {
             return None;
         }
         let (base, known) = self.bits_kept(dfg.inst_args(inst)[0]);
-        Some(Source::Constant(low(known, self.constant(base)?)))
+        Some(low(known, self.constant(base)?))
     }
 
     fn source_of_conditional(

@@ -44,7 +44,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use flags::{Compound, Flags, Tested};
+use flags::{Compound, Cost, Flags, Tested};
 use folds::Fold;
 use ir::{CpuState, Flow, FpSize, Frontend, GuestAddr, RegSet, Stop};
 pub(crate) use merges::drop_needless_merges;
@@ -503,7 +503,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Stores everything that is newer than memory; what is known stays as it is.
     fn store_dirty(&mut self) {
         self.store_registers(self.dirty);
-        self.store_flags();
+        self.store_flags(Cost::Stores);
     }
 
     fn store_registers(&mut self, registers: RegSet) {
@@ -578,7 +578,7 @@ impl<'f, 'r> Builder<'f, 'r> {
         if !self.is_covered {
             self.store_registers(self.dirty);
             self.dirty = RegSet::default();
-            self.store_flags();
+            self.store_flags(Cost::Instructions);
             self.flags.set_clean();
         }
     }
@@ -757,7 +757,9 @@ impl<'f, 'r> Builder<'f, 'r> {
         } else if self.plan.flags_by_edge[index] {
             number = self.say_flags(index);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
-            self.store_flags();
+            self.store_flags(Cost::Instructions);
+            // The safepoint need not store them again.
+            self.flags.set_clean();
         }
         if is_back_edge(self.current, index) {
             self.safepoint(target);
@@ -828,7 +830,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             return self.exit_indirect(target);
         }
         if cases.iter().any(|&(index, _)| plan.flags_in[index]) {
-            self.store_flags();
+            self.store_flags(Cost::Instructions);
             self.flags.set_clean();
         }
         if cases.len() <= MOST_COMPARED {

@@ -4,7 +4,7 @@
 use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, Label, MAP_0F, Op, RAX, RCX, RDX, Rm, Shift, Xmm};
 use super::exits::Cold;
-use super::flags::{A, B, Flags, KIND, SAHF, SET_OVERFLOW, state};
+use super::flags::{A, B, Flags, SAHF, SET_OVERFLOW, WORD, state};
 use super::value::{Src, Truth, Val};
 use ir::{Compare, Cond, FlagKind, FpSize, Width};
 
@@ -247,7 +247,7 @@ impl Emitter {
     fn host_flags_from_memory(&mut self) {
         let (at, back) = (self.asm.label(), self.asm.label());
         let (not_64, done) = (self.asm.label(), self.asm.label());
-        self.asm.mov(false, RAX, state(KIND));
+        self.asm.mov(false, RAX, state(WORD));
         self.asm.mov(true, RCX, state(A));
         self.asm.alu_imm(Alu::Cmp, false, RAX, FlagKind::Sub64 as i32);
         self.asm.jcc_short(Cc::Ne, not_64);

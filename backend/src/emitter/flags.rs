@@ -26,7 +26,8 @@ pub(crate) enum Flags {
 
 pub(super) const A: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, a)) as i32;
 pub(super) const B: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, b)) as i32;
-pub(super) const KIND: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, kind)) as i32;
+pub(super) const WORD: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, word)) as i32;
+pub(super) const ABOVE: i32 = (offset_of!(CpuState, flags) + offset_of!(LazyFlags, above)) as i32;
 
 const LAHF: [u8; 1] = [0x9f];
 pub(super) const SAHF: [u8; 1] = [0x9e];
@@ -114,7 +115,7 @@ impl Emitter {
                 if size == FpSize::S { FlagKind::Fp32 } else { FlagKind::Fp64 }
             }
         };
-        self.asm.store_imm(4, state(KIND), kind as i32);
+        self.asm.store_imm(4, state(WORD), kind as i32);
     }
 
     pub(super) fn set_flags_to(&mut self, flags: Flags) {
@@ -207,7 +208,7 @@ impl Emitter {
         if saves {
             self.store_state(8, A, a);
             self.store_state(8, B, b);
-            self.asm.store_imm(4, state(KIND), kind_of(op, width) as i32);
+            self.asm.store_imm(4, state(WORD), kind_of(op, width) as i32);
         }
         if op == FlagOp::Add {
             self.add_operands(width == Width::X, a, b);
@@ -220,7 +221,7 @@ impl Emitter {
         self.asm.bind(otherwise);
         if saves {
             self.asm.store_imm(8, state(A), (u32::from(nzcv) << 28) as i32);
-            self.asm.store_imm(4, state(KIND), FlagKind::Packed as i32);
+            self.asm.store_imm(4, state(WORD), FlagKind::Packed as i32);
         }
         let [n, z, c, v] = [3, 2, 1, 0].map(|bit| u64::from(nzcv >> bit & 1));
         self.asm.mov_imm(to, n << 15 | z << 14 | (c ^ 1) << 8 | v);

@@ -2,13 +2,13 @@
 //! flags whose kind only memory knows.
 
 use super::Emitter;
-use super::asm::{Alu, Cc, Gpr, R15, RAX, RCX, RDI, RDX};
+use super::asm::{Alu, Cc, Gpr, R15, RAX, RCX, RDI, RDX, Shift};
 use super::asm::{Asm, Mem};
 use super::exits::{PC, RET};
-use super::flags::{B, CMC, state};
+use super::flags::{A, ABOVE, B, CMC, WORD, state};
 use crate::helpers::Helper;
 use crate::layout;
-use ir::{FlagKind, SysReg};
+use ir::{FlagKind, LazyFlags, SysReg};
 
 const STC: [u8; 1] = [0xf9];
 
@@ -22,8 +22,8 @@ pub(super) struct Shared {
     hot: u32,
     /// The guest address in rdx is not in the lookup table.
     not_found: u32,
-    /// To be called with the kind of the flags in eax and their first operand in rcx: makes them the host's, as after a
-    /// subtraction. Uses rax, rcx and rdx. Those of subtractions are not its business.
+    /// To be called with `LazyFlags::word` in eax and `LazyFlags::a` in rcx: makes the flags the host's, as after a
+    /// subtraction. Uses rax, rcx and rdx.
     flags: u32,
     /// Distance of the code from the start of the cache.
     start: u32,
@@ -71,8 +71,11 @@ impl Emitter {
 
     fn shared_flags(&mut self) -> u32 {
         let start = self.asm.offset();
-        let [packed, number, logic_32, logic_64, add_64] = std::array::from_fn(|_| self.asm.label());
+        let [packed, number, logic_32, logic_64, add_64, sub_32, sub_64] = std::array::from_fn(|_| self.asm.label());
+        self.separate_flags();
         let jumps = [
+            (FlagKind::Sub32, Cc::E, sub_32),
+            (FlagKind::Sub64, Cc::E, sub_64),
             (FlagKind::Packed, Cc::E, packed),
             (FlagKind::Add64, Cc::E, add_64),
             (FlagKind::Logic32, Cc::E, logic_32),
@@ -90,6 +93,11 @@ impl Emitter {
         self.asm.alu(Alu::Add, true, RCX, state(B));
         self.asm.raw(&CMC);
         self.asm.raw(&RET);
+        for (wide, label) in [(false, sub_32), (true, sub_64)] {
+            self.asm.bind(label);
+            self.asm.alu(Alu::Cmp, wide, RCX, state(B));
+            self.asm.raw(&RET);
+        }
         for (wide, label) in [(false, logic_32), (true, logic_64)] {
             self.asm.bind(label);
             self.asm.test(wide, RCX, RCX);
@@ -107,5 +115,32 @@ impl Emitter {
         self.host_flags_from_packed();
         self.asm.raw(&RET);
         start
+    }
+
+    /// Stores flags with operands in their word anew, in words of their own: kind in eax, first operand in rcx. Uses
+    /// rdx.
+    fn separate_flags(&mut self) {
+        let [is_separate, has_b, has_both] = std::array::from_fn(|_| self.asm.label());
+        self.asm.test_imm(false, RAX, (LazyFlags::A_ABOVE | LazyFlags::B_IN_WORD) as i32);
+        self.asm.jcc(Cc::E, is_separate);
+        self.asm.test_imm(false, RAX, LazyFlags::A_ABOVE as i32);
+        self.asm.jcc(Cc::E, has_b);
+        self.asm.mov(false, RCX, state(ABOVE));
+        self.asm.bind(has_b);
+        self.asm.test_imm(false, RAX, LazyFlags::B_IN_WORD as i32);
+        self.asm.jcc(Cc::E, has_both);
+        self.asm.load_sign(4, true, RDX, RAX);
+        self.asm.shift_imm(Shift::Sar, true, RDX, LazyFlags::B_SHIFT as u8);
+        self.asm.store(8, state(B), RDX);
+        self.asm.test_imm(false, RAX, LazyFlags::KIND as i32);
+        self.asm.jcc(Cc::Ne, has_both);
+        // Packed flags stand there.
+        self.asm.mov(false, RCX, RAX);
+        self.asm.alu_imm(Alu::And, false, RCX, 0xf000_0000_u32 as i32);
+        self.asm.bind(has_both);
+        self.asm.store(8, state(A), RCX);
+        self.asm.alu_imm(Alu::And, false, RAX, LazyFlags::KIND as i32);
+        self.asm.store(4, state(WORD), RAX);
+        self.asm.bind(is_separate);
     }
 }

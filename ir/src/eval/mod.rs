@@ -296,7 +296,7 @@ impl Ops for Eval<'_> {
                 return self.cpu.set_nzcv(int::add_with_carry(width, a, b, carry).1);
             }
         };
-        self.cpu.flags = LazyFlags { a, b, kind };
+        self.cpu.flags = LazyFlags::new(kind, a, b);
     }
     fn set_nzcv(&mut self, packed: u64) {
         self.cpu.set_nzcv(Nzcv(packed as u32));
