@@ -487,6 +487,11 @@ impl<F: Frontend> Code<F> {
         self.wide.insert(entry);
     }
 
+    /// Has threads leave generated code at their next safepoints.
+    pub fn call_back(&mut self) {
+        self.each_seat(Seat::call_back);
+    }
+
     /// Where threads have been since this was last called. Has them show themselves again, if there is any region that
     /// would gain from more work: it costs them the way back to the middle of a region.
     pub fn sightings(&mut self) -> Vec<Sighting> {

@@ -324,6 +324,8 @@ impl<F: Frontend> Engine<F> {
         code.stats.widened += 1;
         drop(code);
         self.compile_now(entry);
+        // They may be in a loop of the old code, and never leave it.
+        self.code().call_back();
         true
     }
 
