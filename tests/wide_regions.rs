@@ -1,5 +1,6 @@
-//! A region in which much time goes by is compiled again with wider limits, while the guest runs in it.
-#![allow(unsafe_code)] // A mapping for guest code.
+//! A region in which much time goes by is compiled again with wider limits, while the guest runs in it, and holds
+//! registers.
+#![allow(unsafe_code)] // Mappings for guest code and data.
 
 use backend::{Config, Engine, Thread};
 use frontend::A64;
@@ -25,9 +26,9 @@ fn program() -> Vec<u32> {
     words
 }
 
-#[test]
-fn a_hot_loop_takes_in_a_longer_function() {
-    let bytes: Vec<u8> = program().iter().flat_map(|word| word.to_le_bytes()).collect();
+/// A fresh mapping that begins with these words.
+fn mapped(words: &[u32]) -> GuestRange {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     // SAFETY: a fresh anonymous mapping.
     let place = unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -35,8 +36,11 @@ fn a_hot_loop_takes_in_a_longer_function() {
     };
     assert_ne!(place as i64, -1);
     ir::memory::write_bytes(GuestAddr(place), &bytes).unwrap();
-    let code = GuestRange::new(GuestAddr(place), bytes.len() as u64);
+    GuestRange::new(GuestAddr(place), bytes.len() as u64)
+}
 
+fn a_hot_loop_takes_in_a_longer_function() {
+    let code = mapped(&program());
     let engine = Engine::<A64>::new(Config::default(), Arc::new(move |pc| code.contains(pc)));
     let mut thread = Thread::new(&engine).expect("memory for the lookup table");
     let (mut cpu, started) = (CpuState::new(), Instant::now());
@@ -51,4 +55,49 @@ fn a_hot_loop_takes_in_a_longer_function() {
         let stats = engine.stats();
         turns_left -= u32::from(stats.widened > 0 && stats.region_insns > 2 * ADDITIONS);
     }
+}
+
+/// Adds what X0 points to to X3 to X15 and counts in X16, for ever: blocks of a region with more registers than one may
+/// use that holds some from the start.
+fn endless_loop() -> Vec<u32> {
+    let mut words = vec![0xf940_0002]; // start: ldr x2, [x0]
+    words.extend((3..=15).map(|n| 0x8b02_0000 | n << 5 | n)); // add xn, xn, x2
+    words.extend([
+        0xb400_0041, // cbz x1, over the next
+        0x9100_0610, // add x16, x16, #1
+        0xf900_0403, // str x3, [x0, #8]
+    ]);
+    words.push(0x1400_0000 | (words.len() as u32).wrapping_neg() & 0x03ff_ffff); // b start
+    words
+}
+
+fn a_thread_that_stays_in_a_loop_gets_into_the_new_code() {
+    let (code, data) = (mapped(&endless_loop()), mapped(&[1, 0, 0, 0]));
+    let engine = Engine::<A64>::new(Config::default(), Arc::new(move |pc| code.contains(pc)));
+    let mut thread = Thread::new(&engine).expect("memory for the lookup table");
+    let mut cpu = CpuState::new();
+    (cpu.pc, cpu.x[0], cpu.x[1]) = (code.start, data.start.0, 1);
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| thread.run(&mut cpu));
+        let started = Instant::now();
+        while engine.stats().widened == 0 && started.elapsed() < LIMIT {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Until it has been compiled, and the thread has come to a safepoint.
+        std::thread::sleep(Duration::from_secs(1));
+        // SAFETY: a mapping of this test's.
+        assert_eq!(unsafe { libc::mprotect(data.start.0 as *mut libc::c_void, 1, libc::PROT_NONE) }, 0);
+        assert_eq!(stop.join().expect("no panic"), Stop::Fault);
+    });
+    assert!(cpu.x[3] > 0 && cpu.x[3..=16].iter().all(|&x| x == cpu.x[3]), "{:?}", &cpu.x[3..=16]);
+    let stats = engine.stats();
+    assert_eq!(stats.widened, 1);
+    assert!(stats.recovered() > 0, "no register was held at the fault: {stats:?}");
+}
+
+/// One after the other: the host's fault handler knows the code of one engine.
+#[test]
+fn hot_regions_are_compiled_again() {
+    a_hot_loop_takes_in_a_longer_function();
+    a_thread_that_stays_in_a_loop_gets_into_the_new_code();
 }
