@@ -45,7 +45,8 @@ fn registers() {
     assert_eq!(x0(0xd53b_d060), 0, "TPIDRRO_EL0");
     assert_eq!(x0(0xd538_00a0), 1 << 31, "MPIDR_EL1");
     assert_eq!(x0(0xd538_03e0), 0, "S3_0_C0_C3_7");
-    assert_eq!(x0(0xd538_0000) >> 16 & 0xf, 0xf, "MIDR_EL1.Architecture");
+    let midr = x0(0xd538_0000);
+    assert_eq!([midr >> 24, midr >> 16 & 0xf, midr >> 4 & 0xfff], [0x41, 0xf, 0xd0c], "MIDR_EL1: Arm, Neoverse N1");
     let isar0 = x0(0xd538_0600);
     assert_eq!([16, 20, 52].map(|lsb| isar0 >> lsb & 0xf), [1, 2, 2], "CRC32, Atomic, TS");
     let mut cpu = cpu(0x1234_5678_9abc_def0, 0, 0, 0);
