@@ -35,7 +35,7 @@ fn mapped(words: &[u32]) -> GuestRange {
         libc::mmap(std::ptr::null_mut(), bytes.len(), libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) as u64
     };
     assert_ne!(place as i64, -1);
-    ir::memory::write_bytes(GuestAddr(place), &bytes).unwrap();
+    ir::memory::write_bytes(GuestAddr(place), &bytes).expect("the mapping can be written");
     GuestRange::new(GuestAddr(place), bytes.len() as u64)
 }
 
