@@ -272,16 +272,6 @@ fn rows_that_use_each_others_results_compile_to_what_eval_does() {
 #[test]
 fn flags_are_read_in_all_forms() {
     const PAGES_APART: u64 = 2 << 32;
-    const KINDS: [FlagKind; 8] = [
-        FlagKind::Add32,
-        FlagKind::Add64,
-        FlagKind::Sub32,
-        FlagKind::Sub64,
-        FlagKind::Logic32,
-        FlagKind::Logic64,
-        FlagKind::Fp32,
-        FlagKind::Fp64,
-    ];
     const JUNK: LazyFlags =
         LazyFlags { a: 0x5555_aaaa_7777_3333, b: 0x3333_7777_aaaa_5555, word: 0, above: 0x6666_9999 };
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -297,7 +287,7 @@ fn flags_are_read_in_all_forms() {
     };
     let values = [0, 1, 5, 0x7fff_ffff, 0x8000_0000, 0xffff_fffb, u64::MAX - 4, 1 << 63];
     let operands = values.iter().flat_map(|&a| [0, 1, 5, 6, 0x7f_ffff, (-5i64) as u64, (-6i64) as u64].map(|b| (a, b)));
-    let operations = KINDS.iter().flat_map(|&kind| operands.clone().map(move |(a, b)| (kind, a, b)));
+    let operations = FlagKind::OPERATIONS.iter().flat_map(|&kind| operands.clone().map(move |(a, b)| (kind, a, b)));
     let operations =
         operations.map(|(kind, a, b)| if kind.is_narrow() { (kind, a, b & 0xffff_ffff) } else { (kind, a, b) });
     let operations = operations.map(|(kind, a, b)| (LazyFlags::new(kind, a, b), of_operation(kind, a, b).collect()));

@@ -105,6 +105,12 @@ impl Source {
 }
 
 impl Source {
+    /// The low bits of it.
+    #[must_use]
+    pub fn low(self, bits: u32) -> Self {
+        if bits < 64 { Self::Low(bits, Box::new(self)) } else { self }
+    }
+
     /// Registers that it follows from.
     fn registers(&self) -> RegSet {
         match self {

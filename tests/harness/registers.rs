@@ -93,17 +93,7 @@ pub fn random_state(random: &mut Random, data: u64, data_bytes: u64) -> CpuState
 /// Flags in any of the forms that generated code stores them in, and what does not count is random. Half of them are
 /// packed, so that all flags are about as often set as clear.
 fn random_flags(random: &mut Random) -> LazyFlags {
-    const KINDS: [FlagKind; 8] = [
-        FlagKind::Add32,
-        FlagKind::Add64,
-        FlagKind::Sub32,
-        FlagKind::Sub64,
-        FlagKind::Logic32,
-        FlagKind::Logic64,
-        FlagKind::Fp32,
-        FlagKind::Fp64,
-    ];
-    let kind = if random.below(2) == 0 { FlagKind::Packed } else { KINDS[random.below(8) as usize] };
+    let kind = if random.below(2) == 0 { FlagKind::Packed } else { FlagKind::OPERATIONS[random.below(8) as usize] };
     let [mut a, mut b] = match kind {
         FlagKind::Packed => [random.next() & 0xf000_0000, 0],
         FlagKind::Fp32 | FlagKind::Fp64 => [random.vector() as u64, random.vector() as u64],

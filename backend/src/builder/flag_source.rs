@@ -75,7 +75,7 @@ impl Builder<'_, '_> {
                 && dfg.resolve_aliases(value) == dfg.resolve_aliases(number)
             {
                 let whole = Source::V(n as u8);
-                return Some(if bits < 64 { Source::Low(bits, Box::new(whole)) } else { whole });
+                return Some(whole.low(bits));
             }
         }
         Some(Source::Constant(self.constant_number(number)?))
@@ -117,9 +117,8 @@ impl Builder<'_, '_> {
     fn source(&self, value: Value, steps: u32) -> Option<Source> {
         let (base, bits) = self.bits_kept(value);
         let whole = self.fb.func.dfg.value_type(base).bits();
-        let narrowed = |source| if bits < 64 { Source::Low(bits, Box::new(source)) } else { source };
         if base == self.entry_pc {
-            return Some(narrowed(Source::Constant(self.entry.0)));
+            return Some(Source::Constant(self.entry.0).low(bits));
         }
         if let Some(constant) = self.constant(base) {
             return Some(Source::Constant(low(bits, constant)));
@@ -127,7 +126,7 @@ impl Builder<'_, '_> {
         for (n, register) in self.registers_in_memory() {
             let (other, known) = self.bits_kept(register);
             if other == base && known >= bits {
-                return Some(narrowed(Source::X(n)));
+                return Some(Source::X(n).low(bits));
             }
         }
         let steps = steps.checked_sub(1)?;
@@ -140,11 +139,11 @@ impl Builder<'_, '_> {
         let opcode = dfg.insts[inst].opcode();
         if opcode == Opcode::Sextend {
             let from = dfg.value_type(args[0]).bits();
-            return Some(narrowed(Source::SignExtended(from, whole, Box::new(self.source(args[0], steps)?))));
+            return Some(Source::SignExtended(from, whole, Box::new(self.source(args[0], steps)?)).low(bits));
         }
         let operation = operation(opcode)?;
         let operands = Box::new([self.source(args[0], steps)?, self.source(args[1], steps)?]);
-        Some(narrowed(Source::Operation(operation, whole, operands)))
+        Some(Source::Operation(operation, whole, operands).low(bits))
     }
 
     /// How a value follows from a register that it has been counted up or down into.

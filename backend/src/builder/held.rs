@@ -36,10 +36,6 @@ pub(super) struct Undecided {
     in_memory: Vec<(u8, Value)>,
 }
 
-fn low(bits: u32, source: Source) -> Source {
-    if bits < 64 { Source::Low(bits, Box::new(source)) } else { source }
-}
-
 impl Builder<'_, '_> {
     /// At a checkpoint that wants these dirty registers to be known.
     pub(super) fn begin_segment(&mut self, wanted: RegSet) {
@@ -80,18 +76,15 @@ impl Builder<'_, '_> {
         let Some(undecided) = self.undecided.take() else { return };
         let known = self.loaded.union(self.dirty).intersection(used);
         let numbers = |set: u32| (0..32usize).filter(move |n| set >> n & 1 != 0);
-        let anchors_x: Vec<Value> = numbers(known.x).map(|n| self.value_of(self.x[n])).collect();
-        let anchors_v: Vec<Value> = numbers(known.v).map(|n| self.value_of(self.v[n])).collect();
+        let anchors: Vec<Value> = numbers(known.x).map(|n| self.value_of(self.x[n])).collect();
         let mut decided = Vec::with_capacity(undecided.x.len() + undecided.v.len());
         for &(n, value) in &undecided.x {
-            let source = self.fixed(value, &undecided.in_memory).or_else(|| self.derived(value, &anchors_x));
+            let source = self.fixed(value, &undecided.in_memory).or_else(|| self.derived(value, &anchors));
             let source = source.or_else(|| self.place_of(value));
             decided.push((Register::X(n), value, source));
         }
         for &(n, value) in &undecided.v {
-            let is_used = anchors_v.contains(&value);
-            let source = if is_used { self.place_of_vector(value) } else { None };
-            let source = source.or_else(|| self.place_of_vector(value));
+            let source = self.place_of_vector(value);
             decided.push((Register::V(n), value, source));
         }
         let mut stored = Vec::new();
@@ -212,7 +205,7 @@ impl Builder<'_, '_> {
                 let scalar = dfg.resolve_aliases(scalar);
                 if self.has_place(scalar) {
                     let bits = dfg.value_type(scalar).bits();
-                    source = Some(low(bits, Source::Labelled(self.label_of(scalar), None)));
+                    source = Some(Source::Labelled(self.label_of(scalar), None).low(bits));
                     // A source is a number of 64 bits.
                     if bits == 64 {
                         source = Some(Source::Low(64, Box::new(source.expect("it has just been set"))));
@@ -275,7 +268,7 @@ impl Builder<'_, '_> {
                 && known >= bits
                 && let Some(source) = self.place_of(anchor)
             {
-                return Some(low(bits, source));
+                return Some(source.low(bits));
             }
         }
         None
@@ -291,6 +284,6 @@ impl Builder<'_, '_> {
             let (other, known) = self.bits_kept(register);
             other == base && known >= bits
         });
-        found.map(|&(n, _)| low(bits, Source::X(n)))
+        found.map(|&(n, _)| Source::X(n).low(bits))
     }
 }

@@ -82,10 +82,6 @@ pub(super) fn operation(opcode: Opcode) -> Option<Operation> {
     })
 }
 
-fn narrowed(bits: u32, source: Source) -> Source {
-    if bits < 64 { Source::Low(bits, Box::new(source)) } else { source }
-}
-
 impl Labels {
     /// `entry` is the value that is the address of the region's entry, with that.
     pub(crate) fn new(entry: (Value, u64)) -> Self {
@@ -189,9 +185,9 @@ impl Labels {
             Meaning::One(Opcode::Sextend, from, to, other) => {
                 Some(Box::new(Source::SignExtended(from, to, boxed(other))))
             }
-            Meaning::One(_, from, to, other) => Some(Box::new(narrowed(from.min(to), self.source(other)))),
+            Meaning::One(_, from, to, other) => Some(Box::new(self.source(other).low(from.min(to)))),
         };
-        narrowed(bits, Source::Labelled(number, otherwise))
+        Source::Labelled(number, otherwise).low(bits)
     }
 
     /// The value with this number, if it is computed where it stands.
