@@ -6,11 +6,10 @@ use crate::start::{self, Launch};
 use crate::{process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
-use ir::{CodeWatcher, CpuState, GuestRange, Stop};
+use ir::{CodeWatcher, CpuState, GuestRange, Stop, Vcpu};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use syscalls::{After, NewThread, Process, Reexec};
 
@@ -81,7 +80,7 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
         Err(error) => return start::fail(&error),
     };
     world.process.memory().start_brk(program.brk_start);
-    let mut cpu = CpuState::new();
+    let mut cpu = Vcpu::default();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
     let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
@@ -164,7 +163,7 @@ impl World {
     }
 
     /// Runs the program's first thread. Comes back only if it cannot be begun.
-    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
+    fn run(&self, cpu: &mut Vcpu) -> io::Result<std::convert::Infallible> {
         let code = backend::Thread::new(&self.engine)?;
         self.follow(cpu, code, syscalls::Thread::new(Arc::clone(&self.process)));
         self.process.rest()
@@ -173,7 +172,8 @@ impl World {
     /// Runs another thread, on a host thread of its own, until it ends.
     fn run_thread(&self, thread: NewThread) {
         let Ok(code) = backend::Thread::new(&self.engine) else { return };
-        let Some((mut cpu, kernel)) = thread.begin() else { return };
+        let Some((cpu, kernel)) = thread.begin() else { return };
+        let mut cpu = Vcpu::new(*cpu);
         self.follow(&mut cpu, code, kernel);
         // In the child of a fork it is the first thread.
         if self.process.on_first_thread() {
@@ -182,7 +182,7 @@ impl World {
     }
 
     /// A thread's way through the program, until it ends while others go on.
-    fn follow(&self, cpu: &mut CpuState, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
+    fn follow(&self, cpu: &mut Vcpu, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
         loop {
             match code.run(cpu) {
                 Stop::Svc => {
@@ -202,7 +202,9 @@ impl World {
                     self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
-                Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
+                Stop::Safepoint => {
+                    cpu.words().take_reasons();
+                }
                 stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
             }
         }
