@@ -144,6 +144,7 @@ programs! {
     signals: Source::new("signals.c"), Static, Native;
     signal_actions: Source::new("signal_actions.c"), Static, Native;
     signal_calls: Source::new("signal_calls.c"), Static, Native;
+    signal_races: Source::new("signal_races.c"), Static, Native;
     signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
     threads: Source::new("threads.c"), Static, Native;
