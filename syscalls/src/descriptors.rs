@@ -15,7 +15,7 @@ pub(crate) fn close(context: &mut Context<'_>, args: Args) -> Outcome {
     if is_private(context, args[0]) {
         return Err(Errno(libc::EBADF));
     }
-    host::call(libc::SYS_close, args)
+    context.guest_call(libc::SYS_close, args)
 }
 
 /// close_range implements Linux syscall close_range(2), around emu's own descriptors.
@@ -45,14 +45,14 @@ pub(crate) fn dup3(context: &mut Context<'_>, args: Args) -> Outcome {
 }
 
 /// fcntl implements Linux syscall fcntl(2). `struct flock` is the same; F_GETFL and F_SETFL speak open flags.
-pub(crate) fn fcntl(_: &mut Context<'_>, mut args: Args) -> Outcome {
+pub(crate) fn fcntl(context: &mut Context<'_>, mut args: Args) -> Outcome {
     match args[1] as i32 {
         libc::F_GETFL => host::call(libc::SYS_fcntl, args).map(flags::open_to_guest),
         libc::F_SETFL => {
             args[2] = flags::open_to_host(args[2]);
             host::call(libc::SYS_fcntl, args)
         }
-        _ => host::call(libc::SYS_fcntl, args),
+        _ => context.guest_call(libc::SYS_fcntl, args),
     }
 }
 

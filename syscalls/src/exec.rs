@@ -1,10 +1,10 @@
 //! execve(2): an AArch64 program, or a script, is run by starting emu again with the same options; a program of the
 //! host's own goes to the kernel. It must not know how emu reads its command line beyond `-0 NAME PROGRAM ARGS`.
 
-use crate::host::{self, Args, HostAction, Outcome};
+use crate::host::{self, Args, Outcome};
 use crate::paths::{self, Links};
 use crate::process::{Context, Process, Reexec};
-use crate::user;
+use crate::{signals, user};
 use ir::Errno;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -54,9 +54,9 @@ fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags:
     }
     for _ in 0..=SCRIPT_DEPTH {
         match classify(&file)? {
-            Program::AArch64 => return start_emu(process, &file, &argv, &envp),
-            Program::Foreign if process.config.sysroot.is_some() => return start_emu(process, &file, &argv, &envp),
-            Program::Foreign => return start(process, &file, &argv, &envp),
+            Program::AArch64 => return start_emu(context, &file, &argv, &envp),
+            Program::Foreign if process.config.sysroot.is_some() => return start_emu(context, &file, &argv, &envp),
+            Program::Foreign => return start(context, &file, &argv, &envp),
             Program::Script(interpreter, argument) => {
                 argv[0] = OsStr::from_bytes(named.to_bytes()).to_owned();
                 if let Some(argument) = argument {
@@ -151,27 +151,18 @@ fn emu_arguments(reexec: &Reexec, file: &CStr, argv: &[OsString]) -> Vec<OsStrin
     all
 }
 
-fn start_emu(process: &Process, file: &CStr, argv: &[OsString], envp: &[OsString]) -> Outcome {
-    let reexec = process.config.reexec.as_ref().ok_or(ENOEXEC)?;
+fn start_emu(context: &Context<'_>, file: &CStr, argv: &[OsString], envp: &[OsString]) -> Outcome {
+    let reexec = context.process.config.reexec.as_ref().ok_or(ENOEXEC)?;
     let emu = CString::new(reexec.emu.as_os_str().as_bytes()).map_err(|_| ENOEXEC)?;
-    start(process, &emu, &emu_arguments(reexec, file, argv), envp)
+    start(context, &emu, &emu_arguments(reexec, file, argv), envp)
 }
 
 /// The host's execve. Comes back only with an error.
-fn start(process: &Process, file: &CStr, argv: &[OsString], envp: &[OsString]) -> Outcome {
+fn start(context: &Context<'_>, file: &CStr, argv: &[OsString], envp: &[OsString]) -> Outcome {
     let (_arguments, argv) = pointers(argv)?;
     let (_variables, envp) = pointers(envp)?;
-    // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
-    let ignored = process.actions.ignored_owned();
-    let ignore = HostAction { handler: libc::SIG_IGN as u64, ..HostAction::default() };
-    let ours: Vec<_> = ignored.into_iter().map(|signal| (signal, host::sigaction(signal, Some(ignore)))).collect();
-    let result = host::call3(libc::SYS_execve, file.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64);
-    for (signal, action) in ours {
-        if let Ok(action) = action {
-            let _ = host::sigaction(signal, Some(action));
-        }
-    }
-    result
+    let _signals = signals::before_exec(context);
+    context.guest_call(libc::SYS_execve, [file.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64, 0, 0, 0])
 }
 
 fn pointers(strings: &[OsString]) -> Result<(Vec<CString>, Vec<u64>), Errno> {

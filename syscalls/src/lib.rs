@@ -26,6 +26,7 @@ mod poll;
 mod process;
 mod regions;
 mod rows;
+mod share;
 mod signals;
 mod stat;
 mod strace;
@@ -38,5 +39,7 @@ mod user;
 
 pub use address_space::AddressSpace;
 pub use process::{After, Config, ForkHooks, Process, Reexec, Thread};
+pub use share::NewProcess;
+pub use signals::{Delivery, Fault, ignored_signals, on_signal};
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
 pub use thread::{NewThread, ThreadHost};

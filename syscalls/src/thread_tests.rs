@@ -25,6 +25,10 @@ impl ThreadHost for Threads {
         });
         Ok(())
     }
+
+    fn lend(&self, _: NewProcess) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }
 
 fn guest(works: bool) -> (Guest, Receiver<Box<CpuState>>) {
