@@ -36,6 +36,8 @@ mod thread;
 mod user;
 
 pub use address_space::AddressSpace;
-pub use process::{After, Config, ForkHooks, Process, Reexec, Thread};
+pub use descriptors::with_spare_descriptors;
+pub use exec::{ProgramKind, Programs, Reexec};
+pub use process::{After, Config, ForkHooks, Process, Thread};
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
 pub use thread::{NewThread, ThreadHost};
