@@ -138,6 +138,16 @@ pub fn duplicate(fd: RawFd) -> Option<File> {
     })
 }
 
+/// Mounts a file system that needs no device, of the type `kind`.
+pub fn mount(kind: &CStr, place: &str) -> io::Result<()> {
+    let place = CString::new(place)?;
+    // SAFETY: C strings, and no data.
+    match unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Whether this process may execute the file.
 pub fn may_execute(path: &Path) -> bool {
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };

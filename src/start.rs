@@ -142,7 +142,8 @@ pub fn fail(error: &LoadError) -> i32 {
     error.exit_status()
 }
 
-fn print(text: &str) -> i32 {
+/// Prints to standard output; gives the exit status.
+pub fn print(text: &str) -> i32 {
     use std::io::Write;
     i32::from(std::io::stdout().write_all(text.as_bytes()).is_err())
 }
