@@ -206,8 +206,13 @@ fn missing_interpreter(program: &ProgramFile, sysroot: Option<&Sysroot>, name: &
 }
 
 fn read_interpreter(file: &ProgramFile) -> Result<Image, LoadError> {
-    match file.kind()? {
-        Kind::Guest => Image::read(file),
+    // What is wrong with a loader is not what is wrong with the program.
+    let bad = |error: LoadError| match error.errno() {
+        libc::ENOEXEC => error.with_errno(libc::ELIBBAD),
+        _ => error,
+    };
+    match file.kind().map_err(bad)? {
+        Kind::Guest => Image::read(file).map_err(bad),
         Kind::Host(_) => Err(LoadError::new(
             file.path(),
             libc::ELIBBAD,

@@ -80,8 +80,8 @@ struct Target {
     flags: u64,
     /// What the kernel calls it: AT_EXECFN, and what a script's interpreter is told.
     name: CString,
-    /// That name is by a descriptor: `/dev/fd/...`.
-    by_descriptor: bool,
+    /// The caller has named the file by a descriptor alone.
+    is_nameless: bool,
     /// That descriptor will be closed, and the name with it.
     name_is_lost: bool,
     /// The host finds it elsewhere than the guest has said.
@@ -118,10 +118,13 @@ pub(crate) fn execveat(context: &mut Context<'_>, args: Args) -> Outcome {
 }
 
 fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags: u64) -> Outcome {
+    let path = user::read_path(path)?;
+    if path.is_empty() && flags & AT_EMPTY_PATH == 0 {
+        return Err(ENOENT);
+    }
     if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_EXECVE_CHECK) != 0 {
         return Err(Errno(libc::EINVAL));
     }
-    let path = user::read_path(path)?;
     let process = context.process;
     let dir = if dir as i32 == libc::AT_FDCWD { AT_FDCWD } else { dir };
     let target = Target::find(process, dir, &path, flags & !AT_EXECVE_CHECK)?;
@@ -162,9 +165,6 @@ enum Access {
 impl Target {
     fn find(process: &Process, dir: u64, path: &CStr, flags: u64) -> Result<Self, Errno> {
         let bytes = path.to_bytes();
-        if bytes.is_empty() && flags & AT_EMPTY_PATH == 0 {
-            return Err(ENOENT);
-        }
         let by_descriptor = dir != AT_FDCWD && !bytes.starts_with(b"/");
         let name = match (by_descriptor, bytes.is_empty()) {
             (false, _) => path.to_owned(),
@@ -176,7 +176,8 @@ impl Target {
             let flags = host::call3(libc::SYS_fcntl, dir, libc::F_GETFD as u64, 0)?;
             flags & libc::FD_CLOEXEC as u64 != 0
         };
-        let as_given = Self { dir, path: path.to_owned(), flags, name, by_descriptor, name_is_lost, is_moved: false };
+        let is_nameless = by_descriptor && bytes.is_empty();
+        let as_given = Self { dir, path: path.to_owned(), flags, name, is_nameless, name_is_lost, is_moved: false };
         if bytes.is_empty() {
             return Ok(as_given);
         }
@@ -405,7 +406,7 @@ impl Plan {
                 path: CString::default(),
                 flags: AT_EMPTY_PATH,
                 name: CString::default(),
-                by_descriptor: true,
+                is_nameless: true,
                 name_is_lost: false,
                 is_moved: false,
             };
@@ -434,7 +435,7 @@ impl Plan {
             add("--log-fd", log.to_string().into());
         }
         add("--execfn", OsStr::from_bytes(self.first.name.to_bytes()).to_owned());
-        if self.first.by_descriptor
+        if self.first.is_nameless
             && let Some(name) = self.file_name(program)
         {
             add("--comm", name);
@@ -527,7 +528,7 @@ mod tests {
             path: name.to_owned(),
             flags: 0,
             name: name.to_owned(),
-            by_descriptor: false,
+            is_nameless: false,
             name_is_lost: false,
             is_moved: false,
         };
