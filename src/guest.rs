@@ -10,6 +10,7 @@ use frontend::{A64, features};
 use ir::{CodeWatcher, CpuState, GuestRange, Stop};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, ProgramFile, Randomness, Request, StackStrings};
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -155,7 +156,7 @@ impl World {
     }
 
     fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
-        let Launch { file, path, argv, envp, execfn, sysroot, .. } = launch;
+        let Launch { file, is_borrowed, path, argv, envp, execfn, sysroot, .. } = launch;
         let strings = StackStrings { execfn, argv, envp };
         let machine = MachineInfo {
             hwcap: [features::HWCAP, features::HWCAP2, features::HWCAP3],
@@ -182,13 +183,18 @@ impl World {
                 },
             )
         };
-        match &file {
+        let file = file.map(ManuallyDrop::new);
+        let program = match &file {
             Some(file) => {
                 let kept = [file.file().as_raw_fd()];
                 start::despite_full_table(&path, &kept, || load(file))
             }
             None => start::despite_full_table(&path, &[], || load(&loader::open(&path)?)),
+        };
+        if !is_borrowed {
+            drop(file.map(ManuallyDrop::into_inner));
         }
+        program
     }
 
     /// Runs the program's first thread. Comes back only if it cannot be begun.

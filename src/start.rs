@@ -22,6 +22,8 @@ const MAX_SCRIPTS: usize = 5;
 pub struct Launch {
     /// The AArch64 program. None if no descriptor is left for it: then it is at `path`.
     pub file: Option<ProgramFile>,
+    /// Whether its descriptor is the program's own, which must find it open.
+    pub is_borrowed: bool,
     /// What it is called.
     pub path: PathBuf,
     /// Its arguments.
@@ -51,6 +53,7 @@ enum Runner {
 /// What was found at the end of a chain of scripts.
 struct Found {
     runner: Runner,
+    is_borrowed: bool,
     path: PathBuf,
     argv: Vec<CString>,
 }
@@ -101,14 +104,15 @@ pub fn start(arguments: Vec<CString>, environment: Vec<CString>) -> i32 {
         Ok(found) => found,
         Err(error) => return fail(&error),
     };
-    let Found { runner, path, argv } = found;
+    let Found { runner, is_borrowed, path, argv } = found;
     match runner {
         Runner::Host(elf) => fail(&host_program::run(&path, &elf, sysroot.as_ref(), &argv, &envp)),
         Runner::Guest(file) => {
             let execfn = c_string(options.execfn.take().unwrap_or(name));
             let comm = options.comm.take().unwrap_or_else(|| base_name(&execfn));
             let comm = c_string(comm);
-            guest::run(Launch { file, path, argv, envp, execfn, comm, sysroot, emu, emu_path }, &options)
+            let launch = Launch { file, is_borrowed, path, argv, envp, execfn, comm, sysroot, emu, emu_path };
+            guest::run(launch, &options)
         }
     }
 }
@@ -174,7 +178,8 @@ fn find(options: &Options, program: Vec<OsString>, sysroot: Option<&Sysroot>) ->
     let mut argv: Vec<CString> = program.iter().cloned().map(c_string).collect();
     if options.demo {
         argv.insert(0, c_string(demo::NAME.into()));
-        return Ok(Found { runner: Runner::Guest(Some(demo::file()?)), path: demo::NAME.into(), argv });
+        let runner = Runner::Guest(Some(demo::file()?));
+        return Ok(Found { runner, is_borrowed: false, path: demo::NAME.into(), argv });
     }
     let path = PathBuf::from(program.into_iter().next().unwrap_or_default());
     if let (Some(first), Some(argv0)) = (argv.first_mut(), &options.argv0) {
@@ -198,8 +203,9 @@ fn find(options: &Options, program: Vec<OsString>, sysroot: Option<&Sysroot>) ->
 
 /// The program that was handed over open, known to be no script.
 fn by_descriptor(fd: RawFd, is_ours: bool, path: PathBuf, argv: Vec<CString>) -> Result<Found, LoadError> {
-    let file = if is_ours { process::take(fd).map(process::out_of_the_way) } else { process::duplicate(fd) };
-    let Some(file) = file else {
+    let copy = if is_ours { process::take(fd).map(process::out_of_the_way) } else { process::duplicate(fd) };
+    let is_borrowed = copy.is_none() && !is_ours;
+    let Some(file) = copy.or_else(|| if is_borrowed { process::borrow(fd) } else { None }) else {
         return Err(LoadError::new(&path, libc::EBADF, "its descriptor is not open"));
     };
     let file = ProgramFile::from_open(&path, file)?;
@@ -208,15 +214,16 @@ fn by_descriptor(fd: RawFd, is_ours: bool, path: PathBuf, argv: Vec<CString>) ->
         Kind::Host(elf) => Runner::Host(elf),
         Kind::Script(_) => return Err(LoadError::new(&path, libc::ENOEXEC, "has become a script")),
     };
-    Ok(Found { runner, path, argv })
+    Ok(Found { runner, is_borrowed, path, argv })
 }
 
 fn follow(mut path: PathBuf, mut argv: Vec<CString>, sysroot: Option<&Sysroot>) -> Result<Found, LoadError> {
     for _ in 0..=MAX_SCRIPTS {
         let file = loader::open(&path).map_err(|error| with_advice(&path, error))?;
+        let found = |runner, path, argv| Ok(Found { runner, is_borrowed: false, path, argv });
         match file.kind()? {
-            Kind::Guest => return Ok(Found { runner: Runner::Guest(Some(file)), path, argv }),
-            Kind::Host(elf) => return Ok(Found { runner: Runner::Host(elf), path, argv }),
+            Kind::Guest => return found(Runner::Guest(Some(file)), path, argv),
+            Kind::Host(elf) => return found(Runner::Host(elf), path, argv),
             Kind::Script(script) => {
                 let inside = sysroot.and_then(|sysroot| sysroot.find(&script.interpreter));
                 let next = inside.unwrap_or_else(|| script.interpreter.clone());
