@@ -154,7 +154,9 @@ fn emu_arguments(reexec: &Reexec, file: &CStr, argv: &[OsString]) -> Vec<OsStrin
 fn start_emu(process: &Process, file: &CStr, argv: &[OsString], envp: &[OsString]) -> Outcome {
     let reexec = process.config.reexec.as_ref().ok_or(ENOEXEC)?;
     let emu = CString::new(reexec.emu.as_os_str().as_bytes()).map_err(|_| ENOEXEC)?;
-    start(process, &emu, &emu_arguments(reexec, file, argv), envp)
+    let mut reexec = reexec.clone();
+    reexec.options.extend(process.inherited_options());
+    start(process, &emu, &emu_arguments(&reexec, file, argv), envp)
 }
 
 /// The host's execve. Comes back only with an error.

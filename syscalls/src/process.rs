@@ -5,11 +5,12 @@ use crate::address_space::AddressSpace;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
+use crate::persona::Persona;
 use crate::signals::{AltStack, SignalActions};
 use crate::strace::Strace;
 use crate::table::{self, Action};
 use crate::thread::{self, ThreadHost, Threads};
-use ir::{CodeWatcher, CpuState, Errno};
+use ir::{CodeWatcher, CpuState, Errno, Layout};
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -50,6 +51,12 @@ pub struct Config {
     pub private_fds: Vec<i32>,
     /// Called around fork(2).
     pub fork_hooks: Option<Box<dyn ForkHooks>>,
+    /// Where things go in the guest's address space.
+    pub layout: Layout,
+    /// Limits on memory that the guest program which started this one had set, by RLIMIT_*: soft, hard.
+    pub limits: Vec<(u32, [u64; 2])>,
+    /// What that program had set with personality(2); the host's if none has.
+    pub personality: Option<u32>,
     /// Makes the guest's threads. Without it there are none: clone(2) gives ENOSYS for them.
     pub threads: Option<Box<dyn ThreadHost>>,
 }
@@ -73,6 +80,7 @@ pub struct Process {
     pub(crate) actions: SignalActions,
     pub(crate) limits: Limits,
     pub(crate) attachments: Attachments,
+    pub(crate) persona: Persona,
     pub(crate) threads: Threads,
     memory: AddressSpace,
     reported: Mutex<BTreeSet<u64>>,
@@ -85,13 +93,16 @@ impl Process {
         name_process(&config.exe);
         let strace = config.strace.take().map(Strace::new);
         let actions = SignalActions::default();
-        let memory = AddressSpace::new(watcher);
+        let memory = AddressSpace::new(watcher, config.layout);
+        let limits = Limits::new(&config.limits, &memory);
+        let persona = Persona::new(config.personality);
         Arc::new(Self {
             config,
             strace,
             actions,
-            limits: Limits::default(),
+            limits,
             attachments: Attachments::default(),
+            persona,
             threads: Threads::default(),
             memory,
             reported: Mutex::default(),
@@ -102,6 +113,19 @@ impl Process {
     #[must_use]
     pub fn memory(&self) -> &AddressSpace {
         &self.memory
+    }
+
+    /// What a program that this one starts must be told beyond `Reexec::options`: what this one has set for those that
+    /// come after it. As options of emu's.
+    pub(crate) fn inherited_options(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        for (resource, [soft, hard]) in self.limits.set_by_the_guest() {
+            words.extend(["--limit".into(), format!("{resource}={soft}:{hard}").into()]);
+        }
+        if let Some(persona) = self.persona.of_the_next_program() {
+            words.extend(["--personality".into(), format!("{persona:#x}").into()]);
+        }
+        words
     }
 
     /// Ends the process with `status`, without running anything more of emu's.
