@@ -6,11 +6,10 @@ use crate::start::{self, Launch};
 use crate::{process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
-use ir::{CodeWatcher, CpuState, GuestRange, Stop};
+use ir::{CodeWatcher, CpuState, GuestRange, Layout, Stop, Vcpu};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use syscalls::{After, NewThread, Process, Reexec};
 
@@ -69,19 +68,32 @@ impl syscalls::ThreadHost for HostThreads {
 /// Runs the program. Comes back only if that cannot be begun, with an exit status of emu's own.
 pub fn run(launch: Launch, options: &Options) -> i32 {
     let name = launch.file.path().display().to_string();
-    let world = match World::new(&launch, options, name) {
+    let mut randomness = Randomness::of_the_kernel(process::has_fixed_addresses(options.personality));
+    if let Some(seed) = options.seed {
+        randomness.seed(seed);
+    }
+    let stack_bytes = process::stack_bytes(options.stack_limit());
+    let layout = Layout::new(options.va_bits, stack_bytes, randomness.layout);
+    let world = match World::new(&launch, options, name, layout) {
         Ok(world) => world,
         Err(reason) => {
             report::say(reason);
             return start::STATUS_USAGE;
         }
     };
-    let program = match world.load(launch, options) {
+    let program = match world.load(launch, layout, randomness) {
         Ok(program) => program,
-        Err(error) => return start::fail(&error),
+        Err(error) => {
+            let status = start::fail(&error);
+            // A program that another has started dies as on Linux.
+            if options.reexec && error.kills() {
+                world.process.die(libc::SIGSEGV);
+            }
+            return status;
+        }
     };
     world.process.memory().start_brk(program.brk_start);
-    let mut cpu = CpuState::new();
+    let mut cpu = Vcpu::default();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
     let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
@@ -91,7 +103,7 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
 }
 
 impl World {
-    fn new(launch: &Launch, options: &Options, name: String) -> Result<Arc<Self>, String> {
+    fn new(launch: &Launch, options: &Options, name: String, layout: Layout) -> Result<Arc<Self>, String> {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
@@ -124,6 +136,9 @@ impl World {
                 strace,
                 fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
                 threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
+                layout,
+                limits: options.limits.clone(),
+                personality: options.personality,
                 private_fds: log_file.descriptor().into_iter().collect(),
             },
             watcher,
@@ -134,7 +149,7 @@ impl World {
         Ok(world)
     }
 
-    fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
+    fn load(&self, launch: Launch, layout: Layout, randomness: Randomness) -> Result<Program, LoadError> {
         let path = launch.file.path().as_os_str().to_owned();
         let strings =
             StackStrings { execfn: crate::host_program::c_string(path), argv: launch.argv, envp: launch.envp };
@@ -144,10 +159,6 @@ impl World {
             flags: 0,
             extra_auxv: Vec::new(),
         };
-        let mut randomness = Randomness::of_the_kernel();
-        if let Some(seed) = options.seed {
-            randomness.seed(seed);
-        }
         let mut memory = self.process.memory();
         loader::load(
             &mut memory,
@@ -155,7 +166,7 @@ impl World {
                 file: &launch.file,
                 strings: &strings,
                 sysroot: launch.sysroot.as_ref(),
-                stack_bytes: options.stack_bytes,
+                layout,
                 machine: &machine,
                 identity: Identity::of_this_process(),
                 randomness,
@@ -164,7 +175,7 @@ impl World {
     }
 
     /// Runs the program's first thread. Comes back only if it cannot be begun.
-    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
+    fn run(&self, cpu: &mut Vcpu) -> io::Result<std::convert::Infallible> {
         let code = backend::Thread::new(&self.engine)?;
         self.follow(cpu, code, syscalls::Thread::new(Arc::clone(&self.process)));
         self.process.rest()
@@ -173,7 +184,8 @@ impl World {
     /// Runs another thread, on a host thread of its own, until it ends.
     fn run_thread(&self, thread: NewThread) {
         let Ok(code) = backend::Thread::new(&self.engine) else { return };
-        let Some((mut cpu, kernel)) = thread.begin() else { return };
+        let Some((cpu, kernel)) = thread.begin() else { return };
+        let mut cpu = Vcpu::new(*cpu);
         self.follow(&mut cpu, code, kernel);
         // In the child of a fork it is the first thread.
         if self.process.on_first_thread() {
@@ -182,7 +194,7 @@ impl World {
     }
 
     /// A thread's way through the program, until it ends while others go on.
-    fn follow(&self, cpu: &mut CpuState, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
+    fn follow(&self, cpu: &mut Vcpu, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
         loop {
             match code.run(cpu) {
                 Stop::Svc => {
@@ -202,7 +214,9 @@ impl World {
                     self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
-                Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
+                Stop::Safepoint => {
+                    cpu.words().take_reasons();
+                }
                 stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
             }
         }

@@ -139,6 +139,8 @@ programs! {
     uname: Source::new("uname.c"), Static, Itself;
     auxv: Source::new("auxv.c"), Static, Itself;
     auxv_dynamic: Source::new("auxv.c"), Dynamic, Itself;
+    vdso: Source::new("vdso.c"), Static, Itself;
+    vdso_dynamic: Source::new("vdso.c"), Dynamic, Itself;
     signals: Source::new("signals.c"), Static, Native;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
     threads: Source::new("threads.c"), Static, Native;

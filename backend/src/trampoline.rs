@@ -4,7 +4,7 @@
 
 use crate::layout;
 use crate::recovery::{FRAME_BYTES, FaultFrame};
-use ir::CpuState;
+use ir::{CpuState, Vcpu};
 use std::arch::global_asm;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,10 +144,10 @@ fn limit_of(resource: libc::__rlimit_resource_t) -> u64 {
 
 /// Runs generated code until it leaves; gives the exit code (see [`layout`]). `code` comes from the compiler, for the
 /// guest address `cpu.pc`, and nothing flushes the cache while a thread is inside.
-pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {
+pub fn enter_region(cpu: &mut Vcpu, code: CodePtr) -> u64 {
     let pc = cpu.pc.0;
     // SAFETY: `code` is a finished region; generated code touches only `cpu`, guest memory and emu's tables.
-    unsafe { emu_enter(cpu, 0, pc, code.0) }
+    unsafe { emu_enter(cpu.as_mut_ptr(), 0, pc, code.0) }
 }
 
 /// Where generated code lies: start and end of each generation's memory, zero where there is none.

@@ -14,6 +14,7 @@ mod host;
 mod layout;
 pub mod memory;
 mod ops;
+mod vcpu;
 mod vocabulary;
 
 pub use addr::{GuestAddr, GuestRange, PAGE_BYTES};
@@ -24,4 +25,5 @@ pub use frontend::{Flow, Frontend, LiftFn};
 pub use host::{CodeWatcher, Errno, GuestMemory, MapRequest, Prot};
 pub use layout::{HOST_END, Layout, STACK_GUARD_BYTES, VaBits};
 pub use ops::{Access, Lifted, Loaded, Ops, Order, Reg, VReg};
+pub use vcpu::{ControlWords, SAFEPOINT_OFFSET, STACK_GUARD_OFFSET, Vcpu, Words};
 pub use vocabulary::*;

@@ -38,6 +38,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod thread;
+mod time;
 mod user;
 
 pub use address_space::AddressSpace;

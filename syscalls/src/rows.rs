@@ -5,7 +5,9 @@
 use crate::flags::*;
 use crate::table::Arg::*;
 use crate::table::{Row, host, none, own};
-use crate::{descriptors, exec, files, fork, identity, ipc, limits, locking, memory, persona, poll, signals, stat, thread};
+use crate::{
+    descriptors, exec, files, fork, identity, ipc, limits, locking, memory, persona, poll, signals, stat, thread, time,
+};
 
 /// The rows.
 #[rustfmt::skip]
@@ -124,7 +126,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(110, "timer_settime",           &[Int, Hex, Ptr, Ptr], libc::SYS_timer_settime),
     host(111, "timer_delete",            &[Int], libc::SYS_timer_delete),
     host(112, "clock_settime",           &[Enum(CLOCK), TimeSpec], libc::SYS_clock_settime),
-    host(113, "clock_gettime",           &[Enum(CLOCK), Ptr], libc::SYS_clock_gettime),
+    own (113, "clock_gettime",           &[Enum(CLOCK), Ptr], time::clock_gettime),
     host(114, "clock_getres",            &[Enum(CLOCK), Ptr], libc::SYS_clock_getres),
     host(115, "clock_nanosleep",         &[Enum(CLOCK), Hex, TimeSpec, Ptr], libc::SYS_clock_nanosleep),
     host(116, "syslog",                  &[Int, Ptr, Int], libc::SYS_syslog),
@@ -182,7 +184,7 @@ pub(crate) const ROWS: &[Row] = &[
     own (167, "prctl",                   &[Enum(PRCTL), Hex, Hex, Hex, Hex], identity::prctl)
         .but("what concerns the processor or seccomp gives EINVAL"),
     host(168, "getcpu",                  &[Ptr, Ptr, Ptr], libc::SYS_getcpu),
-    host(169, "gettimeofday",            &[Ptr, Ptr], libc::SYS_gettimeofday),
+    own (169, "gettimeofday",            &[Ptr, Ptr], time::gettimeofday),
     host(170, "settimeofday",            &[Ptr, Ptr], libc::SYS_settimeofday),
     host(171, "adjtimex",                &[Ptr], libc::SYS_adjtimex),
     host(172, "getpid",                  &[], libc::SYS_getpid),
