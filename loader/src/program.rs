@@ -178,6 +178,11 @@ fn load_image(
 
 fn find_interpreter(request: &Request<'_>, image: &Image) -> Result<Option<ProgramFile>, LoadError> {
     let Some(name) = &image.interpreter else { return Ok(None) };
+    if name.as_os_str().is_empty() {
+        // To the kernel it is the current directory.
+        let reason = "corrupt ELF file: the name of its loader (PT_INTERP) is empty";
+        return Err(LoadError::new(request.file.path(), libc::EACCES, reason));
+    }
     let inside = request.sysroot.and_then(|sysroot| sysroot.find(name));
     let path = inside.as_deref().unwrap_or(name);
     match open_interpreter(path) {
