@@ -398,7 +398,9 @@ impl Plan {
             .flatten()
             .collect();
         let start = |emu: u64| {
-            let argv = self.emu_arguments(reexec, emu, program, is_kept);
+            let mut options = reexec.options.clone();
+            options.extend(context.process.inherited_options());
+            let argv = self.emu_arguments(reexec, options, emu, program, is_kept);
             let all = || inherited.iter().copied().chain([emu]);
             all().for_each(|fd| set_inherited(fd, true));
             let target = Target {
@@ -426,9 +428,16 @@ impl Plan {
     }
 
     /// The arguments with which emu runs the program: its own, then the program's.
-    fn emu_arguments(&self, reexec: &Reexec, emu: u64, program: Option<u64>, is_kept: bool) -> Vec<OsString> {
+    fn emu_arguments(
+        &self,
+        reexec: &Reexec,
+        options: Vec<OsString>,
+        emu: u64,
+        program: Option<u64>,
+        is_kept: bool,
+    ) -> Vec<OsString> {
         let mut all = vec![reexec.emu.clone().into_os_string()];
-        all.extend(reexec.options.iter().cloned());
+        all.extend(options);
         let mut add = |name: &str, value: OsString| all.extend([name.into(), value]);
         add("--emu-fd", emu.to_string().into());
         if let Some(log) = reexec.log_fd {

@@ -6,14 +6,15 @@ use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
+use crate::persona::Persona;
 use crate::share::NewProcess;
 use crate::signals::{self, AltStack, FaultRecord, OWNED, Port, SignalActions};
 use crate::strace::Strace;
 use crate::table::{self, Action};
 use crate::thread::{self, ThreadHost, Threads};
-use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Vcpu, Words};
+use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -48,6 +49,12 @@ pub struct Config {
     pub fork_hooks: Option<Box<dyn ForkHooks>>,
     /// Signals that were ignored when emu began, as [`crate::ignored_signals`] gives them: bit 0 is signal 1.
     pub ignored_signals: u64,
+    /// Where things go in the guest's address space.
+    pub layout: Layout,
+    /// Limits on memory that the guest program which started this one had set, by RLIMIT_*: soft, hard.
+    pub limits: Vec<(u32, [u64; 2])>,
+    /// What that program had set with personality(2); the host's if none has.
+    pub personality: Option<u32>,
     /// Makes the guest's threads. Without it there are none: clone(2) gives ENOSYS for them.
     pub threads: Option<Box<dyn ThreadHost>>,
 }
@@ -75,6 +82,7 @@ pub struct Process {
     pub(crate) actions: Arc<SignalActions>,
     pub(crate) limits: Limits,
     pub(crate) attachments: Arc<Attachments>,
+    pub(crate) persona: Persona,
     pub(crate) threads: Threads,
     memory: Arc<AddressSpace>,
     sigreturn_code: OnceLock<GuestAddr>,
@@ -90,13 +98,16 @@ impl Process {
         name_process(&config.comm);
         let strace = config.strace.take().map(|out| Arc::new(Strace::new(out)));
         let actions = SignalActions::new(config.ignored_signals);
-        let memory = AddressSpace::new(watcher);
+        let memory = AddressSpace::new(watcher, config.layout);
+        let limits = Limits::new(&config.limits, &memory);
+        let persona = Persona::new(config.personality);
         Arc::new(Self {
             config: Arc::new(config),
             strace,
             actions: Arc::new(actions),
-            limits: Limits::default(),
+            limits,
             attachments: Arc::default(),
+            persona,
             threads: Threads::default(),
             memory: Arc::new(memory),
             sigreturn_code: OnceLock::new(),
@@ -113,6 +124,7 @@ impl Process {
             strace: self.strace.clone(),
             actions,
             limits: self.limits.copy(),
+            persona: self.persona.copy(),
             attachments: Arc::clone(&self.attachments),
             threads: Threads::default(),
             memory: Arc::clone(&self.memory),
@@ -141,6 +153,19 @@ impl Process {
 
     pub(crate) fn sigreturn_code(&self) -> GuestAddr {
         self.sigreturn_code.get().copied().unwrap_or_default()
+    }
+
+    /// What a program that this one starts must be told beyond `Reexec::options`: what this one has set for those that
+    /// come after it. As options of emu's.
+    pub(crate) fn inherited_options(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        for (resource, [soft, hard]) in self.limits.set_by_the_guest() {
+            words.extend(["--limit".into(), format!("{resource}={soft}:{hard}").into()]);
+        }
+        if let Some(persona) = self.persona.of_the_next_program() {
+            words.extend(["--personality".into(), format!("{persona:#x}").into()]);
+        }
+        words
     }
 
     /// Ends the process with `status`, without running anything more of emu's.
