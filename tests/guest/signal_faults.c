@@ -489,8 +489,8 @@ static void with_timer(void)
     sigaction(SIGSEGV, &action, NULL);
     on(SIGALRM, tick, 0);
     struct itimerval period = { { 0, 200 }, { 0, 200 } };
-    setitimer(ITIMER_REAL, &period, NULL);
     faults = 0;
+    setitimer(ITIMER_REAL, &period, NULL);
     int total = 0;
     while (ticks < rounds(300, 30)) {
         CHECK(probe((char *)8) == -1, "probe");
@@ -634,7 +634,7 @@ static int alternate_again(void)
     return fill_alternate(SA_ONSTACK);
 }
 
-static int alternate_unmapped(void)
+static int no_room(void)
 {
     char *pages = map_pages(8, PROT_NONE);
     stack_t stack = { .ss_sp = pages, .ss_size = 8 * PAGE };
@@ -642,6 +642,12 @@ static int alternate_unmapped(void)
     on(SIGUSR1, nothing, SA_ONSTACK);
     raise(SIGUSR1);
     return 0;
+}
+
+static int alternate_unmapped(void)
+{
+    signal(SIGSEGV, SIG_DFL);
+    return no_room();
 }
 
 // The frame has no room, but the handler of SIGSEGV has.
@@ -654,7 +660,7 @@ static void said(int number, siginfo_t *info, void *context)
 static int alternate_unmapped_but_for_segv(void)
 {
     on(SIGSEGV, said, 0);
-    return alternate_unmapped();
+    return no_room();
 }
 
 static void ends(void)
