@@ -119,6 +119,7 @@ impl World {
         };
         let ignored_signals = syscalls::ignored_signals();
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
+        backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let dying = Dying::default();
         let whole: Arc<OnceLock<Arc<Self>>> = Arc::default();
