@@ -152,6 +152,8 @@ programs! {
     signal_actions: Source::new("signal_actions.c"), Static, Native;
     signal_calls: Source::new("signal_calls.c"), Static, Native;
     signal_races: Source::new("signal_races.c"), Static, Native;
+    signal_faults: Source::new("signal_faults.c"), Static, Native;
+    signal_fault_states: Source::new("signal_fault_states.c"), Static, Itself;
     signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
     threads: Source::new("threads.c"), Static, Native;

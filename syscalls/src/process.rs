@@ -254,9 +254,10 @@ impl Thread {
     pub fn new(process: Arc<Process>) -> Self {
         thread::register_robust_list(0);
         let mask = host::sigmask(libc::SIG_BLOCK, None).unwrap_or(0);
-        let _ = host::sigmask(libc::SIG_UNBLOCK, Some(OWNED));
         let thread = Self::with_port(process, mask);
+        // First, so that what is pending from before execve(2) arrives where it is held.
         thread.port.open();
+        let _ = host::sigmask(libc::SIG_UNBLOCK, Some(OWNED));
         thread
     }
 
