@@ -142,6 +142,10 @@ programs! {
     vdso: Source::new("vdso.c"), Static, Itself;
     vdso_dynamic: Source::new("vdso.c"), Dynamic, Itself;
     signals: Source::new("signals.c"), Static, Native;
+    signal_actions: Source::new("signal_actions.c"), Static, Native;
+    signal_calls: Source::new("signal_calls.c"), Static, Native;
+    signal_races: Source::new("signal_races.c"), Static, Native;
+    signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
     threads: Source::new("threads.c"), Static, Native;
     threads_dynamic: Source::new("threads.c"), Dynamic, Native;

@@ -244,7 +244,11 @@ impl<F: Frontend> Thread<F> {
                 self.run_again(cpu, recovered)?;
                 self.run_to_fault(cpu)
             }
-            code => Err(stop_of(code)),
+            code => match stop_of(code) {
+                // The details are tier 0's to find.
+                Stop::Misaligned => self.run_to_fault(cpu),
+                stop => Err(stop),
+            },
         }
     }
 
@@ -261,7 +265,7 @@ impl<F: Frontend> Thread<F> {
 
     /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since
     /// again in tier 0, up to the same fault. Another thread may have mapped the page meanwhile; then this ends at the
-    /// next stop.
+    /// next stop. An access that is misaligned stops there too.
     fn run_to_fault(&mut self, cpu: &mut Vcpu) -> Result<(), Stop> {
         loop {
             let (index, block) = self.find(cpu)?;
