@@ -44,15 +44,14 @@ pub fn of(stop: Stop, cpu: &CpuState, memory: &AddressSpace) -> Option<Fault> {
 
 fn of_access(cpu: &CpuState, memory: &AddressSpace) -> Fault {
     let stop = &cpu.stop;
-    let is_write = false;
-    let is_fetch = stop.addr == cpu.pc && !is_write;
+    let is_fetch = stop.addr == cpu.pc && !stop.is_write;
     let mut code = stop.code;
     if stop.signal == libc::SIGSEGV && code == SEGV_ACCERR {
         // What the host has mapped there may be emu's.
         code = memory.fault_code(stop.addr);
     }
     let class = if is_fetch { INSTRUCTION_ABORT } else { DATA_ABORT };
-    let write = if is_write { WNR } else { 0 };
+    let write = if stop.is_write { WNR } else { 0 };
     let status = match code {
         _ if !memory.is_in_task(stop.addr) => TRANSLATION_LEVEL_0,
         SEGV_ACCERR if stop.signal == libc::SIGSEGV => PERMISSION_LEVEL_3,

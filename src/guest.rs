@@ -2,13 +2,16 @@
 
 use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
+use crate::programs::Files;
 use crate::start::{self, Launch};
-use crate::{fault, process, report};
+use crate::{fault, own_file, process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
 use ir::{CodeWatcher, CpuState, GuestRange, Stop, Vcpu};
-use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
+use loader::{Identity, LoadError, Loaded, MachineInfo, Program, ProgramFile, Randomness, Request, StackStrings};
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use syscalls::{After, Delivery, NewProcess, NewThread, Process, Reexec};
@@ -72,9 +75,9 @@ impl syscalls::ThreadHost for HostThreads {
 }
 
 /// Runs the program. Comes back only if that cannot be begun, with an exit status of emu's own.
-pub fn run(launch: Launch, options: &Options) -> i32 {
-    let name = launch.file.path().display().to_string();
-    let world = match World::new(&launch, options, name) {
+pub fn run(mut launch: Launch, options: &Options) -> i32 {
+    let name = launch.path.display().to_string();
+    let world = match World::new(&mut launch, options, name) {
         Ok(world) => world,
         Err(reason) => {
             report::say(reason);
@@ -99,7 +102,7 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
 }
 
 impl World {
-    fn new(launch: &Launch, options: &Options, name: String) -> Result<Arc<Self>, String> {
+    fn new(launch: &mut Launch, options: &Options, name: String) -> Result<Arc<Self>, String> {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
@@ -124,20 +127,39 @@ impl World {
         }
         let ignored_signals = syscalls::ignored_signals();
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
+        backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let dying = Dying::default();
+        let emu_fd = launch.emu.take().map(IntoRawFd::into_raw_fd);
+        let exe_fd = launch.file.as_ref().and_then(|file| process::duplicate_out_of_the_way(file.file().as_raw_fd()));
+        let exe_fd = exe_fd.map(IntoRawFd::into_raw_fd);
+        let exe = match exe_fd {
+            Some(_) => PathBuf::new(),
+            None => std::fs::canonicalize(&launch.path).unwrap_or_else(|_| launch.path.clone()),
+        };
+        let reexec = Reexec {
+            emu: launch.emu_path.clone(),
+            emu_fd,
+            log_fd: log_file.shared_descriptor(),
+            copy: own_file::copy,
+            options: options.inherited(),
+            is_registered: options.registered,
+            programs: Box::new(Files { sysroot: launch.sysroot.clone() }),
+        };
         let whole: Arc<OnceLock<Arc<Self>>> = Arc::default();
         let process = Process::new(
             syscalls::Config {
                 sysroot: launch.sysroot.as_ref().map(|sysroot| sysroot.root().to_owned()),
                 uname_release: options.uname_release.clone(),
-                exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
-                reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
+                exe,
+                exe_fd,
+                comm: launch.comm.clone(),
+                reexec: Some(reexec),
                 strace,
                 fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
                 threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
                 ignored_signals,
-                private_fds: log_file.descriptor().into_iter().collect(),
+                private_fds: [log_file.descriptor(), emu_fd, exe_fd].into_iter().flatten().collect(),
             },
             watcher,
         );
@@ -148,9 +170,8 @@ impl World {
     }
 
     fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
-        let path = launch.file.path().as_os_str().to_owned();
-        let strings =
-            StackStrings { execfn: crate::host_program::c_string(path), argv: launch.argv, envp: launch.envp };
+        let Launch { file, is_borrowed, path, argv, envp, execfn, sysroot, .. } = launch;
+        let strings = StackStrings { execfn, argv, envp };
         let machine = MachineInfo {
             hwcap: [features::HWCAP, features::HWCAP2, features::HWCAP3],
             min_signal_stack_bytes: MIN_SIGNAL_STACK_BYTES,
@@ -161,19 +182,33 @@ impl World {
         if let Some(seed) = options.seed {
             randomness.seed(seed);
         }
-        let mut memory = self.process.memory();
-        loader::load(
-            &mut memory,
-            &Request {
-                file: &launch.file,
-                strings: &strings,
-                sysroot: launch.sysroot.as_ref(),
-                stack_bytes: options.stack_bytes,
-                machine: &machine,
-                identity: Identity::of_this_process(),
-                randomness,
-            },
-        )
+        let load = |file: &ProgramFile| {
+            let mut memory = self.process.memory();
+            loader::load(
+                &mut memory,
+                &Request {
+                    file,
+                    strings: &strings,
+                    sysroot: sysroot.as_ref(),
+                    stack_bytes: options.stack_bytes,
+                    machine: &machine,
+                    identity: Identity::of_this_process(),
+                    randomness,
+                },
+            )
+        };
+        let file = file.map(ManuallyDrop::new);
+        let program = match &file {
+            Some(file) => {
+                let kept = [file.file().as_raw_fd()];
+                start::despite_full_table(&path, &kept, || load(file))
+            }
+            None => start::despite_full_table(&path, &[], || load(&loader::open(&path)?)),
+        };
+        if !is_borrowed {
+            drop(file.map(ManuallyDrop::into_inner));
+        }
+        program
     }
 
     /// Runs the program's first thread. Comes back only if it cannot be begun.
@@ -296,10 +331,4 @@ fn engine_log(options: &Options, file: &LogFile) -> Log {
         exec: items.exec,
         sink: Arc::new(Mutex::new(sink)),
     }
-}
-
-/// Where emu's own file is, for the programs that the guest starts.
-fn own_path() -> PathBuf {
-    // Without /proc there is still the path by which emu was started.
-    std::env::current_exe().unwrap_or_else(|_| process::started_as())
 }

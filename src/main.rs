@@ -15,7 +15,11 @@ mod guest;
 mod host_program;
 mod log_file;
 mod options;
+mod own_file;
 mod process;
+mod programs;
+mod registered;
+mod registration;
 mod report;
 mod start;
 

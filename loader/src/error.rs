@@ -29,6 +29,11 @@ impl LoadError {
         Self::new(file, errno, describe(errno))
     }
 
+    /// The error with another number.
+    pub(crate) fn with_errno(self, errno: i32) -> Self {
+        Self { errno, ..self }
+    }
+
     /// The error number that execve(2) would give.
     #[must_use]
     pub fn errno(&self) -> i32 {

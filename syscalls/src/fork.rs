@@ -140,6 +140,8 @@ pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// Reads `struct clone_args`, of which there are versions of 64, 80 and 88 bytes.
 fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
+    /// As many nested namespaces as there may be (MAX_PID_NS_LEVEL).
+    const MOST_IDS: u64 = 32;
     const FIRST_BYTES: u64 = 64;
     const KNOWN_BYTES: usize = 88;
     if bytes > PAGE_BYTES {
@@ -160,6 +162,11 @@ fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
     let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls] = std::array::from_fn(|_| next());
     let [set_tid, set_tid_count, cgroup] = std::array::from_fn(|_| next());
     if (set_tid == 0) != (set_tid_count == 0) || (stack == 0) != (stack_bytes == 0) {
+        return Err(Errno(libc::EINVAL));
+    }
+    // In the version of 88 bytes.
+    let has_cgroup = flags & CLONE_INTO_CGROUP == 0 || bytes >= KNOWN_BYTES as u64 && cgroup <= i32::MAX as u64;
+    if set_tid_count > MOST_IDS || !has_cgroup {
         return Err(Errno(libc::EINVAL));
     }
     let stack = stack.checked_add(stack_bytes).ok_or(Errno(libc::EINVAL))?;

@@ -38,7 +38,9 @@ mod time;
 mod user;
 
 pub use address_space::AddressSpace;
-pub use process::{After, Config, ForkHooks, Process, Reexec, Thread};
+pub use descriptors::with_spare_descriptors;
+pub use exec::{ProgramKind, Programs, Reexec};
+pub use process::{After, Config, ForkHooks, Process, Thread};
 pub use share::NewProcess;
 pub use signals::{Delivery, Fault, ignored_signals, on_signal};
 pub use table::{Arg, Row, Support, by_name, by_number, rows};

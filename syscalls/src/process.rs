@@ -2,6 +2,7 @@
 //! looks the number up in the table and does what the row says. It must not know any one call.
 
 use crate::address_space::AddressSpace;
+use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
@@ -12,19 +13,9 @@ use crate::table::{self, Action};
 use crate::thread::{self, ThreadHost, Threads};
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Vcpu, Words};
 use std::collections::BTreeSet;
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::ffi::{CStr, CString};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-/// How to start emu again, for execve(2) of another guest program.
-#[derive(Clone, Debug)]
-pub struct Reexec {
-    /// Emu's own file.
-    pub emu: PathBuf,
-    /// The options to give it. `-0 NAME` is added for each program.
-    pub options: Vec<OsString>,
-}
 
 /// What must happen around a fork so that emu's other threads leave a usable child.
 pub trait ForkHooks: Send + Sync {
@@ -41,9 +32,13 @@ pub struct Config {
     pub sysroot: Option<PathBuf>,
     /// Kernel release that uname(2) gives, when not the host's (`-r`).
     pub uname_release: Option<String>,
-    /// The guest program's absolute path: what /proc/self/exe gives.
+    /// The guest program's absolute path: what /proc/self/exe gives without [`Config::exe_fd`].
     pub exe: PathBuf,
-    /// How to run other guest programs. Without it execve(2) gives ENOEXEC for them.
+    /// The guest program's file; one of [`Config::private_fds`].
+    pub exe_fd: Option<i32>,
+    /// What the kernel would name the process: see comm in proc(5).
+    pub comm: CString,
+    /// How to run other guest programs. Without it execve(2) leaves them to the host's kernel.
     pub reexec: Option<Reexec>,
     /// Where `-strace` writes.
     pub strace: Option<Box<dyn std::io::Write + Send + Sync>>,
@@ -92,7 +87,7 @@ impl Process {
     /// A process with nothing mapped.
     #[must_use]
     pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
-        name_process(&config.exe);
+        name_process(&config.comm);
         let strace = config.strace.take().map(|out| Arc::new(Strace::new(out)));
         let actions = SignalActions::new(config.ignored_signals);
         let memory = AddressSpace::new(watcher);
@@ -180,9 +175,9 @@ impl Process {
 }
 
 /// Gives the process the name that the kernel would have given it: that of the program, not emu's.
-fn name_process(exe: &Path) {
-    if let Some(name) = exe.file_name().and_then(|name| CString::new(name.as_bytes()).ok()) {
-        let _ = host::call3(libc::SYS_prctl, libc::PR_SET_NAME as u64, name.as_ptr() as u64, 0);
+fn name_process(comm: &CStr) {
+    if !comm.is_empty() {
+        let _ = host::call3(libc::SYS_prctl, libc::PR_SET_NAME as u64, comm.as_ptr() as u64, 0);
     }
 }
 
