@@ -171,6 +171,13 @@ static FLAGS: &[Flag] = &[
     })
     .or_variable("QEMU_JITDUMP")
     .help("Write generated code for perf inject --jit, to jit-PID.dump"),
+    Flag::new("inject", |options, value| {
+        let failure = backend::Failure::parse(text(value)?);
+        options.inject = Some(failure.ok_or_else(|| format!("no failure {}", value.display()))?);
+        Ok(())
+    })
+    .takes("FAILURE")
+    .hidden(),
     Flag::new("demo", |options, _| {
         options.demo = true;
         Ok(())

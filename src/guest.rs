@@ -107,7 +107,9 @@ pub fn run(mut launch: Launch, options: &Options) -> i32 {
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
     let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
-    let Err(error) = world.run(&mut cpu);
+    // The stack that the process was given may be small, and is the guest's to limit.
+    let ran = backend::HostStack::new(HOST_STACK_BYTES).map(|mut stack| stack.run(|| world.run(&mut cpu)));
+    let (Err(error) | Ok(Err(error))) = ran;
     report::say(format_args!("{}: {}", world.name, report::plain(&error)));
     start::STATUS_CANNOT_RUN
 }
@@ -133,6 +135,9 @@ impl World {
             log: log.clone(),
             ..defaults
         };
+        if let Some((failure, time)) = options.inject {
+            backend::inject(failure, time);
+        }
         let ignored_signals = syscalls::ignored_signals();
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
         backend::on_sent_signal(syscalls::on_signal);

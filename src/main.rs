@@ -30,6 +30,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 #[cfg_attr(test, allow(dead_code))]
 extern "C" fn c_main(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     process::settle_allocator();
+    backend::report_bugs();
     // SAFETY: the C library passes two arrays of strings, each ended by a null pointer, that nobody changes.
     let (arguments, environment) = unsafe { (strings(argv), strings(envp)) };
     start::start(arguments, environment)

@@ -44,6 +44,8 @@ pub struct Options {
     pub perf_map: bool,
     /// `-jitdump`.
     pub jit_dump: bool,
+    /// `--inject`: a failure of emu's own, for tests, and the time at which it happens.
+    pub inject: Option<(backend::Failure, Option<u32>)>,
     /// `--demo`.
     pub demo: bool,
     /// `-version`.

@@ -2,8 +2,8 @@
 //! share memory in `share.rs`. It must not know execve.
 
 use crate::host::{self, Args, Outcome};
-use crate::process::{After, Context, lock};
 use crate::process::Thread;
+use crate::process::{After, Context, lock};
 use crate::share::NewProcess;
 use crate::{signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
@@ -126,8 +126,7 @@ pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
     const SIGNALS: u64 = 64;
     let request = read_request(args[0], args[1])?;
     let CloneRequest { flags, exit_signal, .. } = request;
-    let unknown =
-        !(0xffff_ffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | CLONE_DETACHED | CSIGNAL & !CLONE_NEWTIME;
+    let unknown = !(0xffff_ffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | CLONE_DETACHED | CSIGNAL & !CLONE_NEWTIME;
     let both = |these: u64| flags & these == these;
     if flags & unknown != 0
         || both(CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)

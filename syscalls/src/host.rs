@@ -125,7 +125,10 @@ pub(crate) fn after_signal(host_pc: u64) -> u64 {
 }
 
 /// The host's action that has `handler` called with all signals blocked but those that are emu's.
-pub(crate) fn handler_action(handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void), flags: u64) -> HostAction {
+pub(crate) fn handler_action(
+    handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+    flags: u64,
+) -> HostAction {
     const SA_RESTORER: u64 = 0x0400_0000;
     HostAction {
         handler: handler as *const () as u64,

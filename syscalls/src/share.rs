@@ -47,8 +47,7 @@ impl NewProcess {
     pub fn run(mut self, body: Body<'_>) -> Result<u64, Errno> {
         let stack = HostStack::new()?;
         let started = self.started.clone();
-        let mut start =
-            Start { cpu: &mut self.cpu, thread: &mut self.thread, started: self.started.take(), body };
+        let mut start = Start { cpu: &mut self.cpu, thread: &mut self.thread, started: self.started.take(), body };
         let request = CloneRequest { flags: self.request.flags | CLONE_VFORK, ..self.request };
         // SAFETY: `begin` runs on the new stack while this thread sleeps, so that nothing of `start` is used by two.
         let result = unsafe { stack.clone_onto(&request, begin, (&raw mut start).cast()) };

@@ -8,8 +8,8 @@ use crate::fork::{
 };
 use crate::host::{self, Args, Outcome};
 use crate::process::{After, Context, Process, Thread};
-use crate::signals::{self, BLOCKABLE, OWNED};
 use crate::share::NewProcess;
+use crate::signals::{self, BLOCKABLE, OWNED};
 use crate::user;
 use ir::{CpuState, Errno, GuestAddr, memory};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -121,7 +121,10 @@ impl Thread {
             if signal == libc::SIGSEGV {
                 return Delivery::Die(libc::SIGSEGV);
             }
-            return self.fault(cpu, Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None });
+            return self.fault(
+                cpu,
+                Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None },
+            );
         };
         if self.alt_stack.flags & super::SS_AUTODISARM != 0 {
             self.alt_stack = AltStack { flags: super::SS_DISABLE, ..AltStack::default() };

@@ -11,8 +11,8 @@ mod wait;
 pub(crate) use deliver::after_wait;
 pub use deliver::{Delivery, Fault};
 pub(crate) use frame::FaultRecord;
-pub use port::on_signal;
 pub(crate) use port::Port;
+pub use port::on_signal;
 pub(crate) use wait::{
     io_pgetevents, ppoll, pselect6, read_mask, rt_sigpending, rt_sigsuspend, rt_sigtimedwait, wait_under,
 };
@@ -220,8 +220,7 @@ impl SignalActions {
 
 /// What the action was before the program set any.
 fn inherited(signal: i32) -> GuestAction {
-    let is_ignored =
-        OWNED & bit(signal) == 0 && host::sigaction(signal, None).is_ok_and(|old| old.handler == SIG_IGN);
+    let is_ignored = OWNED & bit(signal) == 0 && host::sigaction(signal, None).is_ok_and(|old| old.handler == SIG_IGN);
     GuestAction { handler: if is_ignored { SIG_IGN } else { SIG_DFL }, ..GuestAction::default() }
 }
 
