@@ -4,18 +4,17 @@ use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
 use crate::programs::Files;
 use crate::start::{self, Launch};
-use crate::{own_file, process, report};
+use crate::{fault, own_file, process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
-use ir::{CodeWatcher, CpuState, GuestRange, Stop};
+use ir::{CodeWatcher, CpuState, GuestRange, Stop, Vcpu};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, ProgramFile, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use syscalls::{After, NewThread, Process, Reexec};
+use syscalls::{After, Delivery, NewProcess, NewThread, Process, Reexec};
 
 /// What a signal frame needs of the stack on arm64 without SVE (AT_MINSIGSTKSZ): siginfo (128), ucontext (4560), frame
 /// record (16), and 16 to align it.
@@ -67,6 +66,12 @@ impl syscalls::ThreadHost for HostThreads {
         std::thread::Builder::new().stack_size(HOST_STACK_BYTES).spawn(move || world.run_thread(thread))?;
         Ok(())
     }
+
+    fn lend(&self, process: NewProcess) -> io::Result<()> {
+        let world = Arc::clone(self.0.get().ok_or(io::ErrorKind::Unsupported)?);
+        std::thread::Builder::new().stack_size(HOST_STACK_BYTES).spawn(move || world.run_process(process))?;
+        Ok(())
+    }
 }
 
 /// Runs the program. Comes back only if that cannot be begun, with an exit status of emu's own.
@@ -84,7 +89,8 @@ pub fn run(mut launch: Launch, options: &Options) -> i32 {
         Err(error) => return start::fail(&error),
     };
     world.process.memory().start_brk(program.brk_start);
-    let mut cpu = CpuState::new();
+    world.process.set_sigreturn_code(program.sigreturn);
+    let mut cpu = Vcpu::default();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
     let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
@@ -114,7 +120,9 @@ impl World {
             log: log.clone(),
             ..defaults
         };
+        let ignored_signals = syscalls::ignored_signals();
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
+        backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let dying = Dying::default();
         let emu_fd = launch.emu.take().map(IntoRawFd::into_raw_fd);
@@ -145,6 +153,7 @@ impl World {
                 strace,
                 fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
                 threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
+                ignored_signals,
                 private_fds: [log_file.descriptor(), emu_fd, exe_fd].into_iter().flatten().collect(),
             },
             watcher,
@@ -198,25 +207,35 @@ impl World {
     }
 
     /// Runs the program's first thread. Comes back only if it cannot be begun.
-    fn run(&self, cpu: &mut CpuState) -> io::Result<std::convert::Infallible> {
-        let code = backend::Thread::new(&self.engine)?;
-        self.follow(cpu, code, syscalls::Thread::new(Arc::clone(&self.process)));
+    fn run(&self, cpu: &mut Vcpu) -> io::Result<std::convert::Infallible> {
+        let mut code = backend::Thread::new(&self.engine)?;
+        self.follow(cpu, &mut code, &mut syscalls::Thread::new(Arc::clone(&self.process)));
         self.process.rest()
     }
 
     /// Runs another thread, on a host thread of its own, until it ends.
     fn run_thread(&self, thread: NewThread) {
-        let Ok(code) = backend::Thread::new(&self.engine) else { return };
-        let Some((mut cpu, kernel)) = thread.begin() else { return };
-        self.follow(&mut cpu, code, kernel);
+        let Ok(mut code) = backend::Thread::new(&self.engine) else { return };
+        let Some((cpu, mut kernel)) = thread.begin() else { return };
+        let mut cpu = Vcpu::new(*cpu);
+        self.follow(&mut cpu, &mut code, &mut kernel);
         // In the child of a fork it is the first thread.
         if self.process.on_first_thread() {
             self.process.rest();
         }
     }
 
+    /// Lends the calling host thread to a process that shares this one's memory.
+    fn run_process(&self, process: NewProcess) {
+        // Without a `Thread`, or without the process, whoever waits for its id is told.
+        if let Ok(mut code) = backend::Thread::new(&self.engine) {
+            let _ = process.run(&mut |cpu, kernel| self.follow(cpu, &mut code, kernel));
+        }
+    }
+
     /// A thread's way through the program, until it ends while others go on.
-    fn follow(&self, cpu: &mut CpuState, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
+    fn follow(&self, cpu: &mut Vcpu, code: &mut backend::Thread<A64>, kernel: &mut syscalls::Thread) {
+        kernel.attach(cpu.share_words());
         loop {
             match code.run(cpu) {
                 Stop::Svc => {
@@ -224,11 +243,11 @@ impl World {
                     match kernel.syscall(cpu) {
                         After::Continue => {}
                         After::Exit(status) => {
-                            // No fork from here on, whose child would find the log's lock taken.
-                            let _dying = only_one(&self.dying);
-                            self.finish_log();
+                            let _last = self.finish(kernel.process());
                             self.process.exit(status);
                         }
+                        After::Killed(signal) => self.die(kernel, None, signal, cpu),
+                        After::Share => kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel)),
                         After::ThreadEnded => return,
                     }
                 }
@@ -236,17 +255,40 @@ impl World {
                     self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
-                Stop::Safepoint => cpu.safepoint.store(0, Ordering::Relaxed),
-                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
+                Stop::Safepoint => {
+                    cpu.words().take_reasons();
+                    if let Delivery::Die(signal) = kernel.deliver(cpu) {
+                        self.die(kernel, None, signal, cpu);
+                    }
+                }
+                stop => {
+                    let Some(fault) = fault::of(stop, cpu, self.process.memory()) else { continue };
+                    if let Delivery::Die(signal) = kernel.fault(cpu, fault) {
+                        self.die(kernel, Some(stop), signal, cpu);
+                    }
+                }
             }
         }
     }
 
-    fn die(&self, stop: Stop, cpu: &CpuState) -> ! {
-        let _dying = only_one(&self.dying);
+    /// Dies of `signal`, with a report if a fault is the reason.
+    fn die(&self, kernel: &syscalls::Thread, stop: Option<Stop>, signal: i32, cpu: &CpuState) -> ! {
+        let _last = self.finish(kernel.process());
+        if let Some(stop) = stop {
+            report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, signal, cpu);
+        }
+        self.process.die(signal)
+    }
+
+    /// Ends what must be written before the process does. While the result lives no process is forked, whose child would
+    /// find the log's lock taken; a process that shares memory with another leaves both to that.
+    fn finish(&self, process: &Process) -> Option<MutexGuard<'_, ()>> {
+        if process.is_sharing() {
+            return None;
+        }
+        let dying = only_one(&self.dying);
         self.finish_log();
-        report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, cpu);
-        self.process.die(report::signal_of(stop, cpu))
+        Some(dying)
     }
 
     /// The last thing before the process ends.

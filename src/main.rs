@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod demo;
+mod fault;
 mod flags;
 mod guest;
 mod host_program;

@@ -3,7 +3,7 @@
 
 use backend::{Config, Engine, Thread, Tier};
 use frontend::A64;
-use ir::{CpuState, GuestAddr, GuestRange, Stop};
+use ir::{GuestAddr, GuestRange, Stop, Vcpu};
 use std::sync::Arc;
 
 const BLOCKS: u32 = 60_000;
@@ -40,7 +40,7 @@ fn fill(tier: Tier, code: GuestRange, bytes: u64) {
     let config = Config { tier, region_insns: 2, code_bytes: 2 << 20, ..Config::default() };
     let engine = Engine::<A64>::new(config, Arc::new(move |pc| code.contains(pc)));
     let mut thread = Thread::new(&engine).expect("memory for the lookup table");
-    let mut cpu = CpuState::new();
+    let mut cpu = Vcpu::default();
     cpu.pc = code.start;
     cpu.x[1] = 2;
     assert_eq!(thread.run(&mut cpu), Stop::Breakpoint);

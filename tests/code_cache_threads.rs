@@ -4,7 +4,7 @@
 
 use backend::{Config, Engine, Stats, Thread, Tier};
 use frontend::A64;
-use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
+use ir::{CodeWatcher, GuestAddr, GuestRange, Stop, Vcpu};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn together(config: Config, code: GuestRange) -> backend::Stats {
             .map(|_| {
                 scope.spawn(|| {
                     let mut thread = Thread::new(&engine).expect("memory for the lookup table");
-                    let mut cpu = CpuState::new();
+                    let mut cpu = Vcpu::default();
                     cpu.pc = code.start;
                     cpu.x[1] = TURNS;
                     assert_eq!(thread.run(&mut cpu), Stop::Breakpoint);

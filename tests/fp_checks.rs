@@ -6,7 +6,7 @@
 
 use backend::{Config, Engine, Thread, Tier};
 use frontend::A64;
-use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
+use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop, Vcpu};
 use std::sync::Arc;
 
 const PAGE: u64 = ir::PAGE_BYTES;
@@ -57,7 +57,7 @@ impl Guest {
         for (tier, engine, thread) in &mut self.machines {
             engine.code_changed(GuestRange::new(GuestAddr(self.code), PAGE));
             ir::memory::write_bytes(GuestAddr(self.code + PAGE), &[0; 64]).expect("the data page is writable");
-            let mut cpu = CpuState::new();
+            let mut cpu = Vcpu::default();
             ir::eval::fp::restore_saved(&mut cpu, fpcr, 0);
             for &(register, value) in v {
                 cpu.v[register] = value.into();

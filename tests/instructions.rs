@@ -11,7 +11,7 @@ use frontend::A64;
 use frontend::table::{Class, FlowKind, Row, rows};
 use harness::random::Random;
 use harness::registers::{Registers, copy, detail, listed, random_state, reads_counter};
-use ir::{CodeWatcher, CpuState, FlagKind, GuestAddr, GuestRange, LazyFlags, Nzcv, Stop};
+use ir::{CodeWatcher, CpuState, FlagKind, GuestAddr, GuestRange, LazyFlags, Nzcv, Stop, Vcpu};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the pages lie.
@@ -82,7 +82,7 @@ impl Machine {
     /// Runs the words on the page: every stop but the last word's BRK is recorded and stepped over.
     fn run(&mut self, pages: &Pages, start: &CpuState, words: usize) -> Outcome {
         self.engine.code_changed(GuestRange::new(GuestAddr(pages.code), 4096));
-        let mut cpu = copy(start);
+        let mut cpu = Vcpu::new(copy(start));
         cpu.pc = GuestAddr(pages.code);
         let end = GuestAddr(pages.code + 4 * words as u64);
         let mut stops = Vec::new();

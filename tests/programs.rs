@@ -145,7 +145,13 @@ programs! {
     uname: Source::new("uname.c"), Static, Itself;
     auxv: Source::new("auxv.c"), Static, Itself;
     auxv_dynamic: Source::new("auxv.c"), Dynamic, Itself;
+    vdso: Source::new("vdso.c"), Static, Itself;
+    vdso_dynamic: Source::new("vdso.c"), Dynamic, Itself;
     signals: Source::new("signals.c"), Static, Native;
+    signal_actions: Source::new("signal_actions.c"), Static, Native;
+    signal_calls: Source::new("signal_calls.c"), Static, Native;
+    signal_races: Source::new("signal_races.c"), Static, Native;
+    signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
     threads: Source::new("threads.c"), Static, Native;
     threads_dynamic: Source::new("threads.c"), Dynamic, Native;

@@ -6,7 +6,7 @@
 //! seed of its program.
 //!
 //! The host fault handler knows one code cache, so each way of running has a process of its own.
-#![allow(unsafe_code)] // Guest memory for the programs, and another thread that sets the safepoint word.
+#![allow(unsafe_code)] // Guest memory for the programs.
 
 mod harness;
 
@@ -16,10 +16,10 @@ use harness::child::End;
 use harness::control_flow::{self as flow, ALIAS, DATA_REACH, Program, STACK_BYTES};
 use harness::random::Random;
 use harness::registers::{Registers, copy, detail, listed, random_state};
-use ir::{CodeWatcher, CpuState, GuestAddr, GuestRange, Stop};
+use ir::{CodeWatcher, ControlWords, CpuState, GuestAddr, GuestRange, Stop, Vcpu, Words};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const CODE_BYTES: u64 = 64 << 10;
@@ -297,25 +297,21 @@ impl Outcome {
 
 /// Asks for safepoints at random times, in any state that it is shown.
 struct Requests {
-    word: Arc<AtomicPtr<AtomicU64>>,
+    shown: Arc<Mutex<Option<Words>>>,
     over: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Requests {
     fn new(wanted: bool) -> Self {
-        let (word, over) = (Arc::new(AtomicPtr::default()), Arc::new(AtomicBool::new(false)));
-        let (shown, stop) = (Arc::clone(&word), Arc::clone(&over));
+        let (shown, over) = (Arc::<Mutex<Option<Words>>>::default(), Arc::new(AtomicBool::new(false)));
+        let (words, stop) = (Arc::clone(&shown), Arc::clone(&over));
         let thread = wanted.then(|| {
             std::thread::spawn(move || {
                 let mut random = Random(1);
                 while !stop.load(Ordering::Relaxed) {
-                    // Taken out while it is used, so that its owner can wait until it is back.
-                    let at: *mut AtomicU64 = shown.swap(std::ptr::null_mut(), Ordering::AcqRel);
-                    if !at.is_null() {
-                        // SAFETY: the state outlives its being shown: `hide` waits.
-                        unsafe { &*at }.store(CpuState::SAFEPOINT_WANTED | 1, Ordering::Relaxed);
-                        shown.store(at, Ordering::Release);
+                    if let Some(words) = &*words.lock().expect("nobody panics") {
+                        words.safepoint.store(ControlWords::WANTED | 1, Ordering::Relaxed);
                     }
                     for _ in 0..random.below(3000) {
                         std::hint::spin_loop();
@@ -323,18 +319,12 @@ impl Requests {
                 }
             })
         });
-        Self { word, over, thread }
+        Self { shown, over, thread }
     }
 
-    fn show(&self, cpu: &CpuState) {
+    fn show(&self, words: Option<Words>) {
         if self.thread.is_some() {
-            self.word.store((&raw const cpu.safepoint).cast_mut(), Ordering::Release);
-        }
-    }
-
-    fn hide(&self) {
-        while self.thread.is_some() && self.word.swap(std::ptr::null_mut(), Ordering::AcqRel).is_null() {
-            std::hint::spin_loop();
+            *self.shown.lock().expect("nobody panics") = words;
         }
     }
 }
@@ -403,10 +393,10 @@ impl Bench {
         ir::memory::write_bytes(GuestAddr(self.memory.data), &start.data).expect("the data is writable");
         ir::memory::write_bytes(GuestAddr(self.memory.stack), &start.stack).expect("the stack is writable");
         self.memory.close_pages();
-        let mut cpu = Box::new(copy(&start.cpu));
+        let mut cpu = Vcpu::new(copy(&start.cpu));
         cpu.pc = start.cpu.pc;
         if compiled {
-            self.requests.show(&cpu);
+            self.requests.show(Some(cpu.share_words()));
         }
         let mut events: Vec<Event> = Vec::new();
         let mut in_tier_0 = !compiled;
@@ -414,7 +404,7 @@ impl Bench {
             let machine = if in_tier_0 { &mut self.eval } else { &mut self.other };
             let stop = machine.thread.run(&mut cpu);
             if stop == Stop::Safepoint {
-                cpu.safepoint.store(0, Ordering::Relaxed);
+                cpu.words().take_reasons();
                 self.safepoints += 1;
                 in_tier_0 = switch.below(4) == 0;
                 continue;
@@ -429,7 +419,7 @@ impl Bench {
             self.repair(stop, &mut cpu, again);
         }
         if compiled {
-            self.requests.hide();
+            self.requests.show(None);
         }
         Outcome { events, memory: self.memory.all() }
     }

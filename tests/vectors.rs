@@ -13,7 +13,7 @@ use backend::{Config, Engine, Thread, Tier};
 use frontend::A64;
 use frontend::table::{Class, rows};
 use harness::known;
-use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Nzcv, Stop};
+use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Nzcv, Stop, Vcpu};
 
 const SCRATCH: u64 = 0x1000_0000_0000;
 const SCRATCH_BYTES: usize = 0x2_0000;
@@ -255,7 +255,7 @@ impl Machine {
     fn run(&mut self, vector: &Vector, memory: &Memory) -> BTreeSet<String> {
         ir::memory::write_bytes(GuestAddr(CODE), &vector.word.to_le_bytes()).expect("the code page is writable");
         self.engine.code_changed(GuestRange::new(GuestAddr(CODE), CODE_BYTES as u64));
-        let mut cpu = cpu_of(&vector.before);
+        let mut cpu = Vcpu::new(cpu_of(&vector.before));
         let mut stop = self.thread.run(&mut cpu);
         // Such stops come after the instruction, and it is not over: the BRK behind it is.
         while matches!(stop, Stop::CodeChanged | Stop::Safepoint) && cpu.pc != GuestAddr(CODE) {

@@ -4,7 +4,7 @@
 
 use backend::{Config, Engine, Thread};
 use frontend::A64;
-use ir::{CpuState, GuestAddr, GuestRange, Stop};
+use ir::{GuestAddr, GuestRange, Stop, Vcpu};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ fn a_hot_loop_takes_in_a_longer_function() {
     let code = mapped(&program());
     let engine = Engine::<A64>::new(Config::default(), Arc::new(move |pc| code.contains(pc)));
     let mut thread = Thread::new(&engine).expect("memory for the lookup table");
-    let (mut cpu, started) = (CpuState::new(), Instant::now());
+    let (mut cpu, started) = (Vcpu::default(), Instant::now());
     // Once more, so that the wide region runs.
     let mut turns_left = 2;
     while turns_left > 0 {
@@ -75,7 +75,7 @@ fn a_thread_that_stays_in_a_loop_gets_into_the_new_code() {
     let (code, data) = (mapped(&endless_loop()), mapped(&[1, 0, 0, 0]));
     let engine = Engine::<A64>::new(Config::default(), Arc::new(move |pc| code.contains(pc)));
     let mut thread = Thread::new(&engine).expect("memory for the lookup table");
-    let mut cpu = CpuState::new();
+    let mut cpu = Vcpu::default();
     (cpu.pc, cpu.x[0], cpu.x[1]) = (code.start, data.start.0, 1);
     std::thread::scope(|scope| {
         let stop = scope.spawn(|| thread.run(&mut cpu));

@@ -431,7 +431,7 @@ mod tests {
     use cranelift_codegen::ir::immediates::V128Imm;
     use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I32, I64};
     use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, SigRef, Type, Value};
-    use ir::CpuState;
+    use ir::Vcpu;
 
     /// More values than there are registers.
     const VALUES: i32 = 20;
@@ -504,7 +504,7 @@ mod tests {
     }
 
     fn run(code: CodePtr) -> u64 {
-        let mut cpu = CpuState::new();
+        let mut cpu = Vcpu::default();
         cpu.backend[layout::EXIT] = trampoline::exit_stub();
         for n in 0..32 {
             cpu.x[n] = 1000 + n as u64;
@@ -635,7 +635,7 @@ mod tests {
             let argument = f.argument;
             f.go_on(CodePtr(trampoline::exit_stub()), argument);
         });
-        let mut cpu = CpuState::new();
+        let mut cpu = Vcpu::default();
         cpu.backend[layout::EXIT] = trampoline::exit_stub();
         let bits =
             |number: f64| u128::from(if ty == F32 { (number as f32).to_bits().into() } else { number.to_bits() });

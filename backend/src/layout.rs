@@ -1,4 +1,5 @@
-//! Where generated code finds things: offsets into `CpuState`, the use of its `backend` words, exit codes.
+//! Where generated code finds things: offsets from the `CpuState`, the use of its `backend` words, exit
+//! codes.
 
 use ir::CpuState;
 use std::mem::offset_of;
@@ -37,6 +38,11 @@ pub const FAULT_FRAME: usize = 11;
 /// Where code that Cranelift makes stores what it must have in registers until then, two words. The stores are left out
 /// (`peephole`).
 pub const KEPT: usize = 12;
+
+/// Offset of `ControlWords::safepoint`.
+pub const SAFEPOINT: i32 = ir::SAFEPOINT_OFFSET as i32;
+/// Offset of `ControlWords::stack_guard`.
+pub const STACK_GUARD: i32 = ir::STACK_GUARD_OFFSET as i32;
 
 /// Offset of a word of `CpuState::backend`.
 pub const fn backend_word(index: usize) -> i32 {

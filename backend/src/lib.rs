@@ -29,3 +29,4 @@ mod worker;
 pub use config::{Config, Holding, Log, Profile, Stats, Tier};
 pub use engine::Engine;
 pub use thread::Thread;
+pub use trampoline::{SentHandler, on_sent_signal};

@@ -1,27 +1,16 @@
 //! What other threads may touch of a guest thread: its lookup tables, and the word that makes it leave generated code.
-//!
-//! Unsafe because it reaches into the `CpuState` of a running thread; only its atomics.
-#![allow(unsafe_code)]
 
 use crate::code::Place;
 use crate::counts::Counts;
 use crate::lookup::Lookup;
 use crate::trampoline::CodePtr;
-use ir::{CpuState, GuestAddr};
-use std::ptr::{NonNull, addr_of};
+use ir::{ControlWords, GuestAddr, Words};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::ThreadId;
 
-/// What `CpuState::safepoint` is when all that is wanted is that code that has changed is left.
-pub const CODE_CHANGED: u64 = CpuState::SAFEPOINT_WANTED | CpuState::SAFEPOINT_CODE as u64;
-
-/// The words of a thread that is in `Thread::run`.
-#[derive(Clone, Copy, Debug)]
-struct Running {
-    safepoint: NonNull<AtomicU64>,
-    stack_guard: NonNull<AtomicU64>,
-}
+/// What the safepoint word is when all that is wanted is that code that has changed is left.
+pub const CODE_CHANGED: u64 = ControlWords::WANTED | ControlWords::CODE_CHANGED as u64;
 
 /// Where a thread has been seen.
 #[derive(Clone, Copy, Debug)]
@@ -41,18 +30,13 @@ pub struct Seat {
     pub counts: Counts,
     /// One table for each mode (`Place`).
     lookups: [OnceLock<Lookup>; 2],
-    running: Mutex<Option<Running>>,
+    /// The control words of the registers that it runs, or has run last.
+    words: Mutex<Option<Words>>,
     /// Somebody wants to see the thread.
     is_wanted: AtomicBool,
     /// Where it has been seen last: the place, 0 if nowhere, and X30.
     seen: [AtomicU64; 2],
 }
-
-// SAFETY: the pointers are only followed under the lock that `stand_up` takes before what they point to can go, and
-// lead to atomics.
-unsafe impl Send for Seat {}
-// SAFETY: as above.
-unsafe impl Sync for Seat {}
 
 impl Seat {
     /// For the calling thread; with `count`, with room for all counters.
@@ -63,7 +47,7 @@ impl Seat {
             owner,
             counts: Counts::new(count),
             lookups,
-            running: Mutex::new(None),
+            words: Mutex::new(None),
             is_wanted: AtomicBool::new(false),
             seen: [const { AtomicU64::new(0) }; 2],
         }
@@ -100,23 +84,9 @@ impl Seat {
         }
     }
 
-    /// The thread begins to run.
-    pub fn sit_down(&self, cpu: &mut CpuState) {
-        // Raw, so that no reference to the whole state stands beside the owner's.
-        let cpu: *mut CpuState = cpu;
-        // SAFETY: fields of a live object.
-        let running = unsafe {
-            Running {
-                safepoint: NonNull::new_unchecked(addr_of!((*cpu).safepoint).cast_mut()),
-                stack_guard: NonNull::new_unchecked(addr_of!((*cpu).stack_guard).cast_mut()),
-            }
-        };
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-    }
-
-    /// It does no longer.
-    pub fn stand_up(&self) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// From now on the thread runs the registers that `words` belong to.
+    pub fn sit_down(&self, words: Words) {
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
 
     /// Where the thread has been since this was last called, if it has run generated code since. Has it show itself
@@ -140,13 +110,9 @@ impl Seat {
 
     /// Has the thread leave generated code at its next safepoint.
     pub fn call_back(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = *running {
-            // SAFETY: the thread cannot leave `run` while the lock is held; atomics may be shared.
-            let (safepoint, guard) = unsafe { (running.safepoint.as_ref(), running.stack_guard.as_ref()) };
-            // In this order, as `CpuState::request_safepoint`.
-            safepoint.fetch_or(CODE_CHANGED, Ordering::SeqCst);
-            guard.store(u64::MAX, Ordering::SeqCst);
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(words) = words.as_ref() {
+            words.request_safepoint(ControlWords::CODE_CHANGED);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::seat::{CODE_CHANGED, Seat, Sighting};
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
 use ir::eval::Performed;
-use ir::{CpuState, Frontend, GuestAddr, Stop, eval};
+use ir::{CpuState, Frontend, GuestAddr, Stop, Vcpu, Words, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -25,6 +25,8 @@ const NEAR_ENTRIES: usize = 1 << 13;
 pub struct Thread<F: Frontend> {
     engine: Arc<Engine<F>>,
     seat: Arc<Seat>,
+    /// Those that the seat has.
+    words: Option<Words>,
     /// Direct-mapped cache of blocks.
     near: Vec<Option<Arc<HotBlock<F>>>>,
     /// Where the code lies that this thread runs.
@@ -48,12 +50,12 @@ impl<F: Frontend> Thread<F> {
         let call_stack_bytes = CALL_STACK_BYTES.min(trampoline::stack_limit() / 4);
         let emitter = Emitter::default();
         let (engine, fault_frame) = (Arc::clone(engine), Box::default());
-        Ok(Self { engine, seat, near, generation: None, emitter, fault_frame, call_stack_bytes })
+        Ok(Self { engine, seat, words: None, near, generation: None, emitter, fault_frame, call_stack_bytes })
     }
 
     /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
     /// stopped.
-    pub fn run(&mut self, cpu: &mut CpuState) -> Stop {
+    pub fn run(&mut self, cpu: &mut Vcpu) -> Stop {
         cpu.backend[layout::HELPERS] = helpers::TABLE.address();
         cpu.backend[layout::COUNTS] = self.seat.counts.address();
         cpu.backend[layout::PREFETCH] = trampoline::prefetch_stubs();
@@ -61,7 +63,10 @@ impl<F: Frontend> Thread<F> {
         cpu.backend[layout::FAULT_FRAME] = self.fault_frame.address();
         cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
         self.open_guard(cpu);
-        self.seat.sit_down(cpu);
+        if !self.words.as_ref().is_some_and(|words| words.are_of(cpu)) {
+            self.seat.sit_down(cpu.share_words());
+            self.words = Some(cpu.share_words());
+        }
         let started = self.clock();
         eval::fp::enter_guest_fp(cpu);
         let stop = loop {
@@ -70,7 +75,6 @@ impl<F: Frontend> Thread<F> {
             }
         };
         eval::fp::leave_guest_fp(cpu);
-        self.seat.stand_up();
         self.spent(counts::RUN_NS, started);
         stop
     }
@@ -87,17 +91,17 @@ impl<F: Frontend> Thread<F> {
     }
 
     /// Lets generated code run. A safepoint asked for before is seen by looking at its word afterwards.
-    fn open_guard(&self, cpu: &CpuState) {
+    fn open_guard(&self, cpu: &Vcpu) {
         let limit = trampoline::stack_pointer().saturating_sub(self.call_stack_bytes);
-        cpu.stack_guard.store(limit, Ordering::SeqCst);
+        cpu.words().stack_guard.store(limit, Ordering::SeqCst);
     }
 
-    fn step(&mut self, cpu: &mut CpuState) -> Result<(), Stop> {
-        if cpu.safepoint.load(Ordering::SeqCst) != 0 {
+    fn step(&mut self, cpu: &mut Vcpu) -> Result<(), Stop> {
+        if cpu.words().safepoint.load(Ordering::SeqCst) != 0 {
             // First the guard: it stays closed if a safepoint is asked for after the word was taken.
             self.open_guard(cpu);
             // Being here is all that those who have changed code want.
-            if cpu.safepoint.fetch_and(!CODE_CHANGED, Ordering::SeqCst) & !CODE_CHANGED != 0 {
+            if cpu.words().safepoint.fetch_and(!CODE_CHANGED, Ordering::SeqCst) & !CODE_CHANGED != 0 {
                 return Err(Stop::Safepoint);
             }
         }
@@ -107,7 +111,7 @@ impl<F: Frontend> Thread<F> {
         result
     }
 
-    fn run_block(&mut self, cpu: &mut CpuState, block: &Arc<HotBlock<F>>) -> Result<(), Stop> {
+    fn run_block(&mut self, cpu: &mut Vcpu, block: &Arc<HotBlock<F>>) -> Result<(), Stop> {
         let mut code = block.code.load(Ordering::SeqCst);
         if code == 0
             && let Some(tier) = self.due(block)
@@ -159,7 +163,7 @@ impl<F: Frontend> Thread<F> {
 
     /// The block at `cpu.pc`, taken out of its place in `near`, and that place: the caller puts it back. (Sharing it
     /// instead would cost two atomic operations a block.)
-    fn find(&mut self, cpu: &mut CpuState) -> Result<(usize, Arc<HotBlock<F>>), Stop> {
+    fn find(&mut self, cpu: &mut Vcpu) -> Result<(usize, Arc<HotBlock<F>>), Stop> {
         let place = Place::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
         let index = (cpu.pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
         if let Some(block) = self.near[index].take()
@@ -179,7 +183,7 @@ impl<F: Frontend> Thread<F> {
     }
 
     /// From now on this thread runs code of `generation`.
-    fn adopt(&mut self, cpu: &mut CpuState, generation: Option<&Arc<Generation>>) {
+    fn adopt(&mut self, cpu: &mut Vcpu, generation: Option<&Arc<Generation>>) {
         let same = match (&self.generation, generation) {
             (Some(mine), Some(current)) => Arc::ptr_eq(mine, current),
             (None, None) => true,
@@ -192,7 +196,7 @@ impl<F: Frontend> Thread<F> {
         }
     }
 
-    fn enter(&mut self, cpu: &mut CpuState, block: &HotBlock<F>, code: CodePtr) -> Result<(), Stop> {
+    fn enter(&mut self, cpu: &mut Vcpu, block: &HotBlock<F>, code: CodePtr) -> Result<(), Stop> {
         if self.engine.config.log.exec {
             self.engine.config.log.write(format_args!("Trace code {}\n", cpu.pc));
         }
@@ -240,12 +244,16 @@ impl<F: Frontend> Thread<F> {
                 self.run_again(cpu, recovered)?;
                 self.run_to_fault(cpu)
             }
-            code => Err(stop_of(code)),
+            code => match stop_of(code) {
+                // The details are tier 0's to find.
+                Stop::Misaligned => self.run_to_fault(cpu),
+                stop => Err(stop),
+            },
         }
     }
 
     /// After a fault in generated code: performs what has been performed of the block again, but for its accesses.
-    fn run_again(&mut self, cpu: &mut CpuState, recovered: Recovered) -> Result<(), Stop> {
+    fn run_again(&mut self, cpu: &mut Vcpu, recovered: Recovered) -> Result<(), Stop> {
         if recovered.performed == 0 {
             return Ok(());
         }
@@ -257,14 +265,14 @@ impl<F: Frontend> Thread<F> {
 
     /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since
     /// again in tier 0, up to the same fault. Another thread may have mapped the page meanwhile; then this ends at the
-    /// next stop.
-    fn run_to_fault(&mut self, cpu: &mut CpuState) -> Result<(), Stop> {
+    /// next stop. An access that is misaligned stops there too.
+    fn run_to_fault(&mut self, cpu: &mut Vcpu) -> Result<(), Stop> {
         loop {
             let (index, block) = self.find(cpu)?;
             let result = block.run(cpu);
             self.near[index] = Some(block);
             result?;
-            if cpu.safepoint.load(Ordering::SeqCst) != 0 {
+            if cpu.words().reasons() != 0 {
                 return Ok(());
             }
         }

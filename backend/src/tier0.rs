@@ -80,11 +80,11 @@ pub fn decode<F: Frontend>(
             // The block ends before the page that cannot be fetched; the fault is the next block's.
             _ if !insns.is_empty() => break,
             Ok(_) => {
-                let detail = ir::StopDetail { addr: pc, signal: libc::SIGSEGV, code: SEGV_ACCERR };
+                let detail = ir::StopDetail { addr: pc, signal: libc::SIGSEGV, code: SEGV_ACCERR, is_write: false };
                 return Err(FetchFault { stop: Stop::Fault, detail });
             }
             Err(fault) => {
-                let detail = ir::StopDetail { addr: pc, signal: fault.signal, code: fault.code };
+                let detail = ir::StopDetail { addr: pc, signal: fault.signal, code: fault.code, is_write: false };
                 return Err(FetchFault { stop: Stop::Fault, detail });
             }
         };

@@ -4,10 +4,10 @@
 
 use crate::layout;
 use crate::recovery::{FRAME_BYTES, FaultFrame};
-use ir::CpuState;
+use ir::{CpuState, Vcpu};
 use std::arch::global_asm;
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 global_asm!(
     ".pushsection .text.emu_trampoline,\"ax\",@progbits",
@@ -144,10 +144,10 @@ fn limit_of(resource: libc::__rlimit_resource_t) -> u64 {
 
 /// Runs generated code until it leaves; gives the exit code (see [`layout`]). `code` comes from the compiler, for the
 /// guest address `cpu.pc`, and nothing flushes the cache while a thread is inside.
-pub fn enter_region(cpu: &mut CpuState, code: CodePtr) -> u64 {
+pub fn enter_region(cpu: &mut Vcpu, code: CodePtr) -> u64 {
     let pc = cpu.pc.0;
     // SAFETY: `code` is a finished region; generated code touches only `cpu`, guest memory and emu's tables.
-    unsafe { emu_enter(cpu, 0, pc, code.0) }
+    unsafe { emu_enter(cpu.as_mut_ptr(), 0, pc, code.0) }
 }
 
 /// Where generated code lies: start and end of each generation's memory, zero where there is none.
@@ -181,11 +181,30 @@ fn is_generated(host_pc: u64) -> bool {
     CODE_RANGES.iter().any(holds)
 }
 
+/// What is called, in a signal handler, for a SIGSEGV or SIGBUS that is no fault but has been sent.
+pub type SentHandler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// The [`SentHandler`], or null.
+static ON_SENT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// From now on `handler` gets each SIGSEGV and SIGBUS that somebody has sent, with the arguments and in the place of a
+/// signal handler; until then they kill the process.
+pub fn on_sent_signal(handler: SentHandler) {
+    ON_SENT.store(handler as *mut (), Ordering::Release);
+}
+
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid pointers to a SA_SIGINFO handler.
-    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
-    if info.si_code <= 0 {
-        // Sent by kill(2) and its like: nothing has faulted. What the sender means is the default action.
+    let (info, context) = unsafe { (&mut *info, &mut *context.cast::<libc::ucontext_t>()) };
+    if info.si_code <= 0 || signal == libc::SIGBUS && info.si_code == libc::BUS_MCEERR_AO {
+        // Sent by kill(2) and its like, or advice of the kernel's: nothing has faulted.
+        let handler = ON_SENT.load(Ordering::Acquire);
+        if !handler.is_null() {
+            // SAFETY: only `on_sent_signal` stores there.
+            let handler = unsafe { std::mem::transmute::<*mut (), SentHandler>(handler) };
+            return handler(signal, info, std::ptr::from_mut(context).cast());
+        }
+        // What the sender means is the default action.
         // SAFETY: makes three system calls, past libc, whose idea of the thread's id is stale after a raw clone.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);

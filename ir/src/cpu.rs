@@ -2,7 +2,6 @@
 //! `offset_of!`, and the assertions at the end of this file hold the layout that it counts on.
 
 use crate::GuestAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Condition flags packed as in the NZCV system register: N bit 31, Z 30, C 29, V 28.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -229,6 +228,8 @@ pub struct StopDetail {
     pub signal: i32,
     /// `si_code` of the fault, or the immediate of BRK.
     pub code: i32,
+    /// For `Stop::Fault` and `Stop::Misaligned`: whether Arm would call it one of writing (ESR's WnR).
+    pub is_write: bool,
 }
 
 /// One guest thread's registers and its ties to emu.
@@ -250,12 +251,6 @@ pub struct CpuState {
     /// Guest floating-point environment as the host's MXCSR: live in the register while guest code runs, saved
     /// here otherwise. Rounding mode and flush bits follow FPCR; the sticky bits are part of FPSR.
     pub mxcsr: u32,
-    /// Nonzero: leave guest code at the next safepoint. Set it with [`CpuState::request_safepoint`], which sets the
-    /// highest bit too: generated code compares it with an address, and leaves if it is greater.
-    pub safepoint: AtomicU64,
-    /// Least host stack pointer with which generated code may go on at a region's entry; all ones when a safepoint is
-    /// wanted, so that one comparison answers both questions.
-    pub stack_guard: AtomicU64,
     /// TPIDR_EL0.
     pub tpidr_el0: u64,
     /// Exclusive monitor: address, or `NO_EXCLUSIVE`.
@@ -277,10 +272,6 @@ impl CpuState {
     pub const NO_EXCLUSIVE: u64 = u64::MAX;
     /// FPCR.FZ: flush denormals to zero.
     pub const FPCR_FZ: u32 = 1 << 24;
-    /// Bit of `safepoint`: translated code has changed.
-    pub const SAFEPOINT_CODE: u32 = 1 << 31;
-    /// Bit of `safepoint`: a safepoint is wanted, for whatever reason.
-    pub const SAFEPOINT_WANTED: u64 = 1 << 63;
     /// Index of SP in `x`.
     pub const SP: usize = 31;
     /// Host MXCSR with the reset value of FPCR: all exceptions masked, round to nearest.
@@ -297,8 +288,6 @@ impl CpuState {
             fpcr: 0,
             fpsr: 0,
             mxcsr: Self::MXCSR_RESET,
-            safepoint: AtomicU64::new(0),
-            stack_guard: AtomicU64::new(0),
             tpidr_el0: 0,
             exclusive_addr: Self::NO_EXCLUSIVE,
             exclusive_value: [0; 2],
@@ -307,13 +296,6 @@ impl CpuState {
             backend: [0; 16],
             operands: [0; 8],
         }
-    }
-
-    /// Makes the thread that runs this guest leave guest code at its next safepoint. `reason` is a bit that whoever
-    /// answers the safepoint understands.
-    pub fn request_safepoint(&self, reason: u32) {
-        self.safepoint.fetch_or(Self::SAFEPOINT_WANTED | u64::from(reason), Ordering::SeqCst);
-        self.stack_guard.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// What a new thread begins with: the same registers, nothing reserved for an exclusive store, and none of the

@@ -13,6 +13,7 @@ mod frontend;
 mod host;
 pub mod memory;
 mod ops;
+mod vcpu;
 mod vocabulary;
 
 pub use addr::{GuestAddr, GuestRange, PAGE_BYTES};
@@ -22,4 +23,5 @@ pub use footprint::{Footprint, RegSet};
 pub use frontend::{Flow, Frontend, LiftFn};
 pub use host::{CodeWatcher, Errno, GuestMemory, MapRequest, Prot};
 pub use ops::{Access, Lifted, Loaded, Ops, Order, Reg, VReg};
+pub use vcpu::{ControlWords, SAFEPOINT_OFFSET, STACK_GUARD_OFFSET, Vcpu, Words};
 pub use vocabulary::*;

@@ -23,6 +23,7 @@ mod sysroot;
 mod test_elf;
 #[cfg(test)]
 mod test_memory;
+mod vdso;
 
 pub use error::LoadError;
 pub use file::{ProgramFile, open};

@@ -5,6 +5,7 @@ use crate::file::open_interpreter;
 use crate::image::Image;
 use crate::map::map_image;
 use crate::stack::{self, Content, ImageInfo};
+use crate::vdso;
 use crate::{Identity, Kind, LoadError, MachineInfo, ProgramFile, Randomness, StackStrings, Sysroot};
 use ir::{GuestAddr, GuestMemory, GuestRange, PAGE_BYTES, Prot};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,8 @@ pub struct Program {
     pub brk_start: GuestAddr,
     /// The stack, without its guard.
     pub stack: GuestRange,
+    /// `__kernel_rt_sigreturn` in the vDSO: where a signal handler returns to that names no place itself.
+    pub sigreturn: GuestAddr,
     /// Whether the stack is executable.
     pub stack_is_executable: bool,
     /// The program.
@@ -113,6 +116,9 @@ pub fn load(memory: &mut dyn GuestMemory, request: &Request<'_>) -> Result<Progr
     let stack = stack::map_stack(memory, request.stack_bytes, image.executable_stack).map_err(|errno| {
         LoadError::new(file.path(), errno.0, format!("no memory for its stack: {}", describe(errno.0)))
     })?;
+    let vdso = vdso::map(memory).map_err(|errno| {
+        LoadError::new(file.path(), errno.0, format!("no memory for the vDSO: {}", describe(errno.0)))
+    })?;
     let filled = stack::fill(
         file.path(),
         stack,
@@ -125,6 +131,7 @@ pub fn load(memory: &mut dyn GuestMemory, request: &Request<'_>) -> Result<Progr
                 phdr_count: loaded.phdr_count,
                 interpreter_base: GuestAddr(interpreter.as_ref().map_or(0, |loaded| loaded.bias)),
                 entry: loaded.entry,
+                vdso: vdso.base,
             },
             at_random: randomness.at_random,
             shift_bytes: (layout >> 40) % STACK_SPREAD_BYTES,
@@ -135,6 +142,7 @@ pub fn load(memory: &mut dyn GuestMemory, request: &Request<'_>) -> Result<Progr
         sp: filled.sp,
         brk_start: loaded.range.end.offset(((layout >> 24) % BRK_SPREAD_PAGES * PAGE_BYTES) as i64),
         stack: stack.range,
+        sigreturn: vdso.sigreturn,
         stack_is_executable: image.executable_stack,
         image: loaded,
         interpreter,

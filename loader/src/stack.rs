@@ -46,7 +46,7 @@ pub struct MachineInfo {
     pub min_signal_stack_bytes: u64,
     /// AT_FLAGS.
     pub flags: u64,
-    /// Further entries, as (type, value): AT_SYSINFO_EHDR, AT_RSEQ_*.
+    /// Further entries, as (type, value): AT_RSEQ_*.
     pub extra_auxv: Vec<(u64, u64)>,
 }
 
@@ -63,6 +63,7 @@ pub(crate) struct ImageInfo {
     pub phdr_count: u16,
     pub interpreter_base: GuestAddr,
     pub entry: GuestAddr,
+    pub vdso: GuestAddr,
 }
 
 /// All that goes on the stack.
@@ -151,7 +152,8 @@ fn auxiliary_vector(
 ) -> Vec<(u64, u64)> {
     let Content { machine, identity, image, .. } = content;
     let [hwcap, hwcap2, hwcap3] = machine.hwcap;
-    let mut auxv = machine.extra_auxv.clone();
+    let mut auxv = vec![(libc::AT_SYSINFO_EHDR, image.vdso.0)];
+    auxv.extend(&machine.extra_auxv);
     auxv.extend([
         (libc::AT_MINSIGSTKSZ, machine.min_signal_stack_bytes),
         (libc::AT_HWCAP, hwcap),

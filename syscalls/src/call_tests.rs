@@ -1,7 +1,7 @@
 //! Calls made as a guest would make them, against what Linux does.
 
 use crate::testing::{AT_FDCWD, Guest, at, c, failed, guest_parts};
-use crate::{After, Config};
+use crate::{After, Config, host};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
@@ -350,4 +350,42 @@ fn libraries_fall_back_from_newer_calls() {
     let mut guest = guest();
     assert_eq!(guest.call("rseq", &[0, 32, 0, 0]), failed(libc::ENOSYS));
     assert_eq!(guest.call("pkey_alloc", &[]), failed(libc::ENOSPC));
+}
+
+#[test]
+fn clocks_answer_as_the_kernel_does() {
+    let mut guest = guest();
+    let mut time = [0u64; 2];
+    let mut last = 0;
+    for _ in 0..1000 {
+        assert_eq!(guest.call("clock_gettime", &[libc::CLOCK_MONOTONIC as u64, at(&mut time)]), 0);
+        assert!(time[1] < 1_000_000_000);
+        let now = time[0] * 1_000_000_000 + time[1];
+        assert!(now >= last);
+        last = now;
+    }
+    // Every clock that the host has, by the call that goes past the C library.
+    for clock in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, u64::MAX, (-6i64) as u64, 1 << 32] {
+        let mut known = [0u64; 2];
+        let expected = host::call3(libc::SYS_clock_gettime, clock, at(&mut known), 0);
+        let actual = guest.call("clock_gettime", &[clock, at(&mut time)]);
+        assert_eq!(actual, expected.map_or_else(|error| failed(error.0), |value| value as i64), "clock {clock}");
+        assert!(actual < 0 || time[0].abs_diff(known[0]) <= 1, "clock {clock}");
+    }
+    assert_eq!(guest.call("clock_gettime", &[0, 8]), failed(libc::EFAULT));
+    assert_eq!(guest.call("clock_gettime", &[0, 0]), failed(libc::EFAULT));
+    assert_eq!(guest.call("clock_gettime", &[77, 8]), failed(libc::EINVAL));
+}
+
+#[test]
+fn gettimeofday_answers_as_the_kernel_does() {
+    let mut guest = guest();
+    let (mut time, mut zone) = ([0u64; 2], [u32::MAX; 2]);
+    assert_eq!(guest.call("gettimeofday", &[at(&mut time), 0]), 0);
+    assert!(time[0] > 1_600_000_000 && time[1] < 1_000_000);
+    assert_eq!(guest.call("gettimeofday", &[0, 0]), 0);
+    assert_eq!(guest.call("gettimeofday", &[0, at(&mut zone)]), 0);
+    assert!(!zone.contains(&u32::MAX));
+    assert_eq!(guest.call("gettimeofday", &[8, 0]), failed(libc::EFAULT));
+    assert_eq!(guest.call("gettimeofday", &[at(&mut time), 8]), failed(libc::EFAULT));
 }

@@ -18,7 +18,7 @@ pub(crate) fn close(context: &mut Context<'_>, args: Args) -> Outcome {
     if is_private(context, args[0]) {
         return Err(Errno(libc::EBADF));
     }
-    host::call(libc::SYS_close, args)
+    context.guest_call(libc::SYS_close, args)
 }
 
 /// close_range implements Linux syscall close_range(2), around emu's own descriptors.
@@ -58,7 +58,7 @@ pub(crate) fn fcntl(context: &mut Context<'_>, mut args: Args) -> Outcome {
             args[2] = flags::open_to_host(args[2]);
             host::call(libc::SYS_fcntl, args)
         }
-        _ => host::call(libc::SYS_fcntl, args),
+        _ => context.guest_call(libc::SYS_fcntl, args),
     }
 }
 

@@ -4,10 +4,10 @@
 //! [`Plan::emu_arguments`] puts there, nor what program files look like: [`Programs`] says that.
 
 use crate::descriptors::{number, own, set_inherited, with_spare_descriptors};
-use crate::host::{self, Args, HostAction, Outcome};
+use crate::host::{self, Args, Outcome};
 use crate::paths::{self, Links, Status};
 use crate::process::{Context, Process};
-use crate::user;
+use crate::{signals, user};
 use ir::Errno;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -143,7 +143,7 @@ fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags:
     if argv.is_empty() {
         argv.push(OsString::new());
     }
-    let Some(reexec) = &process.config.reexec else { return hand_over(process, &target, &argv, &envp) };
+    let Some(reexec) = &process.config.reexec else { return hand_over(context, &target, &argv, &envp) };
     let mut plan = match opened {
         Ok(opened) => Plan::make(process, reexec, &target, Some(opened), &argv),
         Err(error) => Err(error),
@@ -153,7 +153,7 @@ fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags:
         let make = || Plan::make(process, reexec, &target, None, &argv).map(Plan::without_file);
         plan = with_spare_descriptors(&kept, make).unwrap_or(Err(EMFILE));
     }
-    plan?.start(process, reexec, &envp)
+    plan?.start(context, reexec, &envp)
 }
 
 /// What can be had of a target.
@@ -351,27 +351,27 @@ impl Plan {
         self
     }
 
-    fn start(self, process: &Process, reexec: &Reexec, envp: &[OsString]) -> Outcome {
+    fn start(self, context: &Context<'_>, reexec: &Reexec, envp: &[OsString]) -> Outcome {
         if matches!(self.kind, ProgramKind::Guest | ProgramKind::HostInSysroot) {
             if reexec.is_registered && self.brings_rights() {
-                let _ = hand_over(process, &self.first, &self.arguments, envp);
+                let _ = hand_over(context, &self.first, &self.arguments, envp);
             }
-            return self.start_emu(process, reexec, envp);
+            return self.start_emu(context, reexec, envp);
         }
         // Emu's descriptors are marked so already, unless another thread is about to start emu.
-        for &fd in &process.config.private_fds {
+        for &fd in &context.process.config.private_fds {
             set_inherited(fd as u64, false);
         }
         let result = if self.is_moved {
-            hand_over(process, &self.last, &self.argv, envp)
+            hand_over(context, &self.last, &self.argv, envp)
         } else {
-            hand_over(process, &self.first, &self.arguments, envp)
+            hand_over(context, &self.first, &self.arguments, envp)
         };
         match result {
             Err(ENOEXEC) if self.is_execute_only => {
                 let name = self.last.name.to_string_lossy();
                 let line = format!("{name}: may be executed but not read; only binfmt_misc with flag O can do that");
-                process.report_once(221, &line);
+                context.process.report_once(221, &line);
                 Err(EACCES)
             }
             result => result,
@@ -388,7 +388,7 @@ impl Plan {
     }
 
     /// Becomes emu, with the program.
-    fn start_emu(&self, process: &Process, reexec: &Reexec, envp: &[OsString]) -> Outcome {
+    fn start_emu(&self, context: &Context<'_>, reexec: &Reexec, envp: &[OsString]) -> Outcome {
         // Without a descriptor of its own, emu can take the caller's.
         let borrowed = self.file.is_none() && self.last.path.is_empty();
         let program = if borrowed { Some(self.last.dir) } else { self.file.as_ref().map(number) };
@@ -408,7 +408,7 @@ impl Plan {
                 name_is_lost: false,
                 is_moved: false,
             };
-            let result = hand_over(process, &target, &argv, envp);
+            let result = hand_over(context, &target, &argv, envp);
             all().for_each(|fd| set_inherited(fd, false));
             result
         };
@@ -465,25 +465,16 @@ impl Plan {
 }
 
 /// The host's execveat. Comes back only with an error.
-fn hand_over(process: &Process, target: &Target, argv: &[OsString], envp: &[OsString]) -> Outcome {
+fn hand_over(context: &Context<'_>, target: &Target, argv: &[OsString], envp: &[OsString]) -> Outcome {
     let (_arguments, argv) = pointers(argv)?;
     let (_variables, envp) = pointers(envp)?;
-    // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
-    let ignored = process.actions.ignored_owned();
-    let ignore = HostAction { handler: libc::SIG_IGN as u64, ..HostAction::default() };
-    let ours: Vec<_> = ignored.into_iter().map(|signal| (signal, host::sigaction(signal, Some(ignore)))).collect();
+    let _signals = signals::before_exec(context);
     let (path, argv, envp) = (target.path.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64);
-    let result = if target.dir == AT_FDCWD && target.flags == 0 {
-        host::call3(libc::SYS_execve, path, argv, envp)
+    if target.dir == AT_FDCWD && target.flags == 0 {
+        context.guest_call(libc::SYS_execve, [path, argv, envp, 0, 0, 0])
     } else {
-        host::call(libc::SYS_execveat, [target.dir, path, argv, envp, target.flags, 0])
-    };
-    for (signal, action) in ours {
-        if let Ok(action) = action {
-            let _ = host::sigaction(signal, Some(action));
-        }
+        context.guest_call(libc::SYS_execveat, [target.dir, path, argv, envp, target.flags, 0])
     }
-    result
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString, Errno> {

@@ -18,7 +18,7 @@ fn with_path(context: &Context<'_>, number: i64, mut args: Args, index: usize, l
     let dir = if index == 1 { args[0] } else { AT_FDCWD };
     let path = paths::resolve(context.process, dir, args[index], links);
     args[index] = path.arg();
-    host::call(number, args)
+    context.guest_call(number, args)
 }
 
 fn links(flags: u64, nofollow: u64) -> Links {
@@ -57,7 +57,7 @@ pub(crate) fn openat2(context: &mut Context<'_>, mut args: Args) -> Outcome {
     args[2] = how.as_ptr() as u64;
     // With RESOLVE_* the path is meant in a root of the caller's own.
     if how[16..24] != [0; 8] {
-        return host::call(libc::SYS_openat2, args);
+        return context.guest_call(libc::SYS_openat2, args);
     }
     with_path(context, libc::SYS_openat2, args, 1, open_links(flags))
 }

@@ -26,6 +26,7 @@ mod poll;
 mod process;
 mod regions;
 mod rows;
+mod share;
 mod signals;
 mod stat;
 mod strace;
@@ -33,11 +34,14 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod thread;
+mod time;
 mod user;
 
 pub use address_space::AddressSpace;
 pub use descriptors::with_spare_descriptors;
 pub use exec::{ProgramKind, Programs, Reexec};
 pub use process::{After, Config, ForkHooks, Process, Thread};
+pub use share::NewProcess;
+pub use signals::{Delivery, Fault, ignored_signals, on_signal};
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
 pub use thread::{NewThread, ThreadHost};

@@ -16,6 +16,11 @@ type Limit = [u64; 2];
 pub(crate) struct Limits(Mutex<BTreeMap<u32, Limit>>);
 
 impl Limits {
+    /// A copy, for another process.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Mutex::new(lock(&self.0).clone()))
+    }
+
     /// Keeps other threads out.
     pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
         lock(&self.0)

@@ -5,7 +5,7 @@
 use crate::flags::*;
 use crate::table::Arg::*;
 use crate::table::{Row, host, none, own};
-use crate::{descriptors, exec, files, fork, identity, ipc, limits, memory, poll, signals, stat, thread};
+use crate::{descriptors, exec, files, fork, identity, ipc, limits, memory, poll, signals, stat, thread, time};
 
 /// The rows.
 #[rustfmt::skip]
@@ -83,8 +83,8 @@ pub(crate) const ROWS: &[Row] = &[
     host( 69, "preadv",                  &[Fd, Ptr, Int, Long], libc::SYS_preadv),
     host( 70, "pwritev",                 &[Fd, Ptr, Int, Long], libc::SYS_pwritev),
     host( 71, "sendfile",                &[Fd, Fd, Ptr, Long], libc::SYS_sendfile),
-    host( 72, "pselect6",                &[Int, Ptr, Ptr, Ptr, TimeSpec, Ptr], libc::SYS_pselect6),
-    host( 73, "ppoll",                   &[Ptr, Int, TimeSpec, SigSet, Long], libc::SYS_ppoll),
+    own ( 72, "pselect6",                &[Int, Ptr, Ptr, Ptr, TimeSpec, Ptr], signals::pselect6),
+    own ( 73, "ppoll",                   &[Ptr, Int, TimeSpec, SigSet, Long], signals::ppoll),
     host( 74, "signalfd4",               &[Fd, SigSet, Long, Flags(OPEN)], libc::SYS_signalfd4),
     host( 75, "vmsplice",                &[Fd, Ptr, Int, Hex], libc::SYS_vmsplice),
     host( 76, "splice",                  &[Fd, Ptr, Fd, Ptr, Long, Hex], libc::SYS_splice),
@@ -124,7 +124,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(110, "timer_settime",           &[Int, Hex, Ptr, Ptr], libc::SYS_timer_settime),
     host(111, "timer_delete",            &[Int], libc::SYS_timer_delete),
     host(112, "clock_settime",           &[Enum(CLOCK), TimeSpec], libc::SYS_clock_settime),
-    host(113, "clock_gettime",           &[Enum(CLOCK), Ptr], libc::SYS_clock_gettime),
+    own (113, "clock_gettime",           &[Enum(CLOCK), Ptr], time::clock_gettime),
     host(114, "clock_getres",            &[Enum(CLOCK), Ptr], libc::SYS_clock_getres),
     host(115, "clock_nanosleep",         &[Enum(CLOCK), Hex, TimeSpec, Ptr], libc::SYS_clock_nanosleep),
     host(116, "syslog",                  &[Int, Ptr, Int], libc::SYS_syslog),
@@ -140,18 +140,17 @@ pub(crate) const ROWS: &[Row] = &[
     host(126, "sched_get_priority_min",  &[Int], libc::SYS_sched_get_priority_min),
     host(127, "sched_rr_get_interval",   &[Int, Ptr], libc::SYS_sched_rr_get_interval),
     own (128, "restart_syscall",         &[], signals::restart_syscall),
-    own (129, "kill",                    &[Int, Signal], signals::kill),
-    own (130, "tkill",                   &[Int, Signal], signals::tkill),
-    own (131, "tgkill",                  &[Int, Int, Signal], signals::tgkill),
+    host(129, "kill",                    &[Int, Signal], libc::SYS_kill),
+    host(130, "tkill",                   &[Int, Signal], libc::SYS_tkill),
+    host(131, "tgkill",                  &[Int, Int, Signal], libc::SYS_tgkill),
     own (132, "sigaltstack",             &[Ptr, Ptr], signals::sigaltstack),
-    host(133, "rt_sigsuspend",           &[SigSet, Long], libc::SYS_rt_sigsuspend),
-    own (134, "rt_sigaction",            &[Signal, Ptr, Ptr, Long], signals::rt_sigaction)
-        .but("handlers are recorded, not run"),
+    own (133, "rt_sigsuspend",           &[SigSet, Long], signals::rt_sigsuspend),
+    own (134, "rt_sigaction",            &[Signal, Ptr, Ptr, Long], signals::rt_sigaction),
     own (135, "rt_sigprocmask",          &[Enum(SIG_HOW), SigSet, Ptr, Long], signals::rt_sigprocmask),
-    host(136, "rt_sigpending",           &[Ptr, Long], libc::SYS_rt_sigpending),
-    host(137, "rt_sigtimedwait",         &[SigSet, Ptr, TimeSpec, Long], libc::SYS_rt_sigtimedwait),
-    own (138, "rt_sigqueueinfo",         &[Int, Signal, Ptr], signals::rt_sigqueueinfo),
-    none(139, "rt_sigreturn",            &[]),
+    own (136, "rt_sigpending",           &[Ptr, Long], signals::rt_sigpending),
+    own (137, "rt_sigtimedwait",         &[SigSet, Ptr, TimeSpec, Long], signals::rt_sigtimedwait),
+    host(138, "rt_sigqueueinfo",         &[Int, Signal, Ptr], libc::SYS_rt_sigqueueinfo),
+    own (139, "rt_sigreturn",            &[], signals::rt_sigreturn),
     host(140, "setpriority",             &[Int, Int, Int], libc::SYS_setpriority),
     host(141, "getpriority",             &[Int, Int], libc::SYS_getpriority),
     host(142, "reboot",                  &[Hex, Hex, Hex, Ptr], libc::SYS_reboot),
@@ -183,7 +182,7 @@ pub(crate) const ROWS: &[Row] = &[
     own (167, "prctl",                   &[Enum(PRCTL), Hex, Hex, Hex, Hex], identity::prctl)
         .but("what concerns the processor or seccomp gives EINVAL"),
     host(168, "getcpu",                  &[Ptr, Ptr, Ptr], libc::SYS_getcpu),
-    host(169, "gettimeofday",            &[Ptr, Ptr], libc::SYS_gettimeofday),
+    own (169, "gettimeofday",            &[Ptr, Ptr], time::gettimeofday),
     host(170, "settimeofday",            &[Ptr, Ptr], libc::SYS_settimeofday),
     host(171, "adjtimex",                &[Ptr], libc::SYS_adjtimex),
     host(172, "getpid",                  &[], libc::SYS_getpid),
@@ -256,7 +255,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(237, "set_mempolicy",           &[Int, Ptr, Long], libc::SYS_set_mempolicy),
     host(238, "migrate_pages",           &[Int, Long, Ptr, Ptr], libc::SYS_migrate_pages),
     host(239, "move_pages",              &[Int, Long, Ptr, Ptr, Ptr, Hex], libc::SYS_move_pages),
-    own (240, "rt_tgsigqueueinfo",       &[Int, Int, Signal, Ptr], signals::rt_tgsigqueueinfo),
+    host(240, "rt_tgsigqueueinfo",       &[Int, Int, Signal, Ptr], libc::SYS_rt_tgsigqueueinfo),
     host(241, "perf_event_open",         &[Ptr, Int, Int, Fd, Hex], libc::SYS_perf_event_open)
         .but("counts emu with the guest"),
     host(242, "accept4",                 &[Fd, Ptr, Ptr, Hex], libc::SYS_accept4),
@@ -297,7 +296,7 @@ pub(crate) const ROWS: &[Row] = &[
     own (290, "pkey_free",               &[Int], memory::pkey_free)
         .but("no keys, as without FEAT_S1POE"),
     own (291, "statx",                   &[DirFd, Path, Flags(AT), Hex, Ptr], stat::statx),
-    host(292, "io_pgetevents",           &[Hex, Long, Long, Ptr, TimeSpec, Ptr], 333),
+    own (292, "io_pgetevents",           &[Hex, Long, Long, Ptr, TimeSpec, Ptr], signals::io_pgetevents),
     own (293, "rseq",                    &[Ptr, Int, Hex, Hex], fork::unavailable)
         .but("ENOSYS, which libraries take for an older kernel"),
     host(294, "kexec_file_load",         &[Fd, Fd, Long, Str, Hex], libc::SYS_kexec_file_load),

@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     }
     static const int wanted[] = {
         AT_PHDR, AT_PHENT, AT_PHNUM, AT_PAGESZ, AT_BASE, AT_FLAGS, AT_ENTRY, AT_UID, AT_EUID, AT_GID, AT_EGID, AT_HWCAP,
-        AT_HWCAP2, AT_CLKTCK, AT_RANDOM, AT_SECURE, AT_EXECFN, AT_PLATFORM, AT_MINSIGSTKSZ,
+        AT_HWCAP2, AT_CLKTCK, AT_RANDOM, AT_SECURE, AT_EXECFN, AT_PLATFORM, AT_MINSIGSTKSZ, AT_SYSINFO_EHDR,
     };
     for (unsigned i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         if (!seen[wanted[i]])

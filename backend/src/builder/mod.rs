@@ -1109,7 +1109,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn entry_check(&mut self) {
         self.fb.ins().sequence_point();
         let sp = self.fb.ins().get_stack_pointer(I64);
-        let guard = self.load_state(I64, offset_of!(CpuState, stack_guard) as i32);
+        let guard = self.load_state(I64, layout::STACK_GUARD);
         let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, sp, guard);
         self.side_exit(leave, |b| {
             b.store_state(b.entry_pc, offset_of!(CpuState, pc) as i32);
@@ -1121,7 +1121,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn safepoint(&mut self, target: GuestAddr) {
         // Other threads write it: the alias analysis must not take an earlier look for this one.
         self.fb.ins().sequence_point();
-        let word = self.load_state(I64, offset_of!(CpuState, safepoint) as i32);
+        let word = self.load_state(I64, layout::SAFEPOINT);
         let cpu = self.cpu();
         let leave = self.fb.ins().icmp(IntCC::UnsignedLessThan, cpu, word);
         self.side_exit(leave, |b| {

@@ -76,7 +76,7 @@ impl Emitter {
         self.asm.bind(head);
         self.head = is_loop.then_some(head);
         // A safepoint that is wanted, or host stack that calls have used up.
-        self.asm.alu(Alu::Cmp, true, RSP, Mem::Base(R15, offset_of!(CpuState, stack_guard) as i32));
+        self.asm.alu(Alu::Cmp, true, RSP, Mem::Base(R15, layout::STACK_GUARD));
         self.asm.jcc_cache(Cc::B, self.shared.waiting());
         self.asm.alu_imm(Alu::Sub, false, Mem::Cache(counter), 1);
         self.asm.jcc_cache(Cc::E, self.shared.hot());
