@@ -57,6 +57,11 @@ fn parse_runs(value: &OsStr) -> Result<u32, String> {
     runs.ok_or_else(|| format!("{} is not a number of runs", value.display()))
 }
 
+fn descriptor(value: &OsStr) -> Result<i32, String> {
+    let number = parse_number(text(value)?).and_then(|number| i32::try_from(number).ok());
+    number.ok_or_else(|| format!("{} is not a descriptor", value.display()))
+}
+
 fn ignored(_: &mut Options, _: &OsStr) -> Result<(), String> {
     Ok(())
 }
@@ -166,6 +171,13 @@ static FLAGS: &[Flag] = &[
     })
     .or_variable("QEMU_JITDUMP")
     .help("Write generated code for perf inject --jit, to jit-PID.dump"),
+    Flag::new("inject", |options, value| {
+        let failure = backend::Failure::parse(text(value)?);
+        options.inject = Some(failure.ok_or_else(|| format!("no failure {}", value.display()))?);
+        Ok(())
+    })
+    .takes("FAILURE")
+    .hidden(),
     Flag::new("demo", |options, _| {
         options.demo = true;
         Ok(())
@@ -202,10 +214,52 @@ static FLAGS: &[Flag] = &[
         Ok(())
     })
     .hidden(),
+    // What emu tells the emu that it becomes.
     Flag::new("reexec", |options, _| {
         options.reexec = true;
         Ok(())
     })
+    .hidden(),
+    Flag::new("registered", |options, _| {
+        options.registered = true;
+        Ok(())
+    })
+    .hidden(),
+    Flag::new("emu-fd", |options, value| {
+        options.emu_fd = Some(descriptor(value)?);
+        Ok(())
+    })
+    .takes("FD")
+    .hidden(),
+    Flag::new("log-fd", |options, value| {
+        options.log_fd = Some(descriptor(value)?);
+        Ok(())
+    })
+    .takes("FD")
+    .hidden(),
+    Flag::new("program-fd", |options, value| {
+        options.program_fd = Some((descriptor(value)?, true));
+        Ok(())
+    })
+    .takes("FD")
+    .hidden(),
+    Flag::new("kept-program-fd", |options, value| {
+        options.program_fd = Some((descriptor(value)?, false));
+        Ok(())
+    })
+    .takes("FD")
+    .hidden(),
+    Flag::new("execfn", |options, value| {
+        options.execfn = Some(value.to_owned());
+        Ok(())
+    })
+    .takes("PATH")
+    .hidden(),
+    Flag::new("comm", |options, value| {
+        options.comm = Some(value.to_owned());
+        Ok(())
+    })
+    .takes("NAME")
     .hidden(),
 ];
 

@@ -2,16 +2,19 @@
 
 use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
+use crate::programs::Files;
 use crate::start::{self, Launch};
-use crate::{process, report};
+use crate::{fault, own_file, process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
 use ir::{CodeWatcher, CpuState, GuestRange, Layout, Stop, Vcpu};
-use loader::{Identity, LoadError, Loaded, MachineInfo, Program, Randomness, Request, StackStrings};
+use loader::{Identity, LoadError, Loaded, MachineInfo, Program, ProgramFile, Randomness, Request, StackStrings};
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use syscalls::{After, NewThread, Process, Reexec};
+use syscalls::{After, Delivery, NewProcess, NewThread, Process, Reexec};
 
 /// What a signal frame needs of the stack on arm64 without SVE (AT_MINSIGSTKSZ): siginfo (128), ucontext (4560), frame
 /// record (16), and 16 to align it.
@@ -63,18 +66,24 @@ impl syscalls::ThreadHost for HostThreads {
         std::thread::Builder::new().stack_size(HOST_STACK_BYTES).spawn(move || world.run_thread(thread))?;
         Ok(())
     }
+
+    fn lend(&self, process: NewProcess) -> io::Result<()> {
+        let world = Arc::clone(self.0.get().ok_or(io::ErrorKind::Unsupported)?);
+        std::thread::Builder::new().stack_size(HOST_STACK_BYTES).spawn(move || world.run_process(process))?;
+        Ok(())
+    }
 }
 
 /// Runs the program. Comes back only if that cannot be begun, with an exit status of emu's own.
-pub fn run(launch: Launch, options: &Options) -> i32 {
-    let name = launch.file.path().display().to_string();
+pub fn run(mut launch: Launch, options: &Options) -> i32 {
+    let name = launch.path.display().to_string();
     let mut randomness = Randomness::of_the_kernel(process::has_fixed_addresses(options.personality));
     if let Some(seed) = options.seed {
         randomness.seed(seed);
     }
     let stack_bytes = process::stack_bytes(options.stack_limit());
     let layout = Layout::new(options.va_bits, stack_bytes, randomness.layout);
-    let world = match World::new(&launch, options, name, layout) {
+    let world = match World::new(&mut launch, options, name, layout) {
         Ok(world) => world,
         Err(reason) => {
             report::say(reason);
@@ -93,17 +102,20 @@ pub fn run(launch: Launch, options: &Options) -> i32 {
         }
     };
     world.process.memory().start_brk(program.brk_start);
+    world.process.set_sigreturn_code(program.sigreturn);
     let mut cpu = Vcpu::default();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
     let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
-    let Err(error) = world.run(&mut cpu);
+    // The stack that the process was given may be small, and is the guest's to limit.
+    let ran = backend::HostStack::new(HOST_STACK_BYTES).map(|mut stack| stack.run(|| world.run(&mut cpu)));
+    let (Err(error) | Ok(Err(error))) = ran;
     report::say(format_args!("{}: {}", world.name, report::plain(&error)));
     start::STATUS_CANNOT_RUN
 }
 
 impl World {
-    fn new(launch: &Launch, options: &Options, name: String, layout: Layout) -> Result<Arc<Self>, String> {
+    fn new(launch: &mut Launch, options: &Options, name: String, layout: Layout) -> Result<Arc<Self>, String> {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
@@ -123,23 +135,47 @@ impl World {
             log: log.clone(),
             ..defaults
         };
+        if let Some((failure, time)) = options.inject {
+            backend::inject(failure, time);
+        }
+        let ignored_signals = syscalls::ignored_signals();
         let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
+        backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let dying = Dying::default();
+        let emu_fd = launch.emu.take().map(IntoRawFd::into_raw_fd);
+        let exe_fd = launch.file.as_ref().and_then(|file| process::duplicate_out_of_the_way(file.file().as_raw_fd()));
+        let exe_fd = exe_fd.map(IntoRawFd::into_raw_fd);
+        let exe = match exe_fd {
+            Some(_) => PathBuf::new(),
+            None => std::fs::canonicalize(&launch.path).unwrap_or_else(|_| launch.path.clone()),
+        };
+        let reexec = Reexec {
+            emu: launch.emu_path.clone(),
+            emu_fd,
+            log_fd: log_file.shared_descriptor(),
+            copy: own_file::copy,
+            options: options.inherited(),
+            is_registered: options.registered,
+            programs: Box::new(Files { sysroot: launch.sysroot.clone() }),
+        };
         let whole: Arc<OnceLock<Arc<Self>>> = Arc::default();
         let process = Process::new(
             syscalls::Config {
                 sysroot: launch.sysroot.as_ref().map(|sysroot| sysroot.root().to_owned()),
                 uname_release: options.uname_release.clone(),
-                exe: std::fs::canonicalize(launch.file.path()).unwrap_or_else(|_| launch.file.path().to_owned()),
-                reexec: Some(Reexec { emu: own_path(), options: options.inherited() }),
+                exe,
+                exe_fd,
+                comm: launch.comm.clone(),
+                reexec: Some(reexec),
                 strace,
                 fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
                 threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
                 layout,
                 limits: options.limits.clone(),
                 personality: options.personality,
-                private_fds: log_file.descriptor().into_iter().collect(),
+                ignored_signals,
+                private_fds: [log_file.descriptor(), emu_fd, exe_fd].into_iter().flatten().collect(),
             },
             watcher,
         );
@@ -150,51 +186,73 @@ impl World {
     }
 
     fn load(&self, launch: Launch, layout: Layout, randomness: Randomness) -> Result<Program, LoadError> {
-        let path = launch.file.path().as_os_str().to_owned();
-        let strings =
-            StackStrings { execfn: crate::host_program::c_string(path), argv: launch.argv, envp: launch.envp };
+        let Launch { file, is_borrowed, path, argv, envp, execfn, sysroot, .. } = launch;
+        let strings = StackStrings { execfn, argv, envp };
         let machine = MachineInfo {
             hwcap: [features::HWCAP, features::HWCAP2, features::HWCAP3],
             min_signal_stack_bytes: MIN_SIGNAL_STACK_BYTES,
             flags: 0,
             extra_auxv: Vec::new(),
         };
-        let mut memory = self.process.memory();
-        loader::load(
-            &mut memory,
-            &Request {
-                file: &launch.file,
-                strings: &strings,
-                sysroot: launch.sysroot.as_ref(),
-                layout,
-                machine: &machine,
-                identity: Identity::of_this_process(),
-                randomness,
-            },
-        )
+        let load = |file: &ProgramFile| {
+            let mut memory = self.process.memory();
+            loader::load(
+                &mut memory,
+                &Request {
+                    file,
+                    strings: &strings,
+                    sysroot: sysroot.as_ref(),
+                    layout,
+                    machine: &machine,
+                    identity: Identity::of_this_process(),
+                    randomness,
+                },
+            )
+        };
+        let file = file.map(ManuallyDrop::new);
+        let program = match &file {
+            Some(file) => {
+                let kept = [file.file().as_raw_fd()];
+                start::despite_full_table(&path, &kept, || load(file))
+            }
+            None => start::despite_full_table(&path, &[], || load(&loader::open(&path)?)),
+        };
+        if !is_borrowed {
+            drop(file.map(ManuallyDrop::into_inner));
+        }
+        program
     }
 
     /// Runs the program's first thread. Comes back only if it cannot be begun.
     fn run(&self, cpu: &mut Vcpu) -> io::Result<std::convert::Infallible> {
-        let code = backend::Thread::new(&self.engine)?;
-        self.follow(cpu, code, syscalls::Thread::new(Arc::clone(&self.process)));
+        let mut code = backend::Thread::new(&self.engine)?;
+        self.follow(cpu, &mut code, &mut syscalls::Thread::new(Arc::clone(&self.process)));
         self.process.rest()
     }
 
     /// Runs another thread, on a host thread of its own, until it ends.
     fn run_thread(&self, thread: NewThread) {
-        let Ok(code) = backend::Thread::new(&self.engine) else { return };
-        let Some((cpu, kernel)) = thread.begin() else { return };
+        let Ok(mut code) = backend::Thread::new(&self.engine) else { return };
+        let Some((cpu, mut kernel)) = thread.begin() else { return };
         let mut cpu = Vcpu::new(*cpu);
-        self.follow(&mut cpu, code, kernel);
+        self.follow(&mut cpu, &mut code, &mut kernel);
         // In the child of a fork it is the first thread.
         if self.process.on_first_thread() {
             self.process.rest();
         }
     }
 
+    /// Lends the calling host thread to a process that shares this one's memory.
+    fn run_process(&self, process: NewProcess) {
+        // Without a `Thread`, or without the process, whoever waits for its id is told.
+        if let Ok(mut code) = backend::Thread::new(&self.engine) {
+            let _ = process.run(&mut |cpu, kernel| self.follow(cpu, &mut code, kernel));
+        }
+    }
+
     /// A thread's way through the program, until it ends while others go on.
-    fn follow(&self, cpu: &mut Vcpu, mut code: backend::Thread<A64>, mut kernel: syscalls::Thread) {
+    fn follow(&self, cpu: &mut Vcpu, code: &mut backend::Thread<A64>, kernel: &mut syscalls::Thread) {
+        kernel.attach(cpu.share_words());
         loop {
             match code.run(cpu) {
                 Stop::Svc => {
@@ -202,11 +260,11 @@ impl World {
                     match kernel.syscall(cpu) {
                         After::Continue => {}
                         After::Exit(status) => {
-                            // No fork from here on, whose child would find the log's lock taken.
-                            let _dying = only_one(&self.dying);
-                            self.finish_log();
+                            let _last = self.finish(kernel.process());
                             self.process.exit(status);
                         }
+                        After::Killed(signal) => self.die(kernel, None, signal, cpu),
+                        After::Share => kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel)),
                         After::ThreadEnded => return,
                     }
                 }
@@ -216,17 +274,38 @@ impl World {
                 }
                 Stop::Safepoint => {
                     cpu.words().take_reasons();
+                    if let Delivery::Die(signal) = kernel.deliver(cpu) {
+                        self.die(kernel, None, signal, cpu);
+                    }
                 }
-                stop @ (Stop::Fault | Stop::Undefined | Stop::Breakpoint | Stop::Misaligned) => self.die(stop, cpu),
+                stop => {
+                    let Some(fault) = fault::of(stop, cpu, self.process.memory()) else { continue };
+                    if let Delivery::Die(signal) = kernel.fault(cpu, fault) {
+                        self.die(kernel, Some(stop), signal, cpu);
+                    }
+                }
             }
         }
     }
 
-    fn die(&self, stop: Stop, cpu: &CpuState) -> ! {
-        let _dying = only_one(&self.dying);
+    /// Dies of `signal`, with a report if a fault is the reason.
+    fn die(&self, kernel: &syscalls::Thread, stop: Option<Stop>, signal: i32, cpu: &CpuState) -> ! {
+        let _last = self.finish(kernel.process());
+        if let Some(stop) = stop {
+            report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, signal, cpu);
+        }
+        self.process.die(signal)
+    }
+
+    /// Ends what must be written before the process does. While the result lives no process is forked, whose child would
+    /// find the log's lock taken; a process that shares memory with another leaves both to that.
+    fn finish(&self, process: &Process) -> Option<MutexGuard<'_, ()>> {
+        if process.is_sharing() {
+            return None;
+        }
+        let dying = only_one(&self.dying);
         self.finish_log();
-        report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, cpu);
-        self.process.die(report::signal_of(stop, cpu))
+        Some(dying)
     }
 
     /// The last thing before the process ends.
@@ -264,10 +343,4 @@ fn engine_log(options: &Options, file: &LogFile) -> Log {
         exec: items.exec,
         sink: Arc::new(Mutex::new(sink)),
     }
-}
-
-/// Where emu's own file is, for the programs that the guest starts.
-fn own_path() -> PathBuf {
-    // Without /proc there is still the path by which emu was started.
-    std::env::current_exe().unwrap_or_else(|_| process::started_as())
 }

@@ -9,12 +9,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod demo;
+mod fault;
 mod flags;
 mod guest;
 mod host_program;
 mod log_file;
 mod options;
+mod own_file;
 mod process;
+mod programs;
+mod registered;
+mod registration;
 mod report;
 mod reserve;
 mod start;
@@ -30,6 +35,7 @@ static ALLOCATOR: reserve::Reserved = reserve::Reserved;
 extern "C" fn c_main(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     process::settle_allocator();
     reserve::lay_by();
+    backend::report_bugs();
     // SAFETY: the C library passes two arrays of strings, each ended by a null pointer, that nobody changes.
     let (arguments, environment) = unsafe { (strings(argv), strings(envp)) };
     start::start(arguments, environment)

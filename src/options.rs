@@ -44,6 +44,8 @@ pub struct Options {
     pub perf_map: bool,
     /// `-jitdump`.
     pub jit_dump: bool,
+    /// `--inject`: a failure of emu's own, for tests, and the time at which it happens.
+    pub inject: Option<(backend::Failure, Option<u32>)>,
     /// `--demo`.
     pub demo: bool,
     /// `-version`.
@@ -52,6 +54,18 @@ pub struct Options {
     pub help: bool,
     /// `--reexec`: started by an execve of the guest, whose environment is none of the user's options.
     pub reexec: bool,
+    /// `--registered`: started by the kernel to run a program, as binfmt_misc tells it, or a descendant of such.
+    pub registered: bool,
+    /// `--emu-fd`: emu's own file, which the process that started this one has left open.
+    pub emu_fd: Option<i32>,
+    /// `--log-fd`: what `-D` names, likewise.
+    pub log_fd: Option<i32>,
+    /// `--program-fd`, `--kept-program-fd`: the program's file, likewise, and whether the descriptor is emu's to close.
+    pub program_fd: Option<(i32, bool)>,
+    /// `--execfn`: the program's AT_EXECFN, if it is not its path.
+    pub execfn: Option<OsString>,
+    /// `--comm`: what the process is called, if not after AT_EXECFN.
+    pub comm: Option<OsString>,
     /// The program and its arguments.
     pub program: Vec<OsString>,
 }
@@ -139,6 +153,7 @@ impl Options {
             (self.stats, "--stats"),
             (self.perf_map, "-perfmap"),
             (self.jit_dump, "-jitdump"),
+            (self.registered, "--registered"),
         ];
         words.extend(switches.iter().filter(|(on, _)| *on).map(|(_, word)| word.into()));
         words

@@ -2,12 +2,12 @@
 //! the guest's way. Unsafe because these are system calls with pointers or descriptors.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, OsStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Emu's own descriptors are moved to this number or above: the guest expects to get the lowest free ones.
 const FIRST_OWN_DESCRIPTOR: i32 = 768;
@@ -64,9 +64,19 @@ pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
 
 /// A file that is only in memory.
 pub fn memory_file(name: &CStr) -> io::Result<File> {
+    create_memory_file(name, libc::MFD_CLOEXEC)
+}
+
+/// A file that is only in memory and may be executed.
+pub fn executable_memory_file(name: &CStr) -> io::Result<File> {
+    const MFD_EXEC: u32 = 0x10;
+    create_memory_file(name, libc::MFD_CLOEXEC | MFD_EXEC).or_else(|_| memory_file(name))
+}
+
+fn create_memory_file(name: &CStr, flags: u32) -> io::Result<File> {
     // SAFETY: the name is a C string; the descriptor that comes back is nobody else's.
     unsafe {
-        match libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) {
+        match libc::memfd_create(name.as_ptr(), flags) {
             -1 => Err(io::Error::last_os_error()),
             fd => Ok(File::from_raw_fd(fd)),
         }
@@ -75,11 +85,99 @@ pub fn memory_file(name: &CStr) -> io::Result<File> {
 
 /// The same open file under a number that does not get in the guest's way, if the limit on descriptors allows.
 pub fn out_of_the_way(file: File) -> File {
-    // SAFETY: duplicates a descriptor that `file` holds; the new one is nobody else's.
+    duplicate_out_of_the_way(file.as_raw_fd()).unwrap_or(file)
+}
+
+/// Another descriptor of the same open file, out of the guest's way.
+pub fn duplicate_out_of_the_way(fd: RawFd) -> Option<File> {
+    // SAFETY: duplicates a descriptor; the new one is nobody else's.
+    let duplicate = |least: RawFd| unsafe {
+        match libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) {
+            -1 => None,
+            fd => Some(File::from_raw_fd(fd)),
+        }
+    };
+    if let Some(file) = duplicate(FIRST_OWN_DESCRIPTOR) {
+        return Some(file);
+    }
+    // A number once given stays good when the limit is lower.
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: fills the structure given.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    // SAFETY: reads the structure given; so below.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) };
+    let least = RawFd::try_from(limit.rlim_max / 4 * 3).unwrap_or(FIRST_OWN_DESCRIPTOR).min(FIRST_OWN_DESCRIPTOR);
+    let file = duplicate(least);
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    file
+}
+
+/// Takes charge of a descriptor that this process was started with. None if it is not open.
+pub fn take(fd: RawFd) -> Option<File> {
+    // SAFETY: whoever started emu has said that the descriptor is emu's.
     unsafe {
-        match libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST_OWN_DESCRIPTOR) {
-            -1 => file,
-            fd => File::from_raw_fd(fd),
+        match libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) {
+            -1 => None,
+            _ => Some(File::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// A file by a descriptor that is somebody else's, and must never be closed. None if it is not open.
+pub fn borrow(fd: RawFd) -> Option<File> {
+    // SAFETY: asks for the flags; then the caller sees to it that the file is not dropped.
+    unsafe { (libc::fcntl(fd, libc::F_GETFD) != -1).then(|| File::from_raw_fd(fd)) }
+}
+
+/// Another descriptor of what somebody else has open, out of the guest's way if that can be.
+pub fn duplicate(fd: RawFd) -> Option<File> {
+    duplicate_out_of_the_way(fd).or_else(|| {
+        // SAFETY: duplicates a descriptor; the new one is nobody else's.
+        unsafe {
+            match libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) {
+                -1 => None,
+                fd => Some(File::from_raw_fd(fd)),
+            }
+        }
+    })
+}
+
+/// Mounts a file system that needs no device, of the type `kind`.
+pub fn mount(kind: &CStr, place: &str) -> io::Result<()> {
+    let place = CString::new(place)?;
+    // SAFETY: C strings, and no data.
+    match unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether this process may execute the file.
+pub fn may_execute(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: the path is a C string.
+    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0 }
+}
+
+/// Whether /proc is the kernel's.
+pub fn is_proc_mounted() -> bool {
+    // SAFETY: integers, for which zero is a value; filled in by the call.
+    unsafe {
+        let mut statfs: libc::statfs = std::mem::zeroed();
+        libc::statfs(c"/proc".as_ptr(), &raw mut statfs) == 0 && statfs.f_type == libc::PROC_SUPER_MAGIC
+    }
+}
+
+/// What the kernel says of how this program was started, in the auxiliary vector.
+pub fn auxiliary_value(kind: u64) -> Option<u64> {
+    // SAFETY: only reads what the kernel has put there; errno tells a value of 0 from none.
+    unsafe {
+        *libc::__errno_location() = 0;
+        match libc::getauxval(kind) {
+            0 if *libc::__errno_location() == libc::ENOENT => None,
+            value => Some(value),
         }
     }
 }
@@ -90,16 +188,14 @@ pub fn is_privileged() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// The path by which this program was started (AT_EXECFN); relative to where that was.
-pub fn started_as() -> PathBuf {
-    // SAFETY: the kernel gives the address of a string that lasts as long as the process.
-    let name = unsafe {
-        match libc::getauxval(libc::AT_EXECFN) {
-            0 => c"emu",
-            addr => CStr::from_ptr(addr as *const c_char),
-        }
-    };
-    PathBuf::from(OsStr::from_bytes(name.to_bytes()))
+/// The path that execve(2) was called with (AT_EXECFN), relative to where that was. When the kernel has started emu to
+/// run a program (binfmt_misc), that is the program's.
+pub fn started_as() -> CString {
+    match auxiliary_value(libc::AT_EXECFN) {
+        // SAFETY: the kernel gives the address of a string that lasts as long as the process.
+        Some(addr) => unsafe { CStr::from_ptr(addr as *const c_char) }.to_owned(),
+        None => CString::default(),
+    }
 }
 
 /// Whether things are to be at fixed places (ADDR_NO_RANDOMIZE): by the personality that the guest program which started

@@ -19,9 +19,9 @@ pub fn plain(error: &io::Error) -> String {
 }
 
 /// Says why the guest dies at the instruction where it stopped.
-pub fn death(program: &str, images: &[Loaded], stop: Stop, cpu: &CpuState) {
+pub fn death(program: &str, images: &[Loaded], stop: Stop, signal: i32, cpu: &CpuState) {
     let (pc, addr) = (cpu.pc, cpu.stop.addr);
-    let signal = signal_name(signal_of(stop, cpu));
+    let signal = signal_name(signal);
     let what = match stop {
         Stop::Fault if addr == pc => "no executable memory there".to_owned(),
         Stop::Fault if !is_canonical(addr) => "access to an address that is none".to_owned(),
@@ -40,17 +40,6 @@ pub fn death(program: &str, images: &[Loaded], stop: Stop, cpu: &CpuState) {
         .filter(|image| image.bias != 0)
         .map(|image| format!(" ({:#x} in {})", pc.0.wrapping_sub(image.bias), image.path.display()));
     say(format_args!("{program}: killed by {signal} at pc {pc}{}: {what}", place.unwrap_or_default()));
-}
-
-/// The signal that a stop stands for.
-pub fn signal_of(stop: Stop, cpu: &CpuState) -> i32 {
-    match stop {
-        Stop::Undefined => libc::SIGILL,
-        Stop::Breakpoint => libc::SIGTRAP,
-        Stop::Misaligned => libc::SIGBUS,
-        Stop::Fault if cpu.stop.signal == libc::SIGBUS => libc::SIGBUS,
-        Stop::Fault | Stop::Svc | Stop::CodeChanged | Stop::Safepoint => libc::SIGSEGV,
-    }
 }
 
 fn signal_name(signal: i32) -> &'static str {

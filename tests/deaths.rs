@@ -74,6 +74,7 @@ deaths! {
     abort: "abort" => SIGABRT;
     stack_overflow: "stack-overflow" => SIGSEGV;
     stack_overflow_in_a_thread: "stack-overflow-in-thread" => SIGSEGV;
+    exclusive_store_to_constant: "exclusive-read-only" => SIGSEGV;
     misaligned_exclusive: "misaligned-exclusive" => SIGBUS;
 }
 

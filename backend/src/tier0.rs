@@ -28,6 +28,8 @@ pub struct HotBlock<F: Frontend> {
     pub count: AtomicU32,
     /// It was hot once, but only as part of a loop that has been compiled from another entry.
     pub cooled: AtomicBool,
+    /// The compiler has refused the region here.
+    pub refused: AtomicBool,
     /// Code that begins here, or 0.
     pub code: AtomicU64,
     /// The slot that counts down the runs of its emitted code, plus 1; 0 if there is none.
@@ -80,11 +82,11 @@ pub fn decode<F: Frontend>(
             // The block ends before the page that cannot be fetched; the fault is the next block's.
             _ if !insns.is_empty() => break,
             Ok(_) => {
-                let detail = ir::StopDetail { addr: pc, signal: libc::SIGSEGV, code: SEGV_ACCERR };
+                let detail = ir::StopDetail { addr: pc, signal: libc::SIGSEGV, code: SEGV_ACCERR, is_write: false };
                 return Err(FetchFault { stop: Stop::Fault, detail });
             }
             Err(fault) => {
-                let detail = ir::StopDetail { addr: pc, signal: fault.signal, code: fault.code };
+                let detail = ir::StopDetail { addr: pc, signal: fault.signal, code: fault.code, is_write: false };
                 return Err(FetchFault { stop: Stop::Fault, detail });
             }
         };
@@ -117,6 +119,7 @@ impl<F: Frontend> HotBlock<F> {
             block,
             count: AtomicU32::new(0),
             cooled: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             code: AtomicU64::new(0),
             counter: AtomicU32::new(0),
             dead: AtomicBool::new(false),

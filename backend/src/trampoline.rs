@@ -2,12 +2,12 @@
 //! out. Unsafe because it switches stacks of meaning, not of memory: see each block.
 #![allow(unsafe_code)]
 
-use crate::layout;
 use crate::recovery::{FRAME_BYTES, FaultFrame};
+use crate::{bug, layout};
 use ir::{CpuState, Vcpu};
 use std::arch::global_asm;
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 global_asm!(
     ".pushsection .text.emu_trampoline,\"ax\",@progbits",
@@ -125,11 +125,6 @@ pub fn stack_pointer() -> u64 {
     std::ptr::addr_of!(here) as u64
 }
 
-/// How large the stack of the process's first thread may become, in bytes.
-pub fn stack_limit() -> u64 {
-    limit_of(libc::RLIMIT_STACK)
-}
-
 /// How much address space the process may have, in bytes.
 pub fn address_space_limit() -> u64 {
     limit_of(libc::RLIMIT_AS)
@@ -181,11 +176,30 @@ fn is_generated(host_pc: u64) -> bool {
     CODE_RANGES.iter().any(holds)
 }
 
+/// What is called, in a signal handler, for a SIGSEGV or SIGBUS that is no fault but has been sent.
+pub type SentHandler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// The [`SentHandler`], or null.
+static ON_SENT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// From now on `handler` gets each SIGSEGV and SIGBUS that somebody has sent, with the arguments and in the place of a
+/// signal handler; until then they kill the process.
+pub fn on_sent_signal(handler: SentHandler) {
+    ON_SENT.store(handler as *mut (), Ordering::Release);
+}
+
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid pointers to a SA_SIGINFO handler.
-    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
-    if info.si_code <= 0 {
-        // Sent by kill(2) and its like: nothing has faulted. What the sender means is the default action.
+    let (info, context) = unsafe { (&mut *info, &mut *context.cast::<libc::ucontext_t>()) };
+    if info.si_code <= 0 || signal == libc::SIGBUS && info.si_code == libc::BUS_MCEERR_AO {
+        // Sent by kill(2) and its like, or advice of the kernel's: nothing has faulted.
+        let handler = ON_SENT.load(Ordering::Acquire);
+        if !handler.is_null() {
+            // SAFETY: only `on_sent_signal` stores there.
+            let handler = unsafe { std::mem::transmute::<*mut (), SentHandler>(handler) };
+            return handler(signal, info, std::ptr::from_mut(context).cast());
+        }
+        // What the sender means is the default action.
         // SAFETY: makes three system calls, past libc, whose idea of the thread's id is stale after a raw clone.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);
@@ -199,7 +213,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
     let registers = &mut context.uc_mcontext.gregs;
     let host_pc = registers[libc::REG_RIP as usize] as u64;
-    if is_generated(host_pc) {
+    if matches!(signal, libc::SIGSEGV | libc::SIGBUS) && is_generated(host_pc) {
         // SAFETY: in generated code r15 holds the thread's CpuState; nobody else uses it while that code runs.
         let cpu = unsafe { &mut *(registers[libc::REG_R15 as usize] as *mut CpuState) };
         // SAFETY: SIGSEGV and SIGBUS carry an address.
@@ -212,9 +226,25 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         registers[libc::REG_RIP as usize] = emu_leave_fault as *const () as i64;
         return;
     }
-    // A fault of emu itself: let it kill the process, with a core that shows where.
+    // A fault of emu itself: say so, and let it kill the process, with a core that shows where.
+    let name = match signal {
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGILL => "SIGILL",
+        _ => "SIGFPE",
+    };
+    bug::report(format_args!("{name} at {host_pc:#x} (emu is at {:#x})", image_start()));
     // SAFETY: puts the default action back; the instruction faults again.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Where emu's file has been loaded: addresses in it are relative to that.
+fn image_start() -> u64 {
+    unsafe extern "C" {
+        static __ehdr_start: u8;
+    }
+    // The linker provides it; only its address is taken.
+    &raw const __ehdr_start as u64
 }
 
 /// The general registers in the order of their numbers in instructions.
@@ -271,5 +301,13 @@ pub fn install_fault_handler() {
         action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_ONSTACK;
         libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut());
         libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
+        // Those are only to be reported.
+        for signal in [libc::SIGILL, libc::SIGFPE] {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut before);
+            if before.sa_sigaction == libc::SIG_DFL {
+                libc::sigaction(signal, &action, std::ptr::null_mut());
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::code::Place;
+use crate::inject::{self, Failure};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -89,6 +90,9 @@ impl Worker {
             let waiting: Vec<Place> = jobs.queue.iter().take(CANDIDATES).copied().collect();
             jobs.busy = true;
             drop(jobs);
+            if inject::is_due(Failure::Worker) {
+                self.fail_once_a_fork_waits();
+            }
             let index = hottest(&waiting);
             let entry = self.jobs().queue.remove(index);
             if let Some(entry) = entry {
@@ -99,6 +103,19 @@ impl Worker {
             jobs.busy = false;
             self.changed.notify_all();
         }
+    }
+
+    /// For tests: a panic when it would do most harm.
+    #[cold]
+    fn fail_once_a_fork_waits(&self) {
+        const MOST_WAITS: u32 = 10_000;
+        for _ in 0..MOST_WAITS {
+            if self.jobs().forking {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("this failure has been asked for");
     }
 
     /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody

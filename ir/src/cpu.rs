@@ -228,6 +228,8 @@ pub struct StopDetail {
     pub signal: i32,
     /// `si_code` of the fault, or the immediate of BRK.
     pub code: i32,
+    /// For `Stop::Fault` and `Stop::Misaligned`: whether Arm would call it one of writing (ESR's WnR).
+    pub is_write: bool,
 }
 
 /// One guest thread's registers and its ties to emu.

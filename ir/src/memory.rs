@@ -17,6 +17,18 @@ pub struct Fault {
     pub signal: i32,
     /// `si_code`.
     pub code: i32,
+    /// Whether it was for writing, as Arm's ESR says it (WnR): of an operation that reads too only if reading alone
+    /// would have done.
+    pub is_write: bool,
+}
+
+impl Fault {
+    /// That of a store which the host performs as another operation.
+    #[cold]
+    #[must_use]
+    pub fn of_store(self) -> Self {
+        Self { is_write: true, ..self }
+    }
 }
 
 #[inline(always)]
@@ -33,9 +45,25 @@ fn fault(error: u64, at: u64, accessed: GuestAddr) -> Fault {
     let (signal, code) = ((error >> 32) as i32, error as u32 as i32);
     if code == SI_KERNEL {
         // Arm has no such thing: to the guest the address is one where nothing is mapped.
-        return Fault { addr: accessed, signal: libc::SIGSEGV, code: SEGV_MAPERR };
+        return Fault { addr: accessed, signal: libc::SIGSEGV, code: SEGV_MAPERR, is_write: false };
     }
-    Fault { addr: GuestAddr(at), signal, code }
+    Fault { addr: GuestAddr(at), signal, code, is_write: false }
+}
+
+#[inline(always)]
+fn store_outcome(error: u64, at: u64, accessed: GuestAddr) -> Result<(), Fault> {
+    outcome((), error, at, accessed).map_err(Fault::of_store)
+}
+
+/// Of an operation that reads and writes.
+#[inline(always)]
+fn update_outcome<T>(value: T, error: u64, at: u64, accessed: GuestAddr) -> Result<T, Fault> {
+    outcome(value, error, at, accessed).map_err(of_update)
+}
+
+#[cold]
+fn of_update(fault: Fault) -> Fault {
+    Fault { is_write: load_u8(fault.addr).is_ok(), ..fault }
 }
 
 /// One guarded instruction: label 2 is where it may fault, label 3 is where it goes on either way.
@@ -79,7 +107,7 @@ macro_rules! scalar_access {
                 guarded!("", $store_insn, "", a = in(reg) addr.0, v = in($class) value,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack, preserves_flags));
             }
-            outcome((), error, at, addr)
+            store_outcome(error, at, addr)
         }
         /// Swaps atomically; gives the old value. Fully ordered.
         #[inline(always)]
@@ -90,7 +118,7 @@ macro_rules! scalar_access {
                 guarded!("", $swap_insn, "", a = in(reg) addr.0, v = inlateout($class) value => old,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack, preserves_flags));
             }
-            outcome(old, error, at, addr)
+            update_outcome(old, error, at, addr)
         }
         /// Adds atomically; gives the old value. Fully ordered.
         #[inline(always)]
@@ -101,7 +129,7 @@ macro_rules! scalar_access {
                 guarded!("", $add_insn, "", a = in(reg) addr.0, v = inlateout($class) value => old,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack));
             }
-            outcome(old, error, at, addr)
+            update_outcome(old, error, at, addr)
         }
         /// Compares and swaps atomically; gives the old value. Fully ordered.
         #[inline(always)]
@@ -112,7 +140,7 @@ macro_rules! scalar_access {
                 guarded!("", $cas_insn, "", a = in(reg) addr.0, v = in($class) new, inlateout($acc) expected => old,
                     inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack));
             }
-            outcome(old, error, at, addr)
+            update_outcome(old, error, at, addr)
         }
     };
 }
@@ -202,7 +230,7 @@ pub fn store_u128(addr: GuestAddr, value: u128) -> Result<(), Fault> {
             hi = in(reg) (value >> 64) as u64, inlateout("r8") 0u64 => error, lateout("r9") at,
             options(nostack, preserves_flags));
     }
-    outcome((), error, at, addr)
+    store_outcome(error, at, addr)
 }
 
 /// Compares and swaps 16 bytes atomically; gives the old value. `addr` must be a multiple of 16, which the caller
@@ -217,7 +245,7 @@ pub fn cas_u128(addr: GuestAddr, expected: u128, new: u128) -> Result<u128, Faul
             inlateout("rax") expected as u64 => low, inlateout("rdx") (expected >> 64) as u64 => high,
             inlateout("r8") 0u64 => error, lateout("r9") at, options(nostack));
     }
-    outcome(u128::from(high) << 64 | u128::from(low), error, at, addr)
+    update_outcome(u128::from(high) << 64 | u128::from(low), error, at, addr)
 }
 
 /// Copies guest memory into `to`. On a fault some of `to` may have been written.
@@ -241,7 +269,7 @@ pub fn write_bytes(to: GuestAddr, from: &[u8]) -> Result<(), Fault> {
             inout("rdi") to.0 => _, inlateout("r8") 0u64 => error, lateout("r9") at,
             options(nostack, preserves_flags));
     }
-    outcome((), error, at, to)
+    store_outcome(error, at, to)
 }
 
 /// Full memory fence.

@@ -27,6 +27,8 @@ pub struct ControlWords {
 impl ControlWords {
     /// Bit of `safepoint`: translated code has changed.
     pub const CODE_CHANGED: u32 = 1 << 31;
+    /// Bit of `safepoint`: a signal has been recorded for the guest.
+    pub const SIGNAL: u32 = 1;
     /// Bit of `safepoint`: a safepoint is wanted, for whatever reason.
     pub const WANTED: u64 = 1 << 63;
 

@@ -77,6 +77,12 @@ impl ProgramFile {
         &self.file
     }
 
+    /// Gives the open file back.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// The start of the file.
     pub(crate) fn head(&self) -> &[u8] {
         &self.head

@@ -29,6 +29,6 @@ pub use error::LoadError;
 pub use file::{ProgramFile, open};
 pub use host::{Identity, Randomness};
 pub use kind::{HostElf, Kind, Script};
-pub use program::{Loaded, Program, Request, load};
+pub use program::{Loaded, Program, Request, check, load};
 pub use stack::{MachineInfo, StackStrings};
 pub use sysroot::Sysroot;

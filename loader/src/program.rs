@@ -85,12 +85,21 @@ pub struct Program {
     pub auxv: Vec<(u64, u64)>,
 }
 
+/// Finds out without loading whether [`load`] would refuse `file`, known to be [`Kind::Guest`], for what is in it or
+/// for its loader.
+pub fn check(file: &ProgramFile, sysroot: Option<&Sysroot>) -> Result<(), LoadError> {
+    let image = Image::read(file)?;
+    let interpreter = find_interpreter(file, sysroot, &image)?;
+    interpreter.as_ref().map(read_interpreter).transpose()?;
+    Ok(())
+}
+
 /// Loads a program into the guest's memory. After an error the memory is in no useful state.
 pub fn load(memory: &mut dyn GuestMemory, request: &Request<'_>) -> Result<Program, LoadError> {
     let Request { file, randomness, .. } = request;
     let image = Image::read(file)?;
     // Everything that can be found out beforehand is, so that errors come before anything is mapped.
-    let interpreter_file = find_interpreter(request, &image)?;
+    let interpreter_file = find_interpreter(file, request.sysroot, &image)?;
     let interpreter_image = interpreter_file.as_ref().map(read_interpreter).transpose()?;
 
     stack::check_strings(file.path(), request.layout.stack, request.strings)?;
@@ -176,25 +185,29 @@ fn load_image(
     })
 }
 
-fn find_interpreter(request: &Request<'_>, image: &Image) -> Result<Option<ProgramFile>, LoadError> {
+fn find_interpreter(
+    program: &ProgramFile,
+    sysroot: Option<&Sysroot>,
+    image: &Image,
+) -> Result<Option<ProgramFile>, LoadError> {
     let Some(name) = &image.interpreter else { return Ok(None) };
     if name.as_os_str().is_empty() {
         // To the kernel it is the current directory.
         let reason = "corrupt ELF file: the name of its loader (PT_INTERP) is empty";
-        return Err(LoadError::new(request.file.path(), libc::EACCES, reason));
+        return Err(LoadError::new(program.path(), libc::EACCES, reason));
     }
-    let inside = request.sysroot.and_then(|sysroot| sysroot.find(name));
+    let inside = sysroot.and_then(|sysroot| sysroot.find(name));
     let path = inside.as_deref().unwrap_or(name);
     match open_interpreter(path) {
         Ok(file) => Ok(Some(file)),
-        Err(error) if error.errno() == libc::ENOENT => Err(missing_interpreter(request, name)),
+        Err(error) if error.errno() == libc::ENOENT => Err(missing_interpreter(program, sysroot, name)),
         Err(error) => Err(error),
     }
 }
 
-fn missing_interpreter(request: &Request<'_>, name: &Path) -> LoadError {
+fn missing_interpreter(program: &ProgramFile, sysroot: Option<&Sysroot>, name: &Path) -> LoadError {
     let name_text = name.display();
-    let reason = match request.sysroot {
+    let reason = match sysroot {
         Some(sysroot) => {
             format!(
                 "needs the loader {name_text}, which is neither under {} nor on this system",
@@ -209,7 +222,7 @@ fn missing_interpreter(request: &Request<'_>, name: &Path) -> LoadError {
             )
         }
     };
-    LoadError::new(request.file.path(), libc::ENOENT, reason)
+    LoadError::new(program.path(), libc::ENOENT, reason)
 }
 
 fn read_interpreter(file: &ProgramFile) -> Result<Image, LoadError> {

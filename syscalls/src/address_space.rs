@@ -251,6 +251,21 @@ impl AddressSpace {
         self.lock().regions.find(addr).is_some_and(|(_, kind)| kind.is_executable())
     }
 
+    /// `si_code` of SIGSEGV at `addr`: whether something is mapped there.
+    #[must_use]
+    pub fn fault_code(&self, addr: GuestAddr) -> i32 {
+        const SEGV_MAPERR: i32 = 1;
+        const SEGV_ACCERR: i32 = 2;
+        let is_mapped = self.lock().regions.find(addr).is_some_and(|(_, kind)| kind.is_guest());
+        if is_mapped { SEGV_ACCERR } else { SEGV_MAPERR }
+    }
+
+    /// Whether `addr` is one that the guest could have memory at.
+    #[must_use]
+    pub fn is_in_task(&self, addr: GuestAddr) -> bool {
+        addr.0 < self.lock().layout.end
+    }
+
     /// Sets where brk(2) begins, after the program's last segment.
     pub fn start_brk(&self, at: GuestAddr) {
         let mut state = self.lock();

@@ -1,10 +1,13 @@
 //! Calls on file descriptors that differ from the host's: open flags, and descriptors that are emu's own, which the
-//! guest can neither close nor replace. It must not know paths.
+//! guest can neither close nor replace. Also, how emu opens files when the guest has left it no descriptors. It must not
+//! know paths. Unsafe because what is opened past libc is taken charge of here.
+#![allow(unsafe_code)]
 
 use crate::flags;
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
 use ir::Errno;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 fn is_private(context: &Context<'_>, fd: u64) -> bool {
     context.process.config.private_fds.contains(&(fd as i32))
@@ -15,7 +18,7 @@ pub(crate) fn close(context: &mut Context<'_>, args: Args) -> Outcome {
     if is_private(context, args[0]) {
         return Err(Errno(libc::EBADF));
     }
-    host::call(libc::SYS_close, args)
+    context.guest_call(libc::SYS_close, args)
 }
 
 /// close_range implements Linux syscall close_range(2), around emu's own descriptors.
@@ -45,14 +48,17 @@ pub(crate) fn dup3(context: &mut Context<'_>, args: Args) -> Outcome {
 }
 
 /// fcntl implements Linux syscall fcntl(2). `struct flock` is the same; F_GETFL and F_SETFL speak open flags.
-pub(crate) fn fcntl(_: &mut Context<'_>, mut args: Args) -> Outcome {
+pub(crate) fn fcntl(context: &mut Context<'_>, mut args: Args) -> Outcome {
+    if is_private(context, args[0]) {
+        return Err(Errno(libc::EBADF));
+    }
     match args[1] as i32 {
         libc::F_GETFL => host::call(libc::SYS_fcntl, args).map(flags::open_to_guest),
         libc::F_SETFL => {
             args[2] = flags::open_to_host(args[2]);
             host::call(libc::SYS_fcntl, args)
         }
-        _ => host::call(libc::SYS_fcntl, args),
+        _ => context.guest_call(libc::SYS_fcntl, args),
     }
 }
 
@@ -60,4 +66,41 @@ pub(crate) fn fcntl(_: &mut Context<'_>, mut args: Args) -> Outcome {
 pub(crate) fn pipe2(_: &mut Context<'_>, mut args: Args) -> Outcome {
     args[1] = flags::open_to_host(args[1]);
     host::call(libc::SYS_pipe2, args)
+}
+
+/// Calls `work`, which opens files for itself and closes them, where some descriptors are free although the process has
+/// none left: on a thread with a table of its own, a copy in which a few are closed, but none of `kept`. None if the
+/// kernel has no room for that thread.
+pub fn with_spare_descriptors<T: Send>(kept: &[i32], work: impl FnOnce() -> T + Send) -> Option<T> {
+    const SPARE: usize = 4;
+    let helper = || {
+        host::call3(libc::SYS_unshare, libc::CLONE_FILES as u64, 0, 0).ok()?;
+        let limit = SPARE + kept.len();
+        let closable = (0..limit as i32).filter(|fd| !kept.contains(fd));
+        for fd in closable {
+            let _ = host::call3(libc::SYS_close, fd as u64, 0, 0);
+        }
+        Some(work())
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, helper).ok()?;
+        thread.join().ok().flatten()
+    })
+}
+
+/// Takes charge of a descriptor that a call like open(2) has just given to emu itself.
+pub(crate) fn own(fd: u64) -> OwnedFd {
+    // SAFETY: new, and nobody else's.
+    unsafe { OwnedFd::from_raw_fd(fd as i32) }
+}
+
+/// The number as calls take it.
+pub(crate) fn number(fd: &OwnedFd) -> u64 {
+    fd.as_raw_fd() as u64
+}
+
+/// Whether `fd` goes to the programs that this process becomes.
+pub(crate) fn set_inherited(fd: u64, inherited: bool) {
+    let flags = if inherited { 0 } else { libc::FD_CLOEXEC as u64 };
+    let _ = host::call3(libc::SYS_fcntl, fd, libc::F_SETFD as u64, flags);
 }

@@ -5,18 +5,20 @@ use crate::flags;
 use crate::host::{self, Args, Outcome};
 use crate::paths::{self, Links};
 use crate::process::Context;
-use crate::user::{self, EFAULT};
+use crate::user;
 use ir::Errno;
-use std::os::unix::ffi::OsStrExt;
 
+const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
 const AT_SYMLINK_NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 const AT_SYMLINK_FOLLOW: u64 = libc::AT_SYMLINK_FOLLOW as u64;
 
 /// The host's call `number` with the path in argument `index` looked up.
 fn with_path(context: &Context<'_>, number: i64, mut args: Args, index: usize, links: Links) -> Outcome {
-    let path = paths::resolve(context.process, args[index], links);
+    // The calls whose path is their second argument take a directory as the first.
+    let dir = if index == 1 { args[0] } else { AT_FDCWD };
+    let path = paths::resolve(context.process, dir, args[index], links);
     args[index] = path.arg();
-    host::call(number, args)
+    context.guest_call(number, args)
 }
 
 fn links(flags: u64, nofollow: u64) -> Links {
@@ -55,7 +57,7 @@ pub(crate) fn openat2(context: &mut Context<'_>, mut args: Args) -> Outcome {
     args[2] = how.as_ptr() as u64;
     // With RESOLVE_* the path is meant in a root of the caller's own.
     if how[16..24] != [0; 8] {
-        return host::call(libc::SYS_openat2, args);
+        return context.guest_call(libc::SYS_openat2, args);
     }
     with_path(context, libc::SYS_openat2, args, 1, open_links(flags))
 }
@@ -96,14 +98,20 @@ pub(crate) fn faccessat2(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// readlinkat implements Linux syscall readlinkat(2).
 pub(crate) fn readlinkat(context: &mut Context<'_>, args: Args) -> Outcome {
-    let exe = context.process.config.exe.as_os_str().as_bytes();
-    if !exe.is_empty() && user::read_path(args[1]).is_ok_and(|path| paths::is_own_exe(path.to_bytes())) {
+    if let Ok(path) = user::read_path(args[1])
+        && paths::is_own_exe(args[0], path.to_bytes())
+        && let Some(exe) = paths::own_exe(context.process)
+    {
+        // A link like the one asked for, or where there are no descriptors the path itself.
+        if context.process.config.exe_fd.is_some() {
+            return host::call(libc::SYS_readlinkat, [AT_FDCWD, exe.as_ptr() as u64, args[2], args[3], 0, 0]);
+        }
         let size = args[3] as i32;
         if size <= 0 {
             return Err(Errno(libc::EINVAL));
         }
-        let shown = &exe[..exe.len().min(size as usize)];
-        user::write_bytes(args[2], shown).map_err(|_| EFAULT)?;
+        let shown = &exe.to_bytes()[..exe.count_bytes().min(size as usize)];
+        user::write_bytes(args[2], shown)?;
         return Ok(shown.len() as u64);
     }
     with_path(context, libc::SYS_readlinkat, args, 1, Links::Keep)
@@ -116,7 +124,9 @@ pub(crate) fn statfs(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// inotify_add_watch implements Linux syscall inotify_add_watch(2).
 pub(crate) fn inotify_add_watch(context: &mut Context<'_>, args: Args) -> Outcome {
-    with_path(context, libc::SYS_inotify_add_watch, args, 1, links(args[2], u64::from(libc::IN_DONT_FOLLOW)))
+    let links = links(args[2], u64::from(libc::IN_DONT_FOLLOW));
+    let path = paths::resolve(context.process, AT_FDCWD, args[1], links);
+    host::call3(libc::SYS_inotify_add_watch, args[0], path.arg(), args[2])
 }
 
 /// getxattr implements Linux syscall getxattr(2).

@@ -1,10 +1,13 @@
-//! Beginning and ending processes: clone(2), clone3(2) and exit_group(2). Threads are made in `thread.rs`. A child that
-//! asks to share memory until execve (vfork, posix_spawn) gets a copy. It must not know execve.
+//! Beginning and ending processes: clone(2), clone3(2) and exit_group(2). Threads are made in `thread.rs`, processes that
+//! share memory in `share.rs`. It must not know execve.
 
 use crate::host::{self, Args, Outcome};
+use crate::process::Thread;
 use crate::process::{After, Context, lock};
-use crate::{thread, user};
-use ir::{CpuState, Errno, PAGE_BYTES};
+use crate::share::NewProcess;
+use crate::{signals, thread, user};
+use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
+use std::sync::mpsc::channel;
 
 const CSIGNAL: u64 = 0xff;
 pub(crate) const CLONE_VM: u64 = 0x100;
@@ -22,6 +25,9 @@ pub(crate) const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
 const CLONE_DETACHED: u64 = 0x40_0000;
 pub(crate) const CLONE_CHILD_SETTID: u64 = 0x100_0000;
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+/// A flag of clone3(2) alone: it stands among those of the signal in clone(2).
+const CLONE_NEWTIME: u64 = 0x80;
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 pub(crate) const NAMESPACES: u64 = 0x2_0000 | 0x7e00_0000;
 
@@ -56,6 +62,31 @@ pub(crate) struct CloneRequest {
     pub child_tid: u64,
     /// Where CLONE_PIDFD stores.
     pub pidfd: u64,
+    /// Wanted ids in nested namespaces: address and number.
+    pub set_tid: [u64; 2],
+    /// The control group, with CLONE_INTO_CGROUP.
+    pub cgroup: u64,
+}
+
+impl CloneRequest {
+    /// Flags for the host's kernel when the child shares memory: all but those for threads of the guest's, whose
+    /// registers are emu's matter.
+    pub(crate) fn host_flags(&self) -> u64 {
+        self.flags & !CLONE_SETTLS
+    }
+
+    /// Whether it asks for something that clone(2) has not.
+    pub(crate) fn needs_clone3(&self) -> bool {
+        self.flags > u64::from(u32::MAX) || self.flags & CLONE_NEWTIME != 0 || self.set_tid != [0; 2]
+    }
+
+    /// `struct clone_args` for the host, with the host stack of the child.
+    pub(crate) fn for_host(&self, stack: u64, stack_bytes: u64) -> [u64; 11] {
+        let [set_tid, set_tid_count] = self.set_tid;
+        let Self { pidfd, child_tid, parent_tid, exit_signal, cgroup, .. } = *self;
+        let flags = self.host_flags();
+        [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, 0, set_tid, set_tid_count, cgroup]
+    }
 }
 
 /// exit_group implements Linux syscall exit_group(2).
@@ -85,16 +116,17 @@ pub(crate) fn clone(context: &mut Context<'_>, args: Args) -> Outcome {
         parent_tid,
         child_tid,
         pidfd: parent_tid,
+        ..CloneRequest::default()
     };
     make(context, &request)
 }
 
-/// clone3 implements Linux syscall clone3(2) without set_tid, cgroups and time namespaces, which give EINVAL.
+/// clone3 implements Linux syscall clone3(2).
 pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
     const SIGNALS: u64 = 64;
     let request = read_request(args[0], args[1])?;
     let CloneRequest { flags, exit_signal, .. } = request;
-    let unknown = !(0xffff_ffff | CLONE_CLEAR_SIGHAND) | CLONE_DETACHED | CSIGNAL;
+    let unknown = !(0xffff_ffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | CLONE_DETACHED | CSIGNAL & !CLONE_NEWTIME;
     let both = |these: u64| flags & these == these;
     if flags & unknown != 0
         || both(CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)
@@ -108,6 +140,8 @@ pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// Reads `struct clone_args`, of which there are versions of 64, 80 and 88 bytes.
 fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
+    /// As many nested namespaces as there may be (MAX_PID_NS_LEVEL).
+    const MOST_IDS: u64 = 32;
     const FIRST_BYTES: u64 = 64;
     const KNOWN_BYTES: usize = 88;
     if bytes > PAGE_BYTES {
@@ -126,12 +160,18 @@ fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
         known.chunks_exact(8).map(|word| word.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)));
     let mut next = || words.next().unwrap_or(0);
     let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls] = std::array::from_fn(|_| next());
-    let [set_tid, set_tid_count, _cgroup] = std::array::from_fn(|_| next());
-    if set_tid != 0 || set_tid_count != 0 || (stack == 0) != (stack_bytes == 0) {
+    let [set_tid, set_tid_count, cgroup] = std::array::from_fn(|_| next());
+    if (set_tid == 0) != (set_tid_count == 0) || (stack == 0) != (stack_bytes == 0) {
+        return Err(Errno(libc::EINVAL));
+    }
+    // In the version of 88 bytes.
+    let has_cgroup = flags & CLONE_INTO_CGROUP == 0 || bytes >= KNOWN_BYTES as u64 && cgroup <= i32::MAX as u64;
+    if set_tid_count > MOST_IDS || !has_cgroup {
         return Err(Errno(libc::EINVAL));
     }
     let stack = stack.checked_add(stack_bytes).ok_or(Errno(libc::EINVAL))?;
-    Ok(CloneRequest { flags, exit_signal, stack, tls, parent_tid, child_tid, pidfd })
+    let set_tid = [set_tid, set_tid_count];
+    Ok(CloneRequest { flags, exit_signal, stack, tls, parent_tid, child_tid, pidfd, set_tid, cgroup })
 }
 
 /// Makes a thread or a process.
@@ -144,17 +184,52 @@ fn make(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     if flags & CLONE_THREAD != 0 {
         return thread::start(context, request);
     }
-    if flags & CLONE_VM != 0 && flags & CLONE_VFORK == 0 {
-        let line = "system call 220 (clone): sharing memory with a child is not implemented";
-        context.process.report_once(220, line);
-        return Err(Errno(libc::ENOSYS));
+    if flags & CLONE_VM != 0 { make_sharing(context, request) } else { make_process(context, request) }
+}
+
+/// Makes a process that shares memory. With CLONE_VFORK the caller's host thread lends the child its storage while it
+/// sleeps, else another one does.
+fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
+    let flags = request.flags;
+    let Some(threads) = &context.process.config.threads else { return Err(Errno(libc::ENOSYS)) };
+    signals::block(&context.thread.port)?;
+    let process = context.thread.process().sharing(flags & CLONE_SIGHAND != 0);
+    if flags & CLONE_CLEAR_SIGHAND != 0 {
+        process.actions.forget_handlers();
     }
-    make_process(context, request)
+    let mut thread = Thread::with_port(process, context.thread.port.mask());
+    if flags & CLONE_VFORK != 0 {
+        thread.alt_stack = context.thread.alt_stack;
+    }
+    let mut cpu = Vcpu::new(context.cpu.for_new_thread());
+    cpu.x[0] = 0;
+    start_child(&mut cpu, request);
+    if flags & CLONE_VFORK != 0 {
+        context.thread.new_process = Some(Box::new(NewProcess::new(cpu, thread, *request, None)));
+        context.after = After::Share;
+        return Ok(0);
+    }
+    let (started, id) = channel();
+    let new = NewProcess::new(cpu, thread, *request, Some(started));
+    let result = match threads.lend(new) {
+        Ok(()) => id.recv().unwrap_or(Err(Errno(libc::EAGAIN))),
+        Err(_) => Err(Errno(libc::EAGAIN)),
+    };
+    signals::unblock(&context.thread.port);
+    result
 }
 
 fn make_process(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     let CloneRequest { flags, parent_tid, child_tid, .. } = *request;
-    let pid = fork(context, request)?;
+    signals::block(&context.thread.port)?;
+    let forked = fork(context, request);
+    if forked == Ok(0) {
+        context.thread.port.forget_held();
+        // What the parent's other threads wait for is theirs.
+        context.thread.temporary_mask = None;
+    }
+    signals::unblock(&context.thread.port);
+    let pid = forked?;
     if pid != 0 {
         if flags & CLONE_PARENT_SETTID != 0 {
             let _ = user::write(parent_tid, &(pid as u32));
@@ -195,15 +270,18 @@ fn fork(context: &Context<'_>, request: &CloneRequest) -> Outcome {
     let process = context.process;
     let forking = lock(&process.threads.forking);
     let release = if request.flags & CLONE_VFORK != 0 { Release::new() } else { None };
-    let host_flags = request.flags & !OURS | request.exit_signal;
+    let host_flags = request.flags & !OURS;
     let mut result = Err(Errno(libc::EAGAIN));
     let mut call = || {
         result = process.quiet(|| {
             // Through libc where that can be said to it: it brings its own locks in order in the child.
-            if host_flags == libc::SIGCHLD as u64 {
+            if host_flags == 0 && request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() {
                 host::fork()
+            } else if request.needs_clone3() {
+                let wanted = CloneRequest { flags: host_flags, ..*request };
+                host::call3(libc::SYS_clone3, wanted.for_host(0, 0).as_ptr() as u64, 88, 0)
             } else {
-                host::call3(libc::SYS_clone, host_flags, 0, 0)
+                host::call3(libc::SYS_clone, host_flags | request.exit_signal, 0, 0)
             }
         });
         result == Ok(0)

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use ir::Errno;
-use std::arch::asm;
+use std::arch::{asm, global_asm};
 
 /// What a system call gives: the kernel's value, or its error number.
 pub(crate) type Outcome = Result<u64, Errno>;
@@ -26,6 +26,115 @@ pub(crate) fn call(number: i64, args: Args) -> Outcome {
     match value {
         -4095..=-1 => Err(Errno(-value as i32)),
         value => Ok(value as u64),
+    }
+}
+
+/// What [`guest_call`] gives, and handlers pass on, when a signal came before the call was made, or the kernel has
+/// decided to restart it: the signal is delivered, and the guest's SVC is performed again (the kernel's ERESTARTNOINTR).
+pub(crate) const RESTART: Errno = Errno(513);
+
+// A call that a signal may come before: between the look at the flag and the call no signal is lost, because its handler
+// sends a thread that it finds from `begin` up to the `syscall` to `not_done` (`after_signal`). It finds it at the
+// `syscall` also when the kernel has moved it back there to restart the call.
+global_asm!(
+    ".pushsection .text.emu_guest_call,\"ax\",@progbits",
+    ".globl emu_guest_call",
+    "emu_guest_call:",
+    "mov rax, rsi",
+    "mov rcx, rdx",
+    "mov rsi, [rdi + 8]",
+    "mov rdx, [rdi + 16]",
+    "mov r10, [rdi + 24]",
+    "mov r8, [rdi + 32]",
+    "mov r9, [rdi + 40]",
+    "mov rdi, [rdi]",
+    ".globl emu_guest_call_begin",
+    "emu_guest_call_begin:",
+    "cmp dword ptr [rcx], 0",
+    "jne emu_guest_call_not_done",
+    ".globl emu_guest_call_insn",
+    "emu_guest_call_insn:",
+    "syscall",
+    "ret",
+    ".globl emu_guest_call_not_done",
+    "emu_guest_call_not_done:",
+    "mov rax, -{restart}",
+    "ret",
+    ".globl emu_clone_onto",
+    "emu_clone_onto:",
+    "mov rax, rsi",
+    "mov rsi, [rdi + 8]",
+    "mov rdx, [rdi + 16]",
+    "mov r10, [rdi + 24]",
+    "mov r8, [rdi + 32]",
+    "mov rdi, [rdi]",
+    "syscall",
+    "test rax, rax",
+    "jz 2f",
+    "ret",
+    "2:",
+    "xor ebp, ebp",
+    "pop rax",
+    "pop rdi",
+    "call rax",
+    "ud2",
+    ".globl emu_sigreturn",
+    "emu_sigreturn:",
+    "mov eax, {sigreturn}",
+    "syscall",
+    ".popsection",
+    restart = const RESTART.0,
+    sigreturn = const libc::SYS_rt_sigreturn,
+);
+
+unsafe extern "C" {
+    fn emu_guest_call(args: *const u64, number: i64, flag: *const u32) -> i64;
+    fn emu_guest_call_begin();
+    fn emu_guest_call_insn();
+    fn emu_guest_call_not_done();
+    fn emu_clone_onto(args: *const u64, number: i64) -> i64;
+    fn emu_sigreturn();
+}
+
+/// clone(2) or clone3(2), as `number` says, of a process that begins on a stack of its own: with the function whose
+/// address is on its top, and behind that its argument.
+///
+/// # Safety
+/// The arguments give such a stack, and the process may share memory with this one.
+pub(crate) unsafe fn clone_onto(number: i64, args: [u64; 5]) -> Outcome {
+    // SAFETY: as the caller promises.
+    let value = unsafe { emu_clone_onto(args.as_ptr(), number) };
+    if value < 0 { Err(Errno(-value as i32)) } else { Ok(value as u64) }
+}
+
+/// Makes host system call `number` for the guest, unless the word at `flag` is not zero or a signal is recorded before
+/// the kernel has begun: then gives [`RESTART`].
+pub(crate) fn guest_call(number: i64, args: Args, flag: *const u32) -> Outcome {
+    // SAFETY: as for `call`; the flag is a word of the calling thread's port.
+    let value = unsafe { emu_guest_call(args.as_ptr(), number, flag) };
+    match value {
+        -4095..=-1 => Err(Errno(-value as i32)),
+        value => Ok(value as u64),
+    }
+}
+
+/// Where a thread goes on that was interrupted at `host_pc` by a signal that is now recorded.
+pub(crate) fn after_signal(host_pc: u64) -> u64 {
+    let [begin, insn] = [emu_guest_call_begin, emu_guest_call_insn].map(|at| at as *const () as u64);
+    if (begin..=insn).contains(&host_pc) { emu_guest_call_not_done as *const () as u64 } else { host_pc }
+}
+
+/// The host's action that has `handler` called with all signals blocked but those that are emu's.
+pub(crate) fn handler_action(
+    handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+    flags: u64,
+) -> HostAction {
+    const SA_RESTORER: u64 = 0x0400_0000;
+    HostAction {
+        handler: handler as *const () as u64,
+        flags: flags | SA_RESTORER | libc::SA_SIGINFO as u64,
+        restorer: emu_sigreturn as *const () as u64,
+        mask: u64::MAX,
     }
 }
 

@@ -28,6 +28,11 @@ impl Limits {
         Self(Mutex::new(inherited.iter().copied().collect()))
     }
 
+    /// A copy, for another process.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Mutex::new(lock(&self.0).clone()))
+    }
+
     /// Keeps other threads out.
     pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
         lock(&self.0)

@@ -14,6 +14,7 @@ use std::path::Path;
 
 /// `struct open_how` with RESOLVE_IN_ROOT, as openat2(2) takes it.
 const RESOLVE_IN_ROOT: u64 = 0x10;
+const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
 const O_CLOEXEC: u64 = libc::O_CLOEXEC as u64;
 const O_PATH: u64 = libc::O_PATH as u64;
 
@@ -44,24 +45,21 @@ pub(crate) enum Links {
     Keep,
 }
 
-/// The host's path for the guest's path at `at`. Wild pointers are left for the kernel to refuse.
-pub(crate) fn resolve(process: &Process, at: u64, links: Links) -> HostPath {
-    let mut first = [0];
-    if user::read_bytes(at, &mut first).is_err() || first != *b"/" {
-        return HostPath::Guest(at);
-    }
+/// The host's path for the guest's path at `at`, relative to the descriptor `dir`. Wild pointers are left for the
+/// kernel to refuse.
+pub(crate) fn resolve(process: &Process, dir: u64, at: u64, links: Links) -> HostPath {
     let Ok(path) = user::read_path(at) else { return HostPath::Guest(at) };
-    match lookup(process, &path, links) {
+    match lookup(process, dir, &path, links) {
         Some(other) => HostPath::Other(other),
         None => HostPath::Guest(at),
     }
 }
 
-/// The path that stands for the absolute path `path`, if it is not itself.
-pub(crate) fn lookup(process: &Process, path: &CStr, links: Links) -> Option<CString> {
+/// The path that stands for `path`, if it is not itself.
+pub(crate) fn lookup(process: &Process, dir: u64, path: &CStr, links: Links) -> Option<CString> {
     let bytes = path.to_bytes();
-    if links == Links::Follow && is_own_exe(bytes) && !process.config.exe.as_os_str().is_empty() {
-        return CString::new(process.config.exe.as_os_str().as_bytes()).ok();
+    if links == Links::Follow && is_own_exe(dir, bytes) {
+        return own_exe(process);
     }
     let sysroot = process.config.sysroot.as_deref()?;
     if !bytes.starts_with(b"/") || is_host_only(bytes) {
@@ -70,22 +68,89 @@ pub(crate) fn lookup(process: &Process, path: &CStr, links: Links) -> Option<CSt
     in_sysroot(sysroot, path, links)
 }
 
+/// A path by which the host finds the guest's program, whatever has become of its name.
+pub(crate) fn own_exe(process: &Process) -> Option<CString> {
+    if let Some(fd) = process.config.exe_fd {
+        return CString::new(format!("/proc/self/fd/{fd}")).ok();
+    }
+    let exe = process.config.exe.as_os_str().as_bytes();
+    CString::new(exe).ok().filter(|exe| !exe.is_empty())
+}
+
 fn is_host_only(path: &[u8]) -> bool {
     [&b"/proc"[..], b"/sys", b"/dev"]
         .iter()
         .any(|prefix| path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'/'))
 }
 
-/// Whether `path` is the link to the running program.
-pub(crate) fn is_own_exe(path: &[u8]) -> bool {
-    let Some(rest) = path.strip_prefix(b"/proc/").and_then(|rest| rest.strip_suffix(b"/exe")) else { return false };
-    let own = |name: &[u8], call: i64| host::call3(call, 0, 0, 0).is_ok_and(|id| name == id.to_string().as_bytes());
-    rest == b"self" || rest == b"thread-self" || own(rest, libc::SYS_getpid)
+/// Whether `path`, relative to the descriptor `dir`, is the link to the running program: `exe` in the directory that
+/// /proc has for this process or for one of its threads, however the directory is reached.
+pub(crate) fn is_own_exe(dir: u64, path: &[u8]) -> bool {
+    // Nearly all paths end here.
+    let Some(parent) = path.strip_suffix(b"exe").filter(|parent| parent.is_empty() || parent.ends_with(b"/")) else {
+        return false;
+    };
+    if !is_proc() {
+        return false;
+    }
+    let same = |inside: &[u8], known: &CStr| {
+        let Ok(inside) = CString::new([parent, inside].concat()) else { return false };
+        match (Status::of(dir, &inside, 0), Status::of(AT_FDCWD, known, 0)) {
+            (Ok(one), Ok(other)) => one.is_same_file(&other),
+            _ => false,
+        }
+    };
+    // By the id of a thread, a process can be found although it is not listed.
+    let of_thread = || {
+        let name = trim_slashes(parent).rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let is_number = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+        let task = CString::new([b"/proc/self/task/", name].concat());
+        is_number && task.is_ok_and(|task| Status::of(AT_FDCWD, &task, 0).is_ok()) && same(b"..", c"/proc")
+    };
+    same(b".", c"/proc/self") || same(b"..", c"/proc/self/task") || of_thread()
+}
+
+/// Whether /proc is the kernel's.
+fn is_proc() -> bool {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    // struct statfs of x86-64 has 120 bytes and begins with f_type.
+    let mut statfs = [0u64; 15];
+    let path = c"/proc/self/";
+    host::call3(libc::SYS_statfs, path.as_ptr() as u64, statfs.as_mut_ptr() as u64, 0).is_ok()
+        && statfs[0] == PROC_SUPER_MAGIC
+}
+
+fn trim_slashes(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    &path[..end]
+}
+
+/// What is looked at of the host's `struct stat`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    device: u64,
+    inode: u64,
+    /// st_mode
+    pub mode: u32,
+}
+
+impl Status {
+    /// Of the file at `path`; `flags` are AT_*.
+    pub(crate) fn of(dir: u64, path: &CStr, flags: u64) -> Result<Self, Errno> {
+        // struct stat of x86-64 has 144 bytes: st_dev, st_ino, st_nlink, then st_mode and st_uid in a word.
+        let mut stat = [0u64; 18];
+        host::call(libc::SYS_newfstatat, [dir, path.as_ptr() as u64, stat.as_mut_ptr() as u64, flags, 0, 0])?;
+        Ok(Self { device: stat[0], inode: stat[1], mode: stat[3] as u32 })
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 fn in_sysroot(sysroot: &Path, path: &CStr, links: Links) -> Option<CString> {
     let root = CString::new(sysroot.as_os_str().as_bytes()).ok()?;
-    let root_fd = open_path(libc::AT_FDCWD as u64, &root, O_PATH | O_CLOEXEC, 0).ok()?;
+    let root_fd = open_path(AT_FDCWD, &root, O_PATH | O_CLOEXEC, 0).ok()?;
     let nofollow = if links == Links::Keep { libc::O_NOFOLLOW as u64 } else { 0 };
     // The kernel resolves it as if in a chroot: absolute links inside the sysroot stay inside.
     let found = open_path(root_fd, path, O_PATH | O_CLOEXEC | nofollow, RESOLVE_IN_ROOT);
@@ -101,7 +166,7 @@ fn in_sysroot(sysroot: &Path, path: &CStr, links: Links) -> Option<CString> {
         // An old kernel, or no descriptors left: the plain way.
         Err(_) => {
             let plain = joined()?;
-            let args = [libc::AT_FDCWD as u64, plain.as_ptr() as u64, 0, 0, 0, 0];
+            let args = [AT_FDCWD, plain.as_ptr() as u64, 0, 0, 0, 0];
             host::call(libc::SYS_faccessat, args).ok().map(|_| plain)
         }
     }
@@ -124,7 +189,7 @@ fn close(fd: u64) {
 pub(crate) fn descriptor_path(fd: u64) -> Option<CString> {
     let link = CString::new(format!("/proc/self/fd/{fd}")).ok()?;
     let mut target = vec![0u8; user::PATH_MAX];
-    let args = [libc::AT_FDCWD as u64, link.as_ptr() as u64, target.as_mut_ptr() as u64, target.len() as u64, 0, 0];
+    let args = [AT_FDCWD, link.as_ptr() as u64, target.as_mut_ptr() as u64, target.len() as u64, 0, 0];
     let bytes = host::call(libc::SYS_readlinkat, args).ok()? as usize;
     if bytes == target.len() || target[0] != b'/' {
         return None;

@@ -23,6 +23,11 @@ impl Persona {
         Self(AtomicU32::new(inherited.unwrap_or_else(of_the_host) & !READ_IMPLIES_EXEC))
     }
 
+    /// A copy, for another process.
+    pub(crate) fn copy(&self) -> Self {
+        Self(AtomicU32::new(self.0.load(Ordering::Relaxed)))
+    }
+
     /// What a program started with execve(2) inherits, if that is not the host's.
     pub(crate) fn of_the_next_program(&self) -> Option<u32> {
         let persona = self.0.load(Ordering::Relaxed) & !READ_IMPLIES_EXEC;

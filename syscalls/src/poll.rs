@@ -2,6 +2,7 @@
 
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
+use crate::signals;
 use crate::user;
 use ir::Errno;
 
@@ -32,16 +33,17 @@ pub(crate) fn epoll_ctl(_: &mut Context<'_>, mut args: Args) -> Outcome {
 }
 
 /// epoll_pwait implements Linux syscall epoll_pwait(2).
-pub(crate) fn epoll_pwait(_: &mut Context<'_>, args: Args) -> Outcome {
-    wait(libc::SYS_epoll_pwait, args)
+pub(crate) fn epoll_pwait(context: &mut Context<'_>, args: Args) -> Outcome {
+    wait(context, libc::SYS_epoll_pwait, args)
 }
 
 /// epoll_pwait2 implements Linux syscall epoll_pwait2(2).
-pub(crate) fn epoll_pwait2(_: &mut Context<'_>, args: Args) -> Outcome {
-    wait(libc::SYS_epoll_pwait2, args)
+pub(crate) fn epoll_pwait2(context: &mut Context<'_>, args: Args) -> Outcome {
+    wait(context, libc::SYS_epoll_pwait2, args)
 }
 
-fn wait(number: i64, mut args: Args) -> Outcome {
+fn wait(context: &mut Context<'_>, number: i64, mut args: Args) -> Outcome {
+    let mask = signals::read_mask(args[4], args[5])?;
     let (to, most) = (args[1], args[2] as i32);
     if most <= 0 {
         return Err(Errno(libc::EINVAL));
@@ -50,7 +52,10 @@ fn wait(number: i64, mut args: Args) -> Outcome {
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most as usize];
     args[1] = events.as_mut_ptr() as u64;
     args[2] = most as u64;
-    let ready = host::call(number, args)?;
+    let ready = signals::wait_under(context, mask, |mask| {
+        (args[4], args[5]) = (mask, 8);
+        (number, args)
+    })?;
     for (index, event) in events.iter().take(ready as usize).enumerate() {
         let guest = GuestEvent { events: event.events, pad: 0, data: event.u64 };
         user::write(to.wrapping_add(16 * index as u64), &guest)?;

@@ -2,29 +2,21 @@
 //! looks the number up in the table and does what the row says. It must not know any one call.
 
 use crate::address_space::AddressSpace;
+use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
 use crate::persona::Persona;
-use crate::signals::{AltStack, SignalActions};
+use crate::share::NewProcess;
+use crate::signals::{self, AltStack, FaultRecord, OWNED, Port, SignalActions};
 use crate::strace::Strace;
 use crate::table::{self, Action};
 use crate::thread::{self, ThreadHost, Threads};
-use ir::{CodeWatcher, CpuState, Errno, Layout};
+use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// How to start emu again, for execve(2) of another guest program.
-#[derive(Clone, Debug)]
-pub struct Reexec {
-    /// Emu's own file.
-    pub emu: PathBuf,
-    /// The options to give it. `-0 NAME` is added for each program.
-    pub options: Vec<OsString>,
-}
+use std::ffi::{CStr, CString, OsString};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What must happen around a fork so that emu's other threads leave a usable child.
 pub trait ForkHooks: Send + Sync {
@@ -41,9 +33,13 @@ pub struct Config {
     pub sysroot: Option<PathBuf>,
     /// Kernel release that uname(2) gives, when not the host's (`-r`).
     pub uname_release: Option<String>,
-    /// The guest program's absolute path: what /proc/self/exe gives.
+    /// The guest program's absolute path: what /proc/self/exe gives without [`Config::exe_fd`].
     pub exe: PathBuf,
-    /// How to run other guest programs. Without it execve(2) gives ENOEXEC for them.
+    /// The guest program's file; one of [`Config::private_fds`].
+    pub exe_fd: Option<i32>,
+    /// What the kernel would name the process: see comm in proc(5).
+    pub comm: CString,
+    /// How to run other guest programs. Without it execve(2) leaves them to the host's kernel.
     pub reexec: Option<Reexec>,
     /// Where `-strace` writes.
     pub strace: Option<Box<dyn std::io::Write + Send + Sync>>,
@@ -51,6 +47,8 @@ pub struct Config {
     pub private_fds: Vec<i32>,
     /// Called around fork(2).
     pub fork_hooks: Option<Box<dyn ForkHooks>>,
+    /// Signals that were ignored when emu began, as [`crate::ignored_signals`] gives them: bit 0 is signal 1.
+    pub ignored_signals: u64,
     /// Where things go in the guest's address space.
     pub layout: Layout,
     /// Limits on memory that the guest program which started this one had set, by RLIMIT_*: soft, hard.
@@ -68,6 +66,10 @@ pub enum After {
     Continue,
     /// The process has ended with this status: flush what is to be flushed and call [`Process::exit`].
     Exit(i32),
+    /// The process dies of this signal: say so and call [`Process::die`].
+    Killed(i32),
+    /// A process is to be made that shares memory: call [`Thread::share`].
+    Share,
     /// The thread has ended and others go on: let its host thread end, or if that is the process's first
     /// ([`Process::on_first_thread`]) call [`Process::rest`].
     ThreadEnded,
@@ -75,44 +77,82 @@ pub enum After {
 
 /// The guest's process. Threads share it.
 pub struct Process {
-    pub(crate) config: Config,
-    pub(crate) strace: Option<Strace>,
-    pub(crate) actions: SignalActions,
+    pub(crate) config: Arc<Config>,
+    pub(crate) strace: Option<Arc<Strace>>,
+    pub(crate) actions: Arc<SignalActions>,
     pub(crate) limits: Limits,
-    pub(crate) attachments: Attachments,
+    pub(crate) attachments: Arc<Attachments>,
     pub(crate) persona: Persona,
     pub(crate) threads: Threads,
-    memory: AddressSpace,
-    reported: Mutex<BTreeSet<u64>>,
+    memory: Arc<AddressSpace>,
+    sigreturn_code: OnceLock<GuestAddr>,
+    reported: Arc<Mutex<BTreeSet<u64>>>,
+    /// Another process has the same memory.
+    is_sharing: bool,
 }
 
 impl Process {
     /// A process with nothing mapped.
     #[must_use]
     pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
-        name_process(&config.exe);
-        let strace = config.strace.take().map(Strace::new);
-        let actions = SignalActions::default();
+        name_process(&config.comm);
+        let strace = config.strace.take().map(|out| Arc::new(Strace::new(out)));
+        let actions = SignalActions::new(config.ignored_signals);
         let memory = AddressSpace::new(watcher, config.layout);
         let limits = Limits::new(&config.limits, &memory);
         let persona = Persona::new(config.personality);
         Arc::new(Self {
-            config,
+            config: Arc::new(config),
             strace,
-            actions,
+            actions: Arc::new(actions),
             limits,
-            attachments: Attachments::default(),
+            attachments: Arc::default(),
             persona,
             threads: Threads::default(),
-            memory,
-            reported: Mutex::default(),
+            memory: Arc::new(memory),
+            sigreturn_code: OnceLock::new(),
+            reported: Arc::default(),
+            is_sharing: false,
         })
+    }
+
+    /// A process in the same memory, with the same signal actions or a copy of them.
+    pub(crate) fn sharing(&self, same_actions: bool) -> Arc<Self> {
+        let actions = if same_actions { Arc::clone(&self.actions) } else { Arc::new(self.actions.copy()) };
+        Arc::new(Self {
+            config: Arc::clone(&self.config),
+            strace: self.strace.clone(),
+            actions,
+            limits: self.limits.copy(),
+            persona: self.persona.copy(),
+            attachments: Arc::clone(&self.attachments),
+            threads: Threads::default(),
+            memory: Arc::clone(&self.memory),
+            sigreturn_code: self.sigreturn_code.clone(),
+            reported: Arc::clone(&self.reported),
+            is_sharing: true,
+        })
+    }
+
+    /// Whether another process has this one's memory: what belongs to the memory is not this one's to end.
+    #[must_use]
+    pub fn is_sharing(&self) -> bool {
+        self.is_sharing
     }
 
     /// The guest's address space. `&mut process.memory()` is a [`ir::GuestMemory`].
     #[must_use]
     pub fn memory(&self) -> &AddressSpace {
         &self.memory
+    }
+
+    /// Says where the code is that handlers return to: __kernel_rt_sigreturn of the vDSO.
+    pub fn set_sigreturn_code(&self, at: GuestAddr) {
+        let _ = self.sigreturn_code.set(at);
+    }
+
+    pub(crate) fn sigreturn_code(&self) -> GuestAddr {
+        self.sigreturn_code.get().copied().unwrap_or_default()
     }
 
     /// What a program that this one starts must be told beyond `Reexec::options`: what this one has set for those that
@@ -146,7 +186,7 @@ impl Process {
         let _limits = self.limits.quiet();
         let _attachments = self.attachments.quiet();
         // Whoever writes to standard error may hold the lock of -strace, and not the other way round.
-        let _strace = self.strace.as_ref().map(Strace::quiet);
+        let _strace = self.strace.as_deref().map(Strace::quiet);
         let _stderr = std::io::stderr().lock();
         self.memory.quiet(call)
     }
@@ -160,9 +200,9 @@ impl Process {
 }
 
 /// Gives the process the name that the kernel would have given it: that of the program, not emu's.
-fn name_process(exe: &Path) {
-    if let Some(name) = exe.file_name().and_then(|name| CString::new(name.as_bytes()).ok()) {
-        let _ = host::call3(libc::SYS_prctl, libc::PR_SET_NAME as u64, name.as_ptr() as u64, 0);
+fn name_process(comm: &CStr) {
+    if !comm.is_empty() {
+        let _ = host::call3(libc::SYS_prctl, libc::PR_SET_NAME as u64, comm.as_ptr() as u64, 0);
     }
 }
 
@@ -175,8 +215,14 @@ pub struct Thread {
     pub(crate) robust_list: u64,
     /// sigaltstack(2).
     pub(crate) alt_stack: AltStack,
-    /// The signal mask as the guest set it; None until it has.
-    pub(crate) signal_mask: Option<u64>,
+    /// Where its signals arrive.
+    pub(crate) port: Arc<Port>,
+    /// The mask of a wait that a recorded signal has ended.
+    pub(crate) temporary_mask: Option<u64>,
+    /// What frames say of the last fault.
+    pub(crate) fault_record: FaultRecord,
+    /// What [`After::Share`] is about.
+    pub(crate) new_process: Option<Box<NewProcess>>,
 }
 
 /// What a handler works with.
@@ -191,6 +237,14 @@ pub(crate) struct Context<'a> {
     pub after: After,
 }
 
+impl Context<'_> {
+    /// Makes a call of the host's for the guest that a signal may come before or end: see [`host::guest_call`]. What it
+    /// gives must be the handler's result, or nothing must have been done before.
+    pub(crate) fn guest_call(&self, number: i64, args: Args) -> Outcome {
+        host::guest_call(number, args, self.thread.port.flag())
+    }
+}
+
 /// A system call of our own.
 pub(crate) type Handler = fn(&mut Context<'_>, Args) -> Outcome;
 
@@ -199,7 +253,41 @@ impl Thread {
     #[must_use]
     pub fn new(process: Arc<Process>) -> Self {
         thread::register_robust_list(0);
-        Self { process, clear_tid_at: 0, robust_list: 0, alt_stack: AltStack::default(), signal_mask: None }
+        let mask = host::sigmask(libc::SIG_BLOCK, None).unwrap_or(0);
+        let thread = Self::with_port(process, mask);
+        // First, so that what is pending from before execve(2) arrives where it is held.
+        thread.port.open();
+        let _ = host::sigmask(libc::SIG_UNBLOCK, Some(OWNED));
+        thread
+    }
+
+    /// A thread that has not begun, with the guest's mask `mask`.
+    pub(crate) fn with_port(process: Arc<Process>, mask: u64) -> Self {
+        let port = Port::new(mask, process.actions.ignored());
+        Self {
+            process,
+            clear_tid_at: 0,
+            robust_list: 0,
+            alt_stack: AltStack::default(),
+            port,
+            temporary_mask: None,
+            fault_record: FaultRecord::default(),
+            new_process: None,
+        }
+    }
+
+    /// Makes the process of [`After::Share`], which runs `body` for ever, and puts the result into the caller's X0. Comes
+    /// back when the process has begun another program or ended.
+    pub fn share(&mut self, cpu: &mut CpuState, body: &mut dyn FnMut(&mut Vcpu, &mut Thread)) {
+        let result = self.new_process.take().map_or(Err(Errno(libc::EAGAIN)), |new| new.run(body));
+        self.port.open();
+        signals::unblock(&self.port);
+        cpu.x[0] = result.unwrap_or_else(|Errno(error)| -i64::from(error) as u64);
+    }
+
+    /// Has signals call the thread out of guest code by `words`.
+    pub fn attach(&self, words: Words) {
+        self.port.attach(words);
     }
 
     /// The thread's process.
@@ -218,19 +306,26 @@ impl Thread {
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
         let mut context = Context { process: &process, thread: self, cpu, after: After::Continue };
         let outcome = match row.map(|row| row.action) {
-            Some(Action::Host(host_number)) => host::call(host_number, args),
+            Some(Action::Host(host_number)) => context.guest_call(host_number, args),
             Some(Action::Do(handler)) => handler(&mut context, args),
             Some(Action::Refuse) | None => refuse(&context, number, row.map(|row| row.name)),
         };
         let after = context.after;
-        cpu.x[0] = match outcome {
-            Ok(value) => value,
-            Err(Errno(error)) => -i64::from(error) as u64,
-        };
+        match outcome {
+            Ok(value) => cpu.x[0] = value,
+            Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
+            Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,
+        }
         if let (Some(strace), Some(line), After::Continue) = (&process.strace, traced, after) {
             strace.leave(line, row, outcome);
         }
         after
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.port.close();
     }
 }
 

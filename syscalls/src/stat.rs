@@ -104,7 +104,7 @@ pub(crate) fn fstat(_: &mut Context<'_>, args: Args) -> Outcome {
 
 /// newfstatat implements Linux syscall newfstatat(2), the stat of all kinds.
 pub(crate) fn newfstatat(context: &mut Context<'_>, args: Args) -> Outcome {
-    let path = paths::resolve(context.process, args[1], links(args[3]));
+    let path = paths::resolve(context.process, args[0], args[1], links(args[3]));
     let mut host = HostStat::default();
     host::call(libc::SYS_newfstatat, [args[0], path.arg(), &raw mut host as u64, args[3], 0, 0])?;
     user::write(args[2], &GuestStat::from(host))?;
@@ -113,7 +113,7 @@ pub(crate) fn newfstatat(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// statx implements Linux syscall statx(2), whose structure is the same everywhere.
 pub(crate) fn statx(context: &mut Context<'_>, mut args: Args) -> Outcome {
-    let path = paths::resolve(context.process, args[1], links(args[2]));
+    let path = paths::resolve(context.process, args[0], args[1], links(args[2]));
     args[1] = path.arg();
     host::call(libc::SYS_statx, args)
 }

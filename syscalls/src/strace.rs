@@ -108,6 +108,7 @@ impl Strace {
             Ok(value) => {
                 let _ = writeln!(text, " = {}", value as i64);
             }
+            Err(host::RESTART) => text.push_str(" = ? ERESTARTNOINTR (to be restarted)\n"),
             Err(Errno(error)) => {
                 let _ = writeln!(text, " = -1 errno={error} ({})", message(error));
             }

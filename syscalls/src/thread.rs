@@ -8,7 +8,8 @@ use crate::fork::{
 };
 use crate::host::{self, Args, Outcome};
 use crate::process::{After, Context, Process, Thread};
-use crate::signals::{AltStack, BLOCKABLE};
+use crate::share::NewProcess;
+use crate::signals::{self, BLOCKABLE, OWNED};
 use crate::user;
 use ir::{CpuState, Errno, GuestAddr, memory};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,14 +21,14 @@ pub trait ThreadHost: Send + Sync {
     /// Starts a host thread that runs `thread`: it calls [`NewThread::begin`] once nothing can fail any more, and then
     /// goes on as the guest thread that it gets. If it drops `thread` instead, clone(2) gives EAGAIN.
     fn start(&self, thread: NewThread) -> std::io::Result<()>;
+    /// Starts a host thread that does nothing but call [`NewProcess::run`].
+    fn lend(&self, process: NewProcess) -> std::io::Result<()>;
 }
 
 /// A guest thread before its first instruction, on its way to its host thread.
 pub struct NewThread {
     cpu: Box<CpuState>,
     thread: Thread,
-    /// The host's signal mask to begin with.
-    host_mask: u64,
     /// What it shares with no other thread, though host threads do.
     unshared: u64,
     /// Where its id is stored before clone(2) returns.
@@ -49,7 +50,8 @@ impl NewThread {
             let _ = user::write(at, &(tid as u32));
         }
         self.started.send(tid).ok()?;
-        host::sigmask(libc::SIG_SETMASK, Some(self.host_mask)).ok()?;
+        self.thread.port.open();
+        host::sigmask(libc::SIG_SETMASK, Some(self.thread.port.mask() & !OWNED)).ok()?;
         Some((self.cpu, self.thread))
     }
 }
@@ -104,20 +106,14 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
     cpu.x[0] = 0;
     start_child(&mut cpu, request);
     let wanted = |flag: u64, at: u64| (flags & flag != 0).then_some(at);
-    let thread = Thread {
-        clear_tid_at: wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0),
-        robust_list: 0,
-        alt_stack: AltStack::default(),
-        signal_mask: context.thread.signal_mask,
-        process: Arc::clone(context.thread.process()),
-    };
+    let mut thread = Thread::with_port(Arc::clone(context.thread.process()), context.thread.port.mask());
+    thread.clear_tid_at = wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0);
     // The new thread begins with everything blocked: it can take a signal only once it is the guest's.
-    let host_mask = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE))?;
+    signals::block(&context.thread.port)?;
     let (started, tid) = channel();
     let new = NewThread {
         cpu,
         thread,
-        host_mask,
         unshared: (CLONE_FS | CLONE_FILES | CLONE_SYSVSEM) & !flags,
         tid_at: [wanted(CLONE_PARENT_SETTID, request.parent_tid), wanted(CLONE_CHILD_SETTID, request.child_tid)],
         started,
@@ -128,12 +124,14 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
     if result.is_none() {
         process.threads.live.fetch_sub(1, Ordering::AcqRel);
     }
-    host::sigmask(libc::SIG_SETMASK, Some(host_mask))?;
+    signals::unblock(&context.thread.port);
     result.ok_or(Errno(libc::EAGAIN))
 }
 
 /// exit implements Linux syscall exit(2). The last thread to end gives the process its status.
 pub(crate) fn exit(context: &mut Context<'_>, args: Args) -> Outcome {
+    // A signal for the process is another thread's from here on; one that this thread has taken comes first.
+    signals::block(&context.thread.port)?;
     context.after = if context.process.threads.live.fetch_sub(1, Ordering::AcqRel) == 1 {
         After::Exit(args[0] as i32 & 0xff)
     } else {
@@ -146,8 +144,6 @@ pub(crate) fn exit(context: &mut Context<'_>, args: Args) -> Outcome {
 /// What the kernel does when a thread ends, done while its host thread still runs: whoever waits for the word at
 /// `clear_tid_at` may free the memory that the robust list is in.
 fn leave(thread: &mut Thread) {
-    // A signal for the process is another thread's from here on.
-    let _ = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
     if thread.robust_list != 0 {
         let tid = host::call3(libc::SYS_gettid, 0, 0, 0).unwrap_or(0);
         let _ = release_robust_list(thread.robust_list, tid as u32);

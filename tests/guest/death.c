@@ -130,7 +130,10 @@ int main(int argc, char **argv)
         pthread_t thread;
         pthread_create(&thread, NULL, overflow_in_thread, (void *)recurse);
         pthread_join(thread, NULL);
-    } else if (strcmp(how, "misaligned-exclusive") == 0)
+    } else if (strcmp(how, "exclusive-read-only") == 0)
+        // A store that failed instead would make this an endless loop.
+        __asm__ volatile("1: ldxrb w9, [%0]\n\tstxrb w10, w9, [%0]\n\tcbnz w10, 1b" : : "r"("constant") : "x9", "x10", "memory");
+    else if (strcmp(how, "misaligned-exclusive") == 0)
         __asm__ volatile("ldxr x0, [%0]" : : "r"((uintptr_t)&argc | 1) : "x0");
     else if (strcmp(how, "misaligned-sp") == 0)
         __asm__ volatile("mov x9, sp\n\tsub sp, sp, 8\n\tldr x0, [sp]\n\tmov sp, x9" : : : "x0", "x9", "memory");

@@ -122,9 +122,11 @@ pub fn reads_counter(word: u32) -> bool {
 
 /// What is to be known of a stop: address, signal and code, as far as it has them.
 pub fn detail(stop: Stop, cpu: &CpuState) -> (u64, i32, i32) {
+    let is_write = i32::from(cpu.stop.is_write) << 16;
     match stop {
-        Stop::Fault => (cpu.stop.addr.0, cpu.stop.signal, cpu.stop.code),
-        Stop::Misaligned | Stop::CodeChanged => (cpu.stop.addr.0, 0, 0),
+        Stop::Fault => (cpu.stop.addr.0, cpu.stop.signal, cpu.stop.code | is_write),
+        Stop::Misaligned => (cpu.stop.addr.0, 0, is_write),
+        Stop::CodeChanged => (cpu.stop.addr.0, 0, 0),
         Stop::Breakpoint | Stop::Undefined => (0, 0, cpu.stop.code),
         Stop::Svc | Stop::Safepoint => (0, 0, 0),
     }

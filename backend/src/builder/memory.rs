@@ -279,8 +279,6 @@ impl Builder<'_, '_> {
         let held = self.load_state(I64, offset_of!(CpuState, exclusive_addr) as i32);
         let size = self.load_state(I64, offset_of!(CpuState, exclusive_bytes) as i32);
         let seen = self.load_state(I64, offset_of!(CpuState, exclusive_value) as i32);
-        let open = self.iconst(CpuState::NO_EXCLUSIVE);
-        self.store_state(open, offset_of!(CpuState, exclusive_addr) as i32);
         let same_addr = self.fb.ins().icmp(IntCC::Equal, held, addr);
         let same_size = self.fb.ins().icmp_imm_s(IntCC::Equal, size, i64::from(bytes));
         let armed = self.fb.ins().band(same_addr, same_size);
@@ -301,6 +299,9 @@ impl Builder<'_, '_> {
         self.fb.ins().jump(done, &[failed.into()]);
         self.fb.seal_block(done);
         self.switch_to(done);
+        // Not before: when the swap faults, all of it is performed again.
+        let open = self.iconst(CpuState::NO_EXCLUSIVE);
+        self.store_state(open, offset_of!(CpuState, exclusive_addr) as i32);
         status
     }
 }

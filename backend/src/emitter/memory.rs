@@ -233,7 +233,6 @@ impl Emitter {
         let at = self.atomic_address(addr, bytes);
         let done = self.asm.label();
         self.asm.mov(true, RCX, state(EXCLUSIVE_ADDR));
-        self.emit_clear_exclusive();
         self.asm.mov_imm(to, 1);
         self.asm.alu(Alu::Cmp, true, RCX, RDX);
         self.asm.jcc(Cc::Ne, done);
@@ -245,6 +244,8 @@ impl Emitter {
         self.asm.setcc(Cc::Ne, to);
         self.asm.load_zero(1, to, to);
         self.asm.bind(done);
+        // Not before: when the swap faults, all of it is performed again.
+        self.emit_clear_exclusive();
         self.regs.set_narrow(to, true);
         Val::Reg(to)
     }

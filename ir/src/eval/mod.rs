@@ -53,6 +53,7 @@ pub fn record_fault(cpu: &mut CpuState, fault: Fault) -> Stop {
     cpu.stop.addr = fault.addr;
     cpu.stop.signal = fault.signal;
     cpu.stop.code = fault.code;
+    cpu.stop.is_write = fault.is_write;
     Stop::Fault
 }
 
@@ -72,10 +73,16 @@ impl Eval<'_> {
 
     #[inline(always)]
     fn check_aligned(&mut self, addr: u64, bytes: u8) -> Result<(), Stop> {
+        self.check_aligned_for(false, addr, bytes)
+    }
+
+    #[inline(always)]
+    fn check_aligned_for(&mut self, is_write: bool, addr: u64, bytes: u8) -> Result<(), Stop> {
         if addr & u64::from(bytes - 1) == 0 {
             return Ok(());
         }
         self.cpu.stop.addr = GuestAddr(addr);
+        self.cpu.stop.is_write = is_write;
         Err(Stop::Misaligned)
     }
 }
@@ -342,13 +349,13 @@ impl Ops for Eval<'_> {
     #[inline(always)]
     fn store(&mut self, access: Access, addr: u64, value: u64) -> Result<(), Stop> {
         if access.aligned {
-            self.check_aligned(addr, access.bytes)?;
+            self.check_aligned_for(true, addr, access.bytes)?;
         }
         let result = match access.order {
             _ if self.performed.is_some() => Ok(()),
             Order::Plain => store_bytes(access.bytes, addr, value),
             // A later LDAR may not pass a STLR, and on the host a load may pass a plain store.
-            Order::AcquireRelease => swap_bytes(access.bytes, addr, value).map(|_| ()),
+            Order::AcquireRelease => swap_bytes(access.bytes, addr, value).map(|_| ()).map_err(Fault::of_store),
         };
         self.ok(result)
     }
@@ -411,9 +418,9 @@ impl Ops for Eval<'_> {
         Ok(value)
     }
     fn store_exclusive(&mut self, bytes: u8, addr: u64, value: u64) -> Result<u64, Stop> {
-        self.check_aligned(addr, bytes)?;
+        self.check_aligned_for(true, addr, bytes)?;
         let status = store_exclusive_wide(self.cpu, bytes, addr, u128::from(value));
-        self.ok(status)
+        self.ok(status.map_err(Fault::of_store))
     }
     fn load_exclusive_pair(&mut self, bytes: u8, addr: u64) -> Result<[u64; 2], Stop> {
         self.check_aligned(addr, 2 * bytes)?;
@@ -425,9 +432,9 @@ impl Ops for Eval<'_> {
         Ok(split(bytes, pair))
     }
     fn store_exclusive_pair(&mut self, bytes: u8, addr: u64, values: [u64; 2]) -> Result<u64, Stop> {
-        self.check_aligned(addr, 2 * bytes)?;
+        self.check_aligned_for(true, addr, 2 * bytes)?;
         let status = store_exclusive_wide(self.cpu, 2 * bytes, addr, join(bytes, values));
-        self.ok(status)
+        self.ok(status.map_err(Fault::of_store))
     }
     fn clear_exclusive(&mut self) {
         self.cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;

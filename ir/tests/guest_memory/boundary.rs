@@ -79,13 +79,13 @@ fn accesses_across_a_readable_boundary_work() {
 #[test]
 fn faults_name_the_first_inaccessible_byte() {
     let pages = Pages::new(libc::PROT_NONE);
-    let fault = Fault { addr: pages.end(), signal: libc::SIGSEGV, code: SEGV_ACCERR };
+    let fault = Fault { addr: pages.end(), signal: libc::SIGSEGV, code: SEGV_ACCERR, is_write: false };
     for bytes in [1, 2, 4, 8, 16] {
         for before in 0..bytes as i64 {
             let addr = pages.end().offset(-before);
             let content = pages.read(addr, before as usize);
             assert_eq!(load(bytes, addr), Err(fault), "{bytes} bytes, {before} before the boundary");
-            assert_eq!(store(bytes, addr, 0), Err(fault), "{bytes} bytes, {before} before the boundary");
+            assert_eq!(store(bytes, addr, 0), Err(fault.of_store()), "{bytes} bytes, {before} before the boundary");
             assert_eq!(pages.read(addr, before as usize), content);
         }
     }
@@ -97,24 +97,25 @@ fn faults_name_the_first_inaccessible_byte() {
 #[test]
 fn read_only_pages_can_be_loaded() {
     let pages = Pages::new(libc::PROT_READ);
-    let fault = Fault { addr: pages.end(), signal: libc::SIGSEGV, code: SEGV_ACCERR };
+    let fault = Fault { addr: pages.end(), signal: libc::SIGSEGV, code: SEGV_ACCERR, is_write: false };
     for bytes in [1, 2, 4, 8, 16] {
         load(bytes, pages.end()).unwrap();
-        assert_eq!(store(bytes, pages.end(), 0), Err(fault));
+        assert_eq!(store(bytes, pages.end(), 0), Err(fault.of_store()));
     }
+    // Reading alone would have done.
     for result in atomics(pages.end()) {
-        assert_eq!(result, Err(fault));
+        assert_eq!(result, Err(fault.of_store()));
     }
 }
 
 #[test]
 fn pages_beyond_a_file_raise_bus_errors() {
     let pages = Pages::beyond_a_file();
-    let fault = Fault { addr: pages.end(), signal: libc::SIGBUS, code: BUS_ADRERR };
+    let fault = Fault { addr: pages.end(), signal: libc::SIGBUS, code: BUS_ADRERR, is_write: false };
     for bytes in [1, 2, 4, 8, 16] {
         let addr = pages.end().offset(1 - bytes as i64);
         assert_eq!(load(bytes, pages.end()), Err(fault));
-        assert_eq!(store(bytes, pages.end(), 0), Err(fault));
+        assert_eq!(store(bytes, pages.end(), 0), Err(fault.of_store()));
         if bytes > 1 {
             assert_eq!(load(bytes, addr), Err(fault), "across the boundary");
         }
@@ -125,10 +126,10 @@ fn pages_beyond_a_file_raise_bus_errors() {
 fn unmapped_addresses_have_their_own_code() {
     memory::install_handler();
     let addr = GuestAddr(0x10);
-    let fault = Fault { addr, signal: libc::SIGSEGV, code: SEGV_MAPERR };
+    let fault = Fault { addr, signal: libc::SIGSEGV, code: SEGV_MAPERR, is_write: false };
     for bytes in [1, 2, 4, 8, 16] {
         assert_eq!(load(bytes, addr), Err(fault));
-        assert_eq!(store(bytes, addr, 0), Err(fault));
+        assert_eq!(store(bytes, addr, 0), Err(fault.of_store()));
     }
     for result in atomics(addr) {
         assert_eq!(result, Err(fault));
@@ -138,7 +139,7 @@ fn unmapped_addresses_have_their_own_code() {
 #[test]
 fn copies_stop_at_the_boundary() {
     let pages = Pages::new(libc::PROT_NONE);
-    let fault = Fault { addr: pages.end(), signal: libc::SIGSEGV, code: SEGV_ACCERR };
+    let fault = Fault { addr: pages.end(), signal: libc::SIGSEGV, code: SEGV_ACCERR, is_write: false };
     let from = pages.end().offset(-10);
     let mut content = [0xaa; 20];
     assert_eq!(memory::read_bytes(from, &mut content[..10]), Ok(()));
@@ -146,6 +147,6 @@ fn copies_stop_at_the_boundary() {
     assert_eq!(memory::read_bytes(from, &mut content), Err(fault));
     assert_eq!(content[10..], [0xaa; 10]);
     assert_eq!(memory::write_bytes(from, &[1; 10]), Ok(()));
-    assert_eq!(memory::write_bytes(from, &[2; 11]), Err(fault));
+    assert_eq!(memory::write_bytes(from, &[2; 11]), Err(fault.of_store()));
     assert_eq!(memory::read_bytes(pages.end(), &mut []), Ok(()), "nothing is accessed");
 }

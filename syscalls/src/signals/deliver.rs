@@ -1,0 +1,185 @@
+//! Delivery: what a recorded signal or a fault does to the guest's thread, between instructions. It must not know how
+//! signals arrive (`port.rs`) nor what a frame looks like (`frame.rs`).
+
+use super::frame::{self, Content, FaultRecord};
+use super::port::{SigInfo, number_of};
+use super::{AltStack, GuestAction, OWNED, SIG_DFL, SIG_IGN, UNSTOPPABLE, bit};
+use crate::host::{self, RESTART};
+use crate::process::Thread;
+use ir::{CpuState, GuestAddr};
+
+const SA_SIGINFO: u64 = 4;
+const SA_RESTORER: u64 = 0x0400_0000;
+const SA_ONSTACK: u64 = 0x0800_0000;
+const SA_NODEFER: u64 = 0x4000_0000;
+const SA_EXPOSE_TAGBITS: u64 = 0x800;
+
+/// Signals that are ignored by default.
+const IGNORED_BY_DEFAULT: u64 = bit(libc::SIGCHLD) | bit(libc::SIGURG) | bit(libc::SIGWINCH) | bit(libc::SIGCONT);
+/// Signals that stop the process by default.
+const STOPS_BY_DEFAULT: u64 = bit(libc::SIGSTOP) | bit(libc::SIGTSTP) | bit(libc::SIGTTIN) | bit(libc::SIGTTOU);
+
+/// What comes of a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Delivery {
+    /// The thread goes on at `CpuState::pc`.
+    GoOn,
+    /// The process dies of this signal.
+    Die(i32),
+}
+
+/// A fault of an instruction, which the guest gets as a signal at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// SIGSEGV, SIGBUS, SIGILL or SIGTRAP.
+    pub signal: i32,
+    /// `si_code`.
+    pub code: i32,
+    /// `si_addr`.
+    pub addr: GuestAddr,
+    /// FAR_EL1 and ESR_EL1 as the kernel records them, if it does.
+    pub syndrome: Option<(GuestAddr, u64)>,
+}
+
+impl Thread {
+    /// Delivers what is recorded. To be called at safepoints; the host's mask is the guest's again afterwards.
+    pub fn deliver(&mut self, cpu: &mut CpuState) -> Delivery {
+        loop {
+            if let Some(info) = self.port.take() {
+                let result = self.deliver_one(cpu, &info);
+                if result != Delivery::GoOn {
+                    return result;
+                }
+            }
+            self.temporary_mask = None;
+            let _ = host::sigmask(libc::SIG_SETMASK, Some(self.port.mask() & !OWNED));
+            self.port.release_held();
+            if !self.port.has_signal() {
+                return Delivery::GoOn;
+            }
+        }
+    }
+
+    fn deliver_one(&mut self, cpu: &mut CpuState, info: &SigInfo) -> Delivery {
+        let signal = number_of(info);
+        if self.temporary_mask.unwrap_or_else(|| self.port.mask()) & bit(signal) != 0 {
+            // A fault's handler has begun since, and blocks it.
+            send_back(info);
+            return Delivery::GoOn;
+        }
+        let action = self.process.actions.take(signal);
+        match action.handler {
+            SIG_IGN => Delivery::GoOn,
+            SIG_DFL if IGNORED_BY_DEFAULT & bit(signal) != 0 => Delivery::GoOn,
+            SIG_DFL if STOPS_BY_DEFAULT & bit(signal) != 0 => {
+                // The action has changed since. The host's is the default too: once unblocked, it stops.
+                send_back(info);
+                Delivery::GoOn
+            }
+            SIG_DFL => Delivery::Die(signal),
+            _ => self.begin_handler(cpu, &action, info),
+        }
+    }
+
+    /// Delivers a fault at `CpuState::pc`, and then what else is recorded.
+    pub fn fault(&mut self, cpu: &mut CpuState, fault: Fault) -> Delivery {
+        let Fault { signal, code, addr, syndrome } = fault;
+        if let Some((far, esr)) = syndrome {
+            self.fault_record = FaultRecord { address: without_tag(far.0), esr };
+        }
+        let action = self.process.actions.get(signal);
+        if self.port.mask() & bit(signal) != 0 || matches!(action.handler, SIG_DFL | SIG_IGN) {
+            return Delivery::Die(signal);
+        }
+        let action = self.process.actions.take(signal);
+        let mut info: SigInfo = [0; 16];
+        info[0] = signal as u64;
+        info[1] = u64::from(code as u32);
+        info[2] = if action.flags & SA_EXPOSE_TAGBITS != 0 { addr.0 } else { without_tag(addr.0) };
+        match self.begin_handler(cpu, &action, &info) {
+            Delivery::GoOn => self.deliver(cpu),
+            died => died,
+        }
+    }
+
+    /// Has the thread go on in the handler.
+    fn begin_handler(&mut self, cpu: &mut CpuState, action: &GuestAction, info: &SigInfo) -> Delivery {
+        let signal = number_of(info);
+        let sp = cpu.sp().0;
+        let on_stack = action.flags & SA_ONSTACK != 0 && self.alt_stack.size != 0 && !self.alt_stack.holds(sp);
+        let top = if on_stack { self.alt_stack.sp.wrapping_add(self.alt_stack.size) } else { sp };
+        let with_info = action.flags & SA_SIGINFO != 0;
+        let content = Content {
+            info: with_info.then_some(*info),
+            mask: self.port.mask(),
+            stack: self.alt_stack,
+            fault: self.fault_record,
+        };
+        let Ok(placed) = frame::write(cpu, top, &content) else {
+            // force_sigsegv(): a handler of SIGSEGV itself could not be begun either.
+            if signal == libc::SIGSEGV {
+                return Delivery::Die(libc::SIGSEGV);
+            }
+            return self.fault(
+                cpu,
+                Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None },
+            );
+        };
+        if self.alt_stack.flags & super::SS_AUTODISARM != 0 {
+            self.alt_stack = AltStack { flags: super::SS_DISABLE, ..AltStack::default() };
+        }
+        cpu.x[0] = signal as u64;
+        if with_info {
+            cpu.x[1] = placed.frame.wrapping_add(frame::INFO);
+            cpu.x[2] = placed.frame.wrapping_add(frame::UCONTEXT);
+        }
+        cpu.x[29] = placed.record;
+        let restorer = action.flags & SA_RESTORER != 0;
+        cpu.x[30] = if restorer { action.restorer } else { self.process.sigreturn_code().0 };
+        cpu.x[CpuState::SP] = placed.frame;
+        cpu.pc = GuestAddr(action.handler);
+        cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
+        let before = self.temporary_mask.take().unwrap_or_else(|| self.port.mask());
+        let own = if action.flags & SA_NODEFER == 0 { bit(signal) } else { 0 };
+        self.port.set_mask((before | action.mask | own) & !UNSTOPPABLE);
+        Delivery::GoOn
+    }
+
+    /// rt_sigreturn(2): goes back to what the frame at SP says.
+    pub(super) fn return_from_handler(&mut self, cpu: &mut CpuState) -> Delivery {
+        let sp = cpu.sp();
+        let Ok(restored) = frame::read(cpu, sp.0) else {
+            let code = self.process.memory().fault_code(sp);
+            cpu.x[0] = 0;
+            return self.fault(cpu, Fault { signal: libc::SIGSEGV, code, addr: sp, syndrome: Some((GuestAddr(0), 0)) });
+        };
+        cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
+        self.port.set_mask(restored.mask & !UNSTOPPABLE);
+        // As in the kernel, a stack that is none changes nothing, and is no error.
+        let _ = self.alt_stack.replace(restored.stack, cpu.sp().0);
+        self.deliver(cpu)
+    }
+}
+
+/// Leaves a signal to the kernel again, for the calling thread.
+pub(super) fn send_back(info: &SigInfo) {
+    let own = |call| host::call3(call, 0, 0, 0).unwrap_or(0);
+    let [pid, tid] = [own(libc::SYS_getpid), own(libc::SYS_gettid)];
+    let (signal, info) = (number_of(info) as u64, std::ptr::from_ref(info) as u64);
+    let _ = host::call(libc::SYS_rt_tgsigqueueinfo, [pid, tid, signal, info, 0, 0]);
+}
+
+/// A wait with a mask of its own ends: if by a signal, that is delivered under that mask (ppoll, sigsuspend).
+pub(crate) fn after_wait(thread: &mut Thread, mask: Option<u64>, outcome: host::Outcome) -> host::Outcome {
+    if thread.port.has_signal() && outcome == Err(ir::Errno(libc::EINTR)) {
+        thread.temporary_mask = mask.map(|mask| mask & !UNSTOPPABLE);
+    }
+    debug_assert!(outcome != Err(RESTART) || thread.port.has_signal());
+    outcome
+}
+
+/// An address as `si_addr` and FAR show it: without bits 56 to 63 if bit 55 is zero.
+fn without_tag(addr: u64) -> u64 {
+    addr & ((addr << 8) as i64 >> 8) as u64
+}
