@@ -393,10 +393,8 @@ impl Plan {
         let borrowed = self.file.is_none() && self.last.path.is_empty();
         let program = if borrowed { Some(self.last.dir) } else { self.file.as_ref().map(number) };
         let is_kept = borrowed && !self.last.name_is_lost && !self.last.is_moved;
-        let inherited: Vec<u64> = [program.filter(|_| !is_kept), reexec.log_fd.map(|fd| fd as u64)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let inherited: Vec<u64> =
+            [program.filter(|_| !is_kept), reexec.log_fd.map(|fd| fd as u64)].into_iter().flatten().collect();
         let start = |emu: u64| {
             let argv = self.emu_arguments(reexec, emu, program, is_kept);
             let all = || inherited.iter().copied().chain([emu]);

@@ -19,6 +19,7 @@ mod host;
 mod hostile_tests;
 mod identity;
 mod ipc;
+mod libc_fork;
 mod limits;
 mod memory;
 mod paths;
