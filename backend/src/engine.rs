@@ -408,14 +408,21 @@ impl<F: Frontend> Engine<F> {
         }
     }
 
+    /// Stops the background thread, if there is one, so that the process has no thread but the guest's: the kernel
+    /// refuses some calls otherwise. What waits for it waits until something else does.
+    pub fn stop_worker(&self) {
+        self.worker.stop();
+    }
+
     /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of
     /// the engine's locks held by another thread.
     pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
         self.worker.around_fork(|| {
             let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
             let mut code = self.code();
-            let generation = code.generation.clone();
-            let _records = generation.as_ref().map(|generation| generation.quiet());
+            // A thread may still run the code of an earlier generation, and meet a fault there.
+            let generations = code.generations();
+            let _records: Vec<_> = generations.iter().map(|generation| generation.quiet()).collect();
             let _profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
             let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
             let child = fork();

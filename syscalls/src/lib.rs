@@ -20,6 +20,7 @@ mod host;
 mod hostile_tests;
 mod identity;
 mod ipc;
+mod libc_fork;
 mod limits;
 mod locking;
 mod memory;
