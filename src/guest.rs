@@ -55,6 +55,10 @@ impl syscalls::ForkHooks for RestWhileForking {
         let _dying = only_one(&self.dying);
         self.engine.around_fork(fork);
     }
+
+    fn stop_threads(&self) {
+        self.engine.stop_worker();
+    }
 }
 
 /// Makes threads in the world that it will have been told.

@@ -198,6 +198,7 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
         process.actions.forget_handlers();
     }
     let mut thread = Thread::with_port(process, context.thread.port.mask());
+    thread.state.passes_tags = context.thread.passes_tags;
     if flags & CLONE_VFORK != 0 {
         thread.state.alt_stack = context.thread.alt_stack;
     }

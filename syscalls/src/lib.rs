@@ -24,6 +24,7 @@ mod libc_fork;
 mod limits;
 mod locking;
 mod memory;
+mod namespaces;
 mod paths;
 mod persona;
 mod placement;
@@ -37,6 +38,7 @@ mod signals;
 mod stat;
 mod strace;
 mod table;
+mod tags;
 #[cfg(test)]
 mod testing;
 mod thread;
