@@ -1,13 +1,15 @@
 //! The guest's world: joins loader, system calls and translator, and runs the program until it ends.
 
+use crate::core_file::{Death, Started};
 use crate::log_file::LogFile;
 use crate::options::{Options, Tier};
 use crate::programs::Files;
+use crate::roll::{Place, Registers, Roll};
 use crate::start::{self, Launch};
 use crate::{fault, own_file, process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
-use ir::{CodeWatcher, CpuState, GuestRange, Layout, Stop, Vcpu};
+use ir::{CodeWatcher, ControlWords, CpuState, GuestRange, Layout, Stop, Vcpu};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, ProgramFile, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
@@ -34,6 +36,9 @@ struct World {
     stats: Option<Mutex<Box<dyn Write + Send + Sync>>>,
     /// The files that were loaded, once they are.
     images: OnceLock<Vec<Loaded>>,
+    /// For a core file.
+    started: OnceLock<Started>,
+    roll: Arc<Roll>,
     dying: Dying,
 }
 
@@ -47,13 +52,21 @@ fn only_one(dying: &Dying) -> MutexGuard<'_, ()> {
 /// Keeps other threads out of the engine while the process forks.
 struct RestWhileForking {
     engine: Arc<Engine<A64>>,
+    roll: Arc<Roll>,
     dying: Dying,
 }
 
 impl syscalls::ForkHooks for RestWhileForking {
     fn around(&self, fork: &mut dyn FnMut() -> bool) {
         let _dying = only_one(&self.dying);
-        self.engine.around_fork(fork);
+        self.roll.around_fork(|| {
+            let mut is_child = false;
+            self.engine.around_fork(&mut || {
+                is_child = fork();
+                is_child
+            });
+            is_child
+        });
     }
 
     fn stop_threads(&self) {
@@ -110,6 +123,8 @@ pub fn run(mut launch: Launch, options: &Options) -> i32 {
     let mut cpu = Vcpu::default();
     cpu.pc = program.entry;
     cpu.x[CpuState::SP] = program.sp.0;
+    let started = Started { exe: program.image.path.clone(), auxv: program.auxv, argv: program.argv };
+    let _ = world.started.set(started);
     let _ = world.images.set([program.image].into_iter().chain(program.interpreter).collect());
     // The stack that the process was given may be small, and is the guest's to limit.
     let ran = backend::HostStack::new(HOST_STACK_BYTES).map(|mut stack| stack.run(|| world.run(&mut cpu)));
@@ -147,6 +162,7 @@ impl World {
         backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let dying = Dying::default();
+        let roll: Arc<Roll> = Arc::default();
         let emu_fd = launch.emu.take().map(IntoRawFd::into_raw_fd);
         let exe_fd = launch.file.as_ref().and_then(|file| process::duplicate_out_of_the_way(file.file().as_raw_fd()));
         let exe_fd = exe_fd.map(IntoRawFd::into_raw_fd);
@@ -164,6 +180,7 @@ impl World {
             programs: Box::new(Files { sysroot: launch.sysroot.clone() }),
         };
         let whole: Arc<OnceLock<Arc<Self>>> = Arc::default();
+        let rest = RestWhileForking { engine: Arc::clone(&engine), roll: Arc::clone(&roll), dying: Arc::clone(&dying) };
         let process = Process::new(
             syscalls::Config {
                 sysroot: launch.sysroot.as_ref().map(|sysroot| sysroot.root().to_owned()),
@@ -173,7 +190,7 @@ impl World {
                 comm: launch.comm.clone(),
                 reexec: Some(reexec),
                 strace,
-                fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
+                fork_hooks: Some(Box::new(rest)),
                 threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
                 layout,
                 limits: options.limits.clone(),
@@ -184,7 +201,8 @@ impl World {
             watcher,
         );
         let _ = known.set(Arc::clone(&process));
-        let world = Arc::new(Self { name, engine, process, log, stats, images: OnceLock::new(), dying });
+        let (images, started) = (OnceLock::new(), OnceLock::new());
+        let world = Arc::new(Self { name, engine, process, log, stats, images, started, roll, dying });
         let _ = whole.set(Arc::clone(&world));
         Ok(world)
     }
@@ -257,6 +275,9 @@ impl World {
     /// A thread's way through the program, until it ends while others go on.
     fn follow(&self, cpu: &mut Vcpu, code: &mut backend::Thread<A64>, kernel: &mut syscalls::Thread) {
         kernel.attach(cpu.share_words());
+        // A process that shares memory is alone, and leaves what it writes there behind.
+        let place = if kernel.process().is_sharing() { None } else { Some(self.roll.enter(cpu)) };
+        let place = place.as_ref();
         loop {
             match code.run(cpu) {
                 Stop::Svc => {
@@ -264,10 +285,11 @@ impl World {
                     match kernel.syscall(cpu) {
                         After::Continue => {}
                         After::Exit(status) => {
+                            show(place, kernel, cpu);
                             let _last = self.finish(kernel.process());
                             self.process.exit(status);
                         }
-                        After::Killed(signal) => self.die(kernel, None, signal, cpu),
+                        After::Killed(signal) => self.die(kernel, None, signal, cpu, place),
                         After::Share => kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel)),
                         After::ThreadEnded => return,
                     }
@@ -277,15 +299,18 @@ impl World {
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => {
-                    cpu.words().take_reasons();
+                    if cpu.words().take_reasons() & ControlWords::PARK != 0 {
+                        show(place, kernel, cpu);
+                        self.process.rest();
+                    }
                     if let Delivery::Die(signal) = kernel.deliver(cpu) {
-                        self.die(kernel, None, signal, cpu);
+                        self.die(kernel, None, signal, cpu, place);
                     }
                 }
                 stop => {
                     let Some(fault) = fault::of(stop, cpu, self.process.memory()) else { continue };
                     if let Delivery::Die(signal) = kernel.fault(cpu, fault) {
-                        self.die(kernel, Some(stop), signal, cpu);
+                        self.die(kernel, Some(stop), signal, cpu, place);
                     }
                 }
             }
@@ -293,11 +318,23 @@ impl World {
     }
 
     /// Dies of `signal`, with a report if a fault is the reason.
-    fn die(&self, kernel: &syscalls::Thread, stop: Option<Stop>, signal: i32, cpu: &CpuState) -> ! {
+    fn die(
+        &self,
+        kernel: &syscalls::Thread,
+        stop: Option<Stop>,
+        signal: i32,
+        cpu: &CpuState,
+        place: Option<&Place<'_>>,
+    ) -> ! {
+        kernel.be_deaf();
+        show(place, kernel, cpu);
         let _last = self.finish(kernel.process());
         if let Some(stop) = stop {
             report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, signal, cpu);
         }
+        let death = Death { process: kernel.process(), started: self.started.get(), siginfo: kernel.death(signal) };
+        let alone = || vec![Registers::of(cpu, process::thread_id(), kernel.mask())];
+        death.leave_core(|| place.map_or_else(alone, Place::collect));
         self.process.die(signal)
     }
 
@@ -325,6 +362,13 @@ impl World {
         }
         // Whether the log can be written is nothing that should change how the guest ends.
         let _ = self.log.sink.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    }
+}
+
+/// Shows the registers of a thread that may wait for another by which the process dies.
+fn show(place: Option<&Place<'_>>, kernel: &syscalls::Thread, cpu: &CpuState) {
+    if let Some(place) = place {
+        place.show(cpu, kernel.mask());
     }
 }
 

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod core_file;
 mod demo;
 mod fault;
 mod flags;
@@ -22,6 +23,7 @@ mod registered;
 mod registration;
 mod report;
 mod reserve;
+mod roll;
 mod start;
 
 use std::ffi::{CStr, CString, c_char, c_int};

@@ -219,3 +219,63 @@ pub fn stack_bytes(wanted: Option<u64>) -> u64 {
     };
     wanted.unwrap_or_else(of_the_host).clamp(LEAST_BYTES, MOST_BYTES)
 }
+
+/// The calling thread's id.
+pub fn thread_id() -> u32 {
+    // SAFETY: a system call without arguments; past libc, whose idea of the id is stale after a raw clone.
+    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}
+
+/// The process, its parent, its group, its session.
+pub fn ids() -> [u32; 4] {
+    // SAFETY: system calls that only ask.
+    unsafe { [libc::getpid(), libc::getppid(), libc::getpgrp(), libc::getsid(0)] }.map(i32::cast_unsigned)
+}
+
+/// The real user and group.
+pub fn user() -> [u32; 2] {
+    // SAFETY: system calls that only ask.
+    unsafe { [libc::getuid(), libc::getgid()] }
+}
+
+/// The process's nice value.
+pub fn nice() -> i32 {
+    // SAFETY: only asks.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// What the process and its children have used: user, system, each in seconds and microseconds.
+pub fn times() -> [[u64; 2]; 4] {
+    let of = |who| {
+        // SAFETY: integers, for which zero is a value; filled in by the call.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(who, &raw mut usage);
+            usage
+        };
+        [usage.ru_utime, usage.ru_stime].map(|time| [time.tv_sec as u64, time.tv_usec as u64])
+    };
+    let ([user, system], [children_user, children_system]) = (of(libc::RUSAGE_SELF), of(libc::RUSAGE_CHILDREN));
+    [user, system, children_user, children_system]
+}
+
+/// Has the calling thread be in an empty file system of its own that goes with it, where `path` can be made: what the
+/// kernel writes there when the process dies is nowhere. False if that needs rights that the process has not.
+pub fn enter_nowhere(path: &Path) -> bool {
+    const FSCONFIG_CMD_CREATE: u64 = 6;
+    let filesystem = c"tmpfs".as_ptr();
+    // SAFETY: system calls with integers and a C string; descriptors that are nobody else's, in a process that ends.
+    let is_there = unsafe {
+        libc::unshare(libc::CLONE_FS) == 0 && {
+            let context = libc::syscall(libc::SYS_fsopen, filesystem, 0);
+            context >= 0 && libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0) == 0 && {
+                let mount = libc::syscall(libc::SYS_fsmount, context, 0, 0);
+                mount >= 0 && libc::fchdir(mount as RawFd) == 0
+            }
+        }
+    };
+    let Ok(below_root) = path.strip_prefix("/") else { return is_there };
+    let has_directory = || below_root.parent().is_none_or(|parent| std::fs::create_dir_all(parent).is_ok());
+    // SAFETY: a C string.
+    is_there && has_directory() && unsafe { libc::chroot(c".".as_ptr()) } == 0
+}

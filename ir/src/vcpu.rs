@@ -29,6 +29,8 @@ impl ControlWords {
     pub const CODE_CHANGED: u32 = 1 << 31;
     /// Bit of `safepoint`: a signal has been recorded for the guest.
     pub const SIGNAL: u32 = 1;
+    /// Bit of `safepoint`: the process is dying; show the registers and go no further.
+    pub const PARK: u32 = 2;
     /// Bit of `safepoint`: a safepoint is wanted, for whatever reason.
     pub const WANTED: u64 = 1 << 63;
 

@@ -9,6 +9,7 @@
 mod address_space;
 #[cfg(test)]
 mod call_tests;
+mod cores;
 mod descriptors;
 mod exec;
 mod files;
@@ -46,11 +47,12 @@ mod time;
 mod user;
 
 pub use address_space::AddressSpace;
+pub use cores::Mapped;
 pub use descriptors::with_spare_descriptors;
 pub use exec::{ProgramKind, Programs, Reexec};
 pub use limits::Limit;
 pub use process::{After, Config, ForkHooks, Process, Thread};
 pub use share::NewProcess;
-pub use signals::{Delivery, Fault, ignored_signals, on_signal};
+pub use signals::{Delivery, Fault, ignored_signals, interrupt, on_signal};
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
 pub use thread::{NewThread, ThreadHost};

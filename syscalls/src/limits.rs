@@ -67,6 +67,26 @@ pub(crate) fn host_address_space() -> u64 {
     host_limit(libc::RLIMIT_AS.into()).map_or(libc::RLIM_INFINITY, |[soft, _]| soft)
 }
 
+/// RLIMIT_CORE, soft.
+pub(crate) fn soft_core_limit() -> u64 {
+    host_limit(libc::RLIMIT_CORE.into()).map_or(0, |[soft, _]| soft)
+}
+
+/// Sets RLIMIT_CORE, soft.
+pub(crate) fn limit_core(soft: u64) {
+    if let Ok([_, hard]) = host_limit(libc::RLIMIT_CORE.into()) {
+        let limit: Limit = [soft.min(hard), hard];
+        let _ = host::call3(libc::SYS_setrlimit, libc::RLIMIT_CORE.into(), limit.as_ptr() as u64, 0);
+    }
+}
+
+/// Follows a limit that the host has.
+fn note(process: &Process, resource: u64) {
+    if resource as u32 == libc::RLIMIT_CORE {
+        process.actions.catch_cores(soft_core_limit() != 0);
+    }
+}
+
 fn get(process: &Process, resource: u64) -> Result<Limit, Errno> {
     match lock(&process.limits.0).get(&(resource as u32)) {
         Some(limit) => Ok(*limit),
@@ -103,7 +123,9 @@ pub(crate) fn setrlimit(context: &mut Context<'_>, args: Args) -> Outcome {
     if is_recorded(args[0]) {
         return set(context.process, args[0], new).map(|()| 0);
     }
-    host::call(libc::SYS_setrlimit, args)
+    let result = host::call(libc::SYS_setrlimit, args)?;
+    note(context.process, args[0]);
+    Ok(result)
 }
 
 /// prlimit64 implements Linux syscall prlimit64(2).
@@ -112,7 +134,11 @@ pub(crate) fn prlimit64(context: &mut Context<'_>, args: Args) -> Outcome {
         args[0] as i32 == 0 || host::call3(libc::SYS_getpid, 0, 0, 0).is_ok_and(|pid| pid as i32 == args[0] as i32);
     let new: Option<Limit> = if args[2] == 0 { None } else { Some(user::read(args[2])?) };
     if !is_recorded(args[1]) {
-        return host::call(libc::SYS_prlimit64, args);
+        let result = host::call(libc::SYS_prlimit64, args)?;
+        if own {
+            note(context.process, args[1]);
+        }
+        return Ok(result);
     }
     if !own {
         return of_another(args, new);

@@ -5,10 +5,10 @@ use crate::address_space::AddressSpace;
 use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::persona::Persona;
 use crate::share::{Kept, NewProcess};
-use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SignalActions};
+use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SigInfo, SignalActions};
 use crate::strace::Strace;
 use crate::table::{self, Action};
 use crate::tags;
@@ -104,6 +104,7 @@ impl Process {
         let memory = AddressSpace::new(watcher, config.layout);
         let limits = Limits::new(&config.limits, &memory);
         let persona = Persona::new(config.personality);
+        actions.catch_cores(limits::soft_core_limit() != 0);
         Arc::new(Self {
             config: Arc::new(config),
             strace,
@@ -229,6 +230,8 @@ pub(crate) struct ThreadState {
     pub(crate) temporary_mask: Option<u64>,
     /// What frames say of the last fault.
     pub(crate) fault_record: FaultRecord,
+    /// The signal by which the process dies, if it is this thread's.
+    pub(crate) died_of: Option<SigInfo>,
     /// System calls take tagged pointers (`tags.rs`).
     pub(crate) passes_tags: bool,
     /// What [`After::Share`] is about.
@@ -283,6 +286,7 @@ impl Thread {
             port,
             temporary_mask: None,
             fault_record: FaultRecord::default(),
+            died_of: None,
             passes_tags: false,
             new_process: None,
             kept: Kept::default(),

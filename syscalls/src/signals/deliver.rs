@@ -4,7 +4,7 @@
 use super::frame::{self, Content, FaultRecord};
 use super::port::{SigInfo, number_of};
 use super::{AltStack, GuestAction, OWNED, SIG_DFL, SIG_IGN, UNSTOPPABLE, bit};
-use crate::host::{self, RESTART};
+use crate::host;
 use crate::process::{Process, ThreadState};
 use crate::tags;
 use ir::{CpuState, GuestAddr};
@@ -78,7 +78,7 @@ impl ThreadState {
                 send_back(info);
                 Delivery::GoOn
             }
-            SIG_DFL => Delivery::Die(signal),
+            SIG_DFL => self.dies(info),
             _ => self.begin_handler(process, cpu, &action, info),
         }
     }
@@ -89,19 +89,27 @@ impl ThreadState {
         if let Some((far, esr)) = syndrome {
             self.fault_record = FaultRecord { address: tags::untagged(far.0), esr };
         }
-        let action = process.actions.get(signal);
-        if self.port.mask() & bit(signal) != 0 || matches!(action.handler, SIG_DFL | SIG_IGN) {
-            return Delivery::Die(signal);
-        }
-        let action = process.actions.take(signal);
         let mut info: SigInfo = [0; 16];
         info[0] = signal as u64;
         info[1] = u64::from(code as u32);
-        info[2] = if action.flags & SA_EXPOSE_TAGBITS != 0 { addr.0 } else { tags::untagged(addr.0) };
+        info[2] = tags::untagged(addr.0);
+        let action = process.actions.get(signal);
+        if self.port.mask() & bit(signal) != 0 || matches!(action.handler, SIG_DFL | SIG_IGN) {
+            return self.dies(&info);
+        }
+        let action = process.actions.take(signal);
+        if action.flags & SA_EXPOSE_TAGBITS != 0 {
+            info[2] = addr.0;
+        }
         match self.begin_handler(process, cpu, &action, &info) {
             Delivery::GoOn => self.deliver(process, cpu),
             died => died,
         }
+    }
+
+    fn dies(&mut self, info: &SigInfo) -> Delivery {
+        self.died_of = Some(*info);
+        Delivery::Die(number_of(info))
     }
 
     /// Has the thread go on in the handler.
@@ -126,7 +134,9 @@ impl ThreadState {
         let Ok(placed) = frame::write(cpu, top, &content) else {
             // force_sigsegv(): a handler of SIGSEGV itself could not be begun either.
             if signal == libc::SIGSEGV {
-                return Delivery::Die(libc::SIGSEGV);
+                let mut forced: SigInfo = [0; 16];
+                forced[..2].copy_from_slice(&[libc::SIGSEGV as u64, libc::SI_KERNEL as u64]);
+                return self.dies(&forced);
             }
             return self.fault(
                 process,
@@ -187,6 +197,5 @@ pub(crate) fn after_wait(thread: &mut ThreadState, mask: Option<u64>, outcome: h
     if thread.port.has_signal() && outcome == Err(ir::Errno(libc::EINTR)) {
         thread.temporary_mask = mask.map(|mask| mask & !UNSTOPPABLE);
     }
-    debug_assert!(outcome != Err(RESTART) || thread.port.has_signal());
     outcome
 }

@@ -12,7 +12,8 @@ pub(crate) use deliver::after_wait;
 pub use deliver::{Delivery, Fault};
 pub(crate) use frame::FaultRecord;
 pub(crate) use port::Port;
-pub use port::on_signal;
+pub(crate) use port::SigInfo;
+pub use port::{interrupt, on_signal};
 pub(crate) use wait::{
     io_pgetevents, ppoll, pselect6, read_mask, rt_sigpending, rt_sigsuspend, rt_sigtimedwait, wait_under,
 };
@@ -22,7 +23,7 @@ use crate::process::{After, Context, lock};
 use crate::user;
 use ir::Errno;
 use port::Ignored;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 const SIG_DFL: u64 = 0;
@@ -46,6 +47,16 @@ const fn bit(signal: i32) -> u64 {
 
 /// Signals whose host handlers are emu's: guarded accesses and generated code need them, always unblocked.
 pub(crate) const OWNED: u64 = bit(libc::SIGSEGV) | bit(libc::SIGBUS);
+/// Signals by whose default action the process leaves a core file.
+const CORES: u64 = bit(libc::SIGQUIT)
+    | bit(libc::SIGILL)
+    | bit(libc::SIGTRAP)
+    | bit(libc::SIGABRT)
+    | bit(libc::SIGFPE)
+    | bit(libc::SIGXCPU)
+    | bit(libc::SIGXFSZ)
+    | bit(libc::SIGSYS)
+    | OWNED;
 /// Signals that nobody catches or blocks.
 const UNSTOPPABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
 
@@ -116,6 +127,8 @@ impl AltStack {
 pub(crate) struct SignalActions {
     set: Mutex<[Option<GuestAction>; COUNT]>,
     ignored: Ignored,
+    /// Defaults that leave a core file are emu's to perform: the host's kernel would leave emu's.
+    catches_cores: AtomicBool,
 }
 
 impl SignalActions {
@@ -127,7 +140,7 @@ impl SignalActions {
             let action = GuestAction { handler: SIG_IGN, ..GuestAction::default() };
             (ignored >> index & 1 != 0).then_some(action)
         });
-        let actions = Self { set: Mutex::new(set), ignored: Arc::default() };
+        let actions = Self { set: Mutex::new(set), ignored: Arc::default(), catches_cores: AtomicBool::new(false) };
         actions.ignored.store(ignored, Ordering::Relaxed);
         for signal in [libc::SIGSEGV, libc::SIGBUS] {
             let _ = adopt(signal, true);
@@ -177,11 +190,32 @@ impl SignalActions {
         }
         // The first two count without a handler too. What SA_RESTART means is the kernel's to say, call by call.
         let flags = action.flags & ((libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT) as u64 | SA_RESTART);
+        let is_caught = CORES & bit(signal) != 0 && self.catches_cores.load(Ordering::Relaxed);
         let host = match action.handler {
+            SIG_DFL if is_caught => host::handler_action(on_signal, flags),
             SIG_DFL | SIG_IGN => HostAction { handler: action.handler, flags, ..HostAction::default() },
             _ => host::handler_action(on_signal, flags),
         };
         host::sigaction(signal, Some(host)).map(|_| ())
+    }
+
+    /// Whether signals by which the process dies with a core file come to emu, which has to write it. Not to the first
+    /// process of a namespace, which the kernel keeps from dying of them.
+    pub(crate) fn catch_cores(&self, on: bool) {
+        let on = on && host::call3(libc::SYS_getpid, 0, 0, 0) != Ok(1);
+        let set = lock(&self.set);
+        if self.catches_cores.swap(on, Ordering::Relaxed) == on {
+            return;
+        }
+        let ours = on_signal as *const () as u64;
+        for (action, signal) in set.iter().zip(1..) {
+            // Where emu has a handler for faults of its own, that takes what is sent too.
+            let host = host::sigaction(signal, None).map_or(SIG_IGN, |action| action.handler);
+            let is_default = action.is_none_or(|action| action.handler == SIG_DFL);
+            if CORES & !OWNED & bit(signal) != 0 && is_default && host == if on { SIG_DFL } else { ours } {
+                let _ = self.tell_host(signal, &action.unwrap_or_default());
+            }
+        }
     }
 
     /// Sets what has a handler to its default, as for a new program.
@@ -204,13 +238,19 @@ impl SignalActions {
     /// A copy, for a process that shares memory but not this.
     pub(crate) fn copy(&self) -> Self {
         let ignored = Arc::new(self.ignored.load(Ordering::Relaxed).into());
-        Self { set: Mutex::new(*lock(&self.set)), ignored }
+        let catches_cores = AtomicBool::new(self.catches_cores.load(Ordering::Relaxed));
+        Self { set: Mutex::new(*lock(&self.set)), ignored, catches_cores }
     }
 
     /// Keeps other threads out.
     pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
         lock(&self.set)
     }
+}
+
+/// Whether the process leaves a core file when it dies of `signal`.
+pub(crate) fn leaves_core(signal: i32) -> bool {
+    (1..=COUNT as i32).contains(&signal) && CORES & bit(signal) != 0
 }
 
 /// What the action was before the program set any.

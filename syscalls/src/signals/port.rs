@@ -10,7 +10,7 @@ use crate::host::{self, HostAction};
 use ir::{ControlWords, Words};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::null;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// `siginfo_t`, the same on both sides: 128 bytes.
@@ -216,12 +216,37 @@ impl Port {
     }
 }
 
+/// Threads are being interrupted.
+static INTERRUPTING: AtomicBool = AtomicBool::new(false);
+
+/// Has thread `tid` of this process, of which a safepoint is wanted, come back from a call that it waits in. It may be
+/// about to begin one: whoever wants to be sure interrupts it again. For a process that ends: a signal that the guest
+/// sends itself may be taken for such an interruption from now on.
+pub fn interrupt(tid: u32) {
+    INTERRUPTING.store(true, Ordering::Relaxed);
+    let pid = host::call3(libc::SYS_getpid, 0, 0, 0).unwrap_or(0);
+    // Of those that no thread blocks.
+    let _ = host::call3(libc::SYS_tgkill, pid, tid.into(), libc::SIGBUS as u64);
+}
+
+fn is_interruption(info: &SigInfo) -> bool {
+    INTERRUPTING.load(Ordering::Relaxed)
+        && number_of(info) == libc::SIGBUS
+        && code_of(info) == libc::SI_TKILL
+        && host::call3(libc::SYS_getpid, 0, 0, 0) == Ok(info[2] & 0xffff_ffff)
+}
+
 /// The handler of all signals that the guest catches, and of SIGSEGV and SIGBUS that were sent.
 pub extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a siginfo of 128 bytes.
     let info: SigInfo = unsafe { info.cast::<SigInfo>().read_unaligned() };
     // SAFETY: and the frame by which it goes on.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let pc = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
+    if is_interruption(&info) {
+        *pc = host::after_signal(*pc as u64) as i64;
+        return;
+    }
     let synchronous = matches!(signal, libc::SIGILL | libc::SIGFPE | libc::SIGTRAP) && code_of(&info) > 0;
     // SAFETY: the port lives as long as it is open.
     let port = unsafe { PORT.get().as_ref() };
@@ -235,10 +260,9 @@ pub extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *m
         return;
     };
     if port.receive(&info) {
+        *pc = host::after_signal(*pc as u64) as i64;
         // Nothing more until the frame has been built: the kernel keeps what comes.
         // SAFETY: the kernel's mask is the first word of the C library's.
         unsafe { (&raw mut context.uc_sigmask).cast::<u64>().write(!OWNED) };
-        let pc = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
-        *pc = host::after_signal(*pc as u64) as i64;
     }
 }

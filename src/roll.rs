@@ -1,0 +1,166 @@
+//! The guest's threads, so that the one by which the process dies can show the registers of all. Each is asked to a
+//! safepoint, where it shows its registers and goes no further. It must not know what they are wanted for.
+
+use crate::process::thread_id;
+use ir::eval::fp;
+use ir::{ControlWords, CpuState, Vcpu, Words};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the dying wait for a thread: it may be in a call that nothing interrupts.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often a thread is interrupted that has not come yet.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A thread's registers, as Linux shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// The thread's id.
+    pub tid: u32,
+    /// The signals that it blocks.
+    pub mask: u64,
+    /// X0 to X30, SP, PC, PSTATE: `struct user_pt_regs`.
+    pub general: [u64; 34],
+    /// V0 to V31.
+    pub vectors: [u128; 32],
+    /// FPSR.
+    pub fpsr: u32,
+    /// FPCR.
+    pub fpcr: u32,
+    /// TPIDR_EL0.
+    pub tls: u64,
+}
+
+impl Registers {
+    /// Of a guest thread that is not in guest code.
+    pub fn of(cpu: &CpuState, tid: u32, mask: u64) -> Self {
+        let mut general = [0; 34];
+        general[..32].copy_from_slice(&cpu.x);
+        general[32] = cpu.pc.0;
+        general[33] = u64::from(cpu.nzcv().0);
+        Self {
+            tid,
+            mask,
+            general,
+            vectors: cpu.v,
+            fpsr: fp::saved_fpsr(cpu) as u32,
+            fpcr: fp::read_fpcr(cpu) as u32,
+            tls: cpu.tpidr_el0,
+        }
+    }
+}
+
+struct Member {
+    tid: AtomicU32,
+    words: Words,
+    shown: Mutex<Option<Registers>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Member {
+    fn shown(&self) -> Option<Registers> {
+        lock(&self.shown).clone()
+    }
+}
+
+/// All threads of the process.
+#[derive(Default)]
+pub struct Roll(Mutex<Vec<Arc<Member>>>);
+
+/// A thread's place on the roll, for as long as it runs.
+pub struct Place<'a> {
+    roll: &'a Roll,
+    member: Arc<Member>,
+}
+
+impl Roll {
+    /// The calling thread runs the guest's thread `cpu` from now on.
+    pub fn enter(&self, cpu: &Vcpu) -> Place<'_> {
+        let member = Arc::new(Member { tid: thread_id().into(), words: cpu.share_words(), shown: Mutex::default() });
+        lock(&self.0).push(Arc::clone(&member));
+        Place { roll: self, member }
+    }
+
+    /// Calls `fork`, which says whether it has returned in the child, where only the calling thread is left.
+    pub fn around_fork(&self, fork: impl FnOnce() -> bool) {
+        let caller = thread_id();
+        let mut members = lock(&self.0);
+        if fork() {
+            members.retain(|member| member.tid.load(Ordering::Relaxed) == caller);
+            for member in members.iter() {
+                member.tid.store(thread_id(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn members(&self) -> Vec<Arc<Member>> {
+        lock(&self.0).clone()
+    }
+}
+
+impl Place<'_> {
+    /// Shows the thread's registers to whoever [collects](Self::collect) them.
+    pub fn show(&self, cpu: &CpuState, mask: u64) {
+        *lock(&self.member.shown) = Some(Registers::of(cpu, self.member.tid.load(Ordering::Relaxed), mask));
+    }
+
+    /// Has all threads show their registers and stop for good; gives the caller's, which it has shown, and then those
+    /// of the others that have come in time.
+    pub fn collect(&self) -> Vec<Registers> {
+        let others = || self.roll.members().into_iter().filter(|member| !Arc::ptr_eq(member, &self.member));
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let missing: Vec<_> = others().filter(|member| lock(&member.shown).is_none()).collect();
+            if missing.is_empty() || Instant::now() >= end {
+                break;
+            }
+            for member in missing {
+                member.words.request_safepoint(ControlWords::PARK);
+                syscalls::interrupt(member.tid.load(Ordering::Relaxed));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        self.member.shown().into_iter().chain(others().filter_map(|member| member.shown())).collect()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(&self.roll.0).retain(|member| !Arc::ptr_eq(member, &self.member));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_lasts_as_long_as_its_thread() {
+        let roll = Roll::default();
+        let cpu = Vcpu::default();
+        let place = roll.enter(&cpu);
+        place.show(&cpu, 5);
+        drop(roll.enter(&Vcpu::default()));
+        let collected = place.collect();
+        assert_eq!(collected.len(), 1);
+        assert_eq!((collected[0].tid, collected[0].mask), (thread_id(), 5));
+    }
+
+    #[test]
+    fn only_the_caller_comes_through_a_fork() {
+        let roll = Roll::default();
+        let cpu = Vcpu::default();
+        let place = roll.enter(&cpu);
+        let other = Vcpu::default();
+        let left = roll.enter(&other);
+        left.member.tid.store(1, Ordering::Relaxed);
+        roll.around_fork(|| false);
+        assert_eq!(roll.members().len(), 2);
+        roll.around_fork(|| true);
+        assert!(matches!(&roll.members()[..], [one] if Arc::ptr_eq(one, &place.member)));
+    }
+}
