@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +18,6 @@ char greeting[64] = "of the data segment";
 char *in_heap, *in_shared, *in_hidden, *kept_out;
 static volatile int *volatile nowhere;
 static volatile int forever = 1, ready;
-static pthread_barrier_t together;
 
 __attribute__((noinline)) static void spin_here(void)
 {
@@ -33,16 +33,68 @@ __attribute__((noinline)) static void wait_here(void)
         pause();
 }
 
+__attribute__((noinline)) static void read_here(void)
+{
+    int ends[2];
+    char byte;
+    if (pipe(ends))
+        return;
+    __atomic_fetch_add(&ready, 1, __ATOMIC_SEQ_CST);
+    while (read(ends[0], &byte, 1) <= 0)
+        ;
+}
+
+__attribute__((noinline)) static void lock_here(void)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
+    __atomic_fetch_add(&ready, 1, __ATOMIC_SEQ_CST);
+    pthread_mutex_lock(&mutex);
+}
+
+__attribute__((noinline)) static void call_here(void)
+{
+    __atomic_fetch_add(&ready, 1, __ATOMIC_SEQ_CST);
+    while (forever)
+        syscall(SYS_getppid);
+}
+
+static void *nothing(void *argument)
+{
+    return argument;
+}
+
+// Threads and processes that come and go while the process dies.
+static void *storm(void *which)
+{
+    for (;;) {
+        pthread_t id;
+        if ((intptr_t)which % 2) {
+            if (!pthread_create(&id, NULL, nothing, NULL))
+                pthread_join(id, NULL);
+        } else {
+            pid_t child = fork();
+            if (!child)
+                _exit(0);
+            waitpid(child, NULL, 0);
+        }
+        __atomic_fetch_add(&ready, 1, __ATOMIC_SEQ_CST);
+    }
+    return NULL;
+}
+
+static void *die_too(void *argument)
+{
+    *nowhere = 1;
+    return argument;
+}
+
+static void (*const kinds[])(void) = {wait_here, spin_here, read_here, lock_here, call_here};
+
 static void *thread(void *number)
 {
-    char name[16];
-    snprintf(name, sizeof name, "thread-%d", (int)(intptr_t)number);
-    prctl(PR_SET_NAME, name);
-    if ((intptr_t)number % 2)
-        spin_here();
-    else
-        wait_here();
-    return NULL;
+    kinds[(intptr_t)number % 5]();
+    return number;
 }
 
 __attribute__((noinline)) void die_here(const char *how)
@@ -114,8 +166,14 @@ int main(int argc, char **argv)
         prctl(PR_SET_DUMPABLE, 0);
         how = "quit";
     }
-    if (!strcmp(how, "child")) {
-        pid_t child = fork();
+    for (int i = 0; i < threads; i++) {
+        pthread_t id;
+        pthread_create(&id, NULL, thread, (void *)(intptr_t)i);
+    }
+    while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < threads)
+        usleep(1000);
+    if (!strcmp(how, "child") || !strcmp(how, "child-in-memory")) {
+        pid_t child = how[5] ? vfork() : fork();
         if (!child)
             caller("abort");
         int status;
@@ -123,13 +181,15 @@ int main(int argc, char **argv)
         printf("child: signal %d\n", WTERMSIG(status));
         return 0;
     }
-    pthread_barrier_init(&together, NULL, 2);
-    for (int i = 0; i < threads; i++) {
+    if (!strcmp(how, "storm")) {
         pthread_t id;
-        pthread_create(&id, NULL, thread, (void *)(intptr_t)i);
+        for (intptr_t i = 0; i < 4; i++)
+            pthread_create(&id, NULL, storm, (void *)i);
+        while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < 20)
+            usleep(100);
+        for (intptr_t i = 0; i < 3; i++)
+            pthread_create(&id, NULL, die_too, NULL);
     }
-    while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < threads)
-        usleep(1000);
     caller(how);
     return 3;
 }
