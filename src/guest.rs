@@ -290,7 +290,12 @@ impl World {
                             self.process.exit(status);
                         }
                         After::Killed(signal) => self.die(kernel, None, signal, cpu, place),
-                        After::Share => kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel)),
+                        After::Share => {
+                            // Nothing interrupts it until the new process has begun a program.
+                            show(place, kernel, cpu);
+                            kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel));
+                            place.inspect(|place| place.hide());
+                        }
                         After::ThreadEnded => return,
                     }
                 }
@@ -299,7 +304,8 @@ impl World {
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => {
-                    if cpu.words().take_reasons() & ControlWords::PARK != 0 {
+                    // A process made meanwhile is not the one that dies.
+                    if cpu.words().take_reasons() & ControlWords::PARK != 0 && self.roll.is_dying() {
                         show(place, kernel, cpu);
                         self.process.rest();
                     }
@@ -328,13 +334,21 @@ impl World {
     ) -> ! {
         kernel.be_deaf();
         show(place, kernel, cpu);
+        if place.is_some_and(|place| !place.is_first_to_die()) {
+            self.process.rest();
+        }
+        let death = Death { process: kernel.process(), started: self.started.get(), siginfo: kernel.death(signal) };
+        let core = death.plan_core();
+        let alone = || vec![Registers::of(cpu, process::thread_id(), kernel.mask())];
+        // First, for a thread that forks has to finish that.
+        let threads = core.as_ref().map(|_| place.map_or_else(alone, Place::collect)).unwrap_or_default();
         let _last = self.finish(kernel.process());
         if let Some(stop) = stop {
             report::death(&self.name, self.images.get().map_or(&[], Vec::as_slice), stop, signal, cpu);
         }
-        let death = Death { process: kernel.process(), started: self.started.get(), siginfo: kernel.death(signal) };
-        let alone = || vec![Registers::of(cpu, process::thread_id(), kernel.mask())];
-        death.leave_core(|| place.map_or_else(alone, Place::collect));
+        if let Some(core) = core {
+            death.leave_core(&core, &threads);
+        }
         self.process.die(signal)
     }
 

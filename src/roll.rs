@@ -4,7 +4,7 @@
 use crate::process::thread_id;
 use ir::eval::fp;
 use ir::{ControlWords, CpuState, Vcpu, Words};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,10 @@ impl Member {
 
 /// All threads of the process.
 #[derive(Default)]
-pub struct Roll(Mutex<Vec<Arc<Member>>>);
+pub struct Roll {
+    members: Mutex<Vec<Arc<Member>>>,
+    is_dying: AtomicBool,
+}
 
 /// A thread's place on the roll, for as long as it runs.
 pub struct Place<'a> {
@@ -81,24 +84,30 @@ impl Roll {
     /// The calling thread runs the guest's thread `cpu` from now on.
     pub fn enter(&self, cpu: &Vcpu) -> Place<'_> {
         let member = Arc::new(Member { tid: thread_id().into(), words: cpu.share_words(), shown: Mutex::default() });
-        lock(&self.0).push(Arc::clone(&member));
+        lock(&self.members).push(Arc::clone(&member));
         Place { roll: self, member }
     }
 
     /// Calls `fork`, which says whether it has returned in the child, where only the calling thread is left.
     pub fn around_fork(&self, fork: impl FnOnce() -> bool) {
         let caller = thread_id();
-        let mut members = lock(&self.0);
+        let mut members = lock(&self.members);
         if fork() {
             members.retain(|member| member.tid.load(Ordering::Relaxed) == caller);
             for member in members.iter() {
                 member.tid.store(thread_id(), Ordering::Relaxed);
             }
+            self.is_dying.store(false, Ordering::Relaxed);
         }
     }
 
+    /// Whether threads must go no further: if one has said so since the process began.
+    pub fn is_dying(&self) -> bool {
+        self.is_dying.load(Ordering::Acquire)
+    }
+
     fn members(&self) -> Vec<Arc<Member>> {
-        lock(&self.0).clone()
+        lock(&self.members).clone()
     }
 }
 
@@ -106,6 +115,16 @@ impl Place<'_> {
     /// Shows the thread's registers to whoever [collects](Self::collect) them.
     pub fn show(&self, cpu: &CpuState, mask: u64) {
         *lock(&self.member.shown) = Some(Registers::of(cpu, self.member.tid.load(Ordering::Relaxed), mask));
+    }
+
+    /// The thread goes on, so what it has shown is past.
+    pub fn hide(&self) {
+        *lock(&self.member.shown) = None;
+    }
+
+    /// Says that the process dies by this thread. False if another one has.
+    pub fn is_first_to_die(&self) -> bool {
+        !self.roll.is_dying.swap(true, Ordering::AcqRel)
     }
 
     /// Has all threads show their registers and stop for good; gives the caller's, which it has shown, and then those
@@ -130,7 +149,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        lock(&self.roll.0).retain(|member| !Arc::ptr_eq(member, &self.member));
+        lock(&self.roll.members).retain(|member| !Arc::ptr_eq(member, &self.member));
     }
 }
 
@@ -161,6 +180,9 @@ mod tests {
         roll.around_fork(|| false);
         assert_eq!(roll.members().len(), 2);
         roll.around_fork(|| true);
+        assert!(!roll.is_dying() && place.is_first_to_die() && !place.is_first_to_die());
+        roll.around_fork(|| true);
+        assert!(!roll.is_dying());
         assert!(matches!(&roll.members()[..], [one] if Arc::ptr_eq(one, &place.member)));
     }
 }

@@ -30,6 +30,13 @@ pub struct Started {
     pub argv: GuestRange,
 }
 
+/// Where a core file goes.
+#[derive(Clone, Debug)]
+pub struct Core {
+    path: PathBuf,
+    limit: u64,
+}
+
 /// How it dies.
 pub struct Death<'a> {
     /// The dying process.
@@ -45,17 +52,21 @@ impl Death<'_> {
         self.siginfo[0] as i32
     }
 
-    /// Leaves a core file if there is to be one, with the registers that `threads` gives, first those of the calling
-    /// thread. From then on the host's kernel writes none. Whatever goes wrong, the guest dies as it would without.
-    pub fn leave_core(&self, threads: impl FnOnce() -> Vec<Registers>) {
-        let Some(limit) = self.process.core_limit(self.signal()) else { return };
-        let Ok(pattern) = fs::read_to_string("/proc/sys/kernel/core_pattern") else { return };
+    /// Whether there is to be a core file of the guest's, and which.
+    pub fn plan_core(&self) -> Option<Core> {
+        let limit = self.process.core_limit(self.signal())?;
+        let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").ok()?;
         let uses_pid = fs::read_to_string("/proc/sys/kernel/core_uses_pid").is_ok_and(|value| value.trim() != "0");
-        let Some(path) = name::of(&pattern, uses_pid, &self.facts(limit)) else { return };
+        let path = name::of(&pattern, uses_pid, &self.facts(limit))?.into();
+        Some(Core { path, limit })
+    }
+
+    /// Leaves a core file with the registers of `threads`, first those of the calling thread. From then on the host's
+    /// kernel writes none. Whatever goes wrong, the guest dies as it would without.
+    pub fn leave_core(&self, core: &Core, threads: &[Registers]) {
         self.process.limit_host_core(0);
-        let threads = threads();
         let about = self.about();
-        let write = || self.write(Path::new(&path), limit, about.clone(), &threads);
+        let write = || self.write(core, about.clone(), threads);
         let result = match write() {
             Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
                 syscalls::with_spare_descriptors(&[], write).unwrap_or(Err(error))
@@ -64,7 +75,7 @@ impl Death<'_> {
         };
         // One that is cut short is one, too.
         let is_left = result.map_or_else(|error| error.kind() == io::ErrorKind::FileTooLarge, |()| true);
-        if is_left && process::enter_nowhere(Path::new(&path)) {
+        if is_left && process::enter_nowhere(&core.path) {
             // The least with which the kernel begins.
             self.process.limit_host_core(PAGE_BYTES);
         }
@@ -101,7 +112,7 @@ impl Death<'_> {
         }
     }
 
-    fn write(&self, path: &Path, limit: u64, mut about: notes::About, threads: &[Registers]) -> io::Result<()> {
+    fn write(&self, core: &Core, mut about: notes::About, threads: &[Registers]) -> io::Result<()> {
         let smaps = String::from_utf8_lossy(&fs::read("/proc/self/smaps")?).into_owned();
         let filter = line_of("/proc/self/coredump_filter");
         let filter = u64::from_str_radix(&filter, 16).unwrap_or(memory::DEFAULT_FILTER);
@@ -111,8 +122,8 @@ impl Death<'_> {
         let files = segments.iter().filter_map(|segment| segment.file.clone().map(|file| (segment.range, file)));
         about.files = files.map(|(range, (path, offset))| (range, offset, path)).collect();
         let notes = notes::all(&about, threads);
-        let file = create(path)?;
-        elf::write(&file, limit, &segments, &notes, &memory)
+        let file = create(&core.path)?;
+        elf::write(&file, core.limit, &segments, &notes, &memory)
     }
 }
 

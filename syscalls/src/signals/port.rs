@@ -10,7 +10,7 @@ use crate::host::{self, HostAction};
 use ir::{ControlWords, Words};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::null;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// `siginfo_t`, the same on both sides: 128 bytes.
@@ -216,24 +216,26 @@ impl Port {
     }
 }
 
-/// Threads are being interrupted.
-static INTERRUPTING: AtomicBool = AtomicBool::new(false);
+/// The process whose threads are being interrupted.
+static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
 
 /// Has thread `tid` of this process, of which a safepoint is wanted, come back from a call that it waits in. It may be
 /// about to begin one: whoever wants to be sure interrupts it again. For a process that ends: a signal that the guest
 /// sends itself may be taken for such an interruption from now on.
 pub fn interrupt(tid: u32) {
-    INTERRUPTING.store(true, Ordering::Relaxed);
     let pid = host::call3(libc::SYS_getpid, 0, 0, 0).unwrap_or(0);
+    INTERRUPTED.store(pid, Ordering::Relaxed);
     // Of those that no thread blocks.
     let _ = host::call3(libc::SYS_tgkill, pid, tid.into(), libc::SIGBUS as u64);
 }
 
 fn is_interruption(info: &SigInfo) -> bool {
-    INTERRUPTING.load(Ordering::Relaxed)
+    let pid = INTERRUPTED.load(Ordering::Relaxed);
+    pid != 0
         && number_of(info) == libc::SIGBUS
         && code_of(info) == libc::SI_TKILL
-        && host::call3(libc::SYS_getpid, 0, 0, 0) == Ok(info[2] & 0xffff_ffff)
+        && info[2] & 0xffff_ffff == pid
+        && host::call3(libc::SYS_getpid, 0, 0, 0) == Ok(pid)
 }
 
 /// The handler of all signals that the guest catches, and of SIGSEGV and SIGBUS that were sent.
