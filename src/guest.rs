@@ -294,7 +294,9 @@ impl World {
                             // Nothing interrupts it until the new process has begun a program.
                             show(place, kernel, cpu);
                             kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel));
-                            place.inspect(|place| place.hide());
+                            if let Some(place) = place {
+                                place.hide();
+                            }
                         }
                         After::ThreadEnded => return,
                     }

@@ -238,6 +238,12 @@ pub fn user() -> [u32; 2] {
     unsafe { [libc::getuid(), libc::getgid()] }
 }
 
+/// The effective user and group, whose files the process makes.
+pub fn effective_user() -> [u32; 2] {
+    // SAFETY: system calls that only ask.
+    unsafe { [libc::geteuid(), libc::getegid()] }
+}
+
 /// The process's nice value.
 pub fn nice() -> i32 {
     // SAFETY: only asks.
@@ -257,25 +263,4 @@ pub fn times() -> [[u64; 2]; 4] {
     };
     let ([user, system], [children_user, children_system]) = (of(libc::RUSAGE_SELF), of(libc::RUSAGE_CHILDREN));
     [user, system, children_user, children_system]
-}
-
-/// Has the calling thread be in an empty file system of its own that goes with it, where `path` can be made: what the
-/// kernel writes there when the process dies is nowhere. False if that needs rights that the process has not.
-pub fn enter_nowhere(path: &Path) -> bool {
-    const FSCONFIG_CMD_CREATE: u64 = 6;
-    let filesystem = c"tmpfs".as_ptr();
-    // SAFETY: system calls with integers and a C string; descriptors that are nobody else's, in a process that ends.
-    let is_there = unsafe {
-        libc::unshare(libc::CLONE_FS) == 0 && {
-            let context = libc::syscall(libc::SYS_fsopen, filesystem, 0);
-            context >= 0 && libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0) == 0 && {
-                let mount = libc::syscall(libc::SYS_fsmount, context, 0, 0);
-                mount >= 0 && libc::fchdir(mount as RawFd) == 0
-            }
-        }
-    };
-    let Ok(below_root) = path.strip_prefix("/") else { return is_there };
-    let has_directory = || below_root.parent().is_none_or(|parent| std::fs::create_dir_all(parent).is_ok());
-    // SAFETY: a C string.
-    is_there && has_directory() && unsafe { libc::chroot(c".".as_ptr()) } == 0
 }

@@ -211,6 +211,26 @@ fn a_small_limit_cuts_it() {
     assert_said(&debug(Link::Static, &core, &[]), &["terminated with signal SIGABRT"]);
 }
 
+/// Whether the kernel lets this user mount an empty file system somewhere of its own.
+fn may_mount() -> bool {
+    let mount = ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"];
+    let may = |options: &[&str]| run(Command::new("unshare").args(options).args(mount), LIMIT).status == End::Exited(0);
+    may(&[]) || may(&["--user", "--map-root-user"])
+}
+
+#[test]
+fn the_wait_status_tells_of_it() {
+    let Some(directory) = place("core-status") else { return };
+    for (limit, how, expected) in
+        [("unlimited", "abort", may_mount()), ("0", "abort", false), ("unlimited", "terminate", false)]
+    {
+        let status = in_shell(&directory, limit, Tier::Auto, Link::Static, &[how, "2"]).status().expect("sh");
+        assert_eq!(status.core_dumped(), expected, "{how} with limit {limit}");
+    }
+    // What the kernel wrote to be able to say so is not in its place.
+    assert_said(&debug(Link::Static, &core(&directory), &["bt"]), &["caller (how="]);
+}
+
 #[test]
 fn links_lead_nowhere() {
     let Some(directory) = place("core-link") else { return };

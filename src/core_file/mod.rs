@@ -1,11 +1,13 @@
 //! The core file that the guest leaves when it dies, in the guest's format, where and when the kernel would write one:
 //! the host's kernel would write one of emu. This file finds the facts; `name.rs` knows what the file is called,
-//! `memory.rs` what of memory is in it, `notes.rs` and `elf.rs` its format. It must not know why the guest dies.
+//! `memory.rs` what of memory is in it, `notes.rs` and `elf.rs` its format. Only the host's kernel can say in the wait status
+//! that there is a core file, and only if it writes one: `nowhere.rs` lets it. It must not know why the guest dies.
 
 mod elf;
 mod memory;
 mod name;
 mod notes;
+mod nowhere;
 
 use crate::process;
 use crate::roll::Registers;
@@ -75,7 +77,7 @@ impl Death<'_> {
         };
         // One that is cut short is one, too.
         let is_left = result.map_or_else(|error| error.kind() == io::ErrorKind::FileTooLarge, |()| true);
-        if is_left && process::enter_nowhere(&core.path) {
+        if is_left && nowhere::enter(&core.path) {
             // The least with which the kernel begins.
             self.process.limit_host_core(PAGE_BYTES);
         }
