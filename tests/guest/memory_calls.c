@@ -135,7 +135,7 @@ static void ranges(void)
     SHOW(mincore(m, P, (void *)8));
     SHOW(munmap(m, 0));
     SHOW(munmap(m + 1, P));
-    SHOW(munmap((void *)(1ul << 62), P));
+    SHOW(munmap((void *)(1ul << 50), P));
     SHOW(munmap(m, 8 * P));
     SHOW(munmap(m, 8 * P));
     close(zero);
@@ -199,7 +199,8 @@ static void moves(void)
     gone = shared + 2 * P;
     void touch_gone(void) { *(volatile char *)gone; }
     in_child("beyond the end", touch_gone);
-    printf("longer %d, %d\n", ftruncate(fd, 4 * P), shared[2 * P]);
+    printf("longer %d", ftruncate(fd, 4 * P));
+    printf(", %d\n", shared[2 * P]);
     close(fd);
 }
 
@@ -301,7 +302,7 @@ static void touch_below_stack(void)
 {
     // Far below whatever the limit lets it have.
     volatile char here = 0;
-    *(volatile char *)(&here - (40l << 20)) = 1;
+    *(volatile char *)((uintptr_t)&here - (40ul << 20)) = 1;
 }
 
 int main(void)
