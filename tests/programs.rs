@@ -159,6 +159,7 @@ programs! {
     signal_races: Source::new("signal_races.c"), Static, Native;
     signal_faults: Source::new("signal_faults.c"), Static, Native;
     signal_fault_states: Source::new("signal_fault_states.c"), Static, Itself;
+    signal_threads: Source::new("signal_threads.c"), Static, Native;
     signal_timers: Source::new("signal_timers.c"), Static, Native;
     signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;

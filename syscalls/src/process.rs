@@ -99,6 +99,8 @@ impl Process {
     #[must_use]
     pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
         name_process(&config.comm);
+        // Before the guest gives signal 33 an action.
+        host::settle_threads();
         let strace = config.strace.take().map(|out| Arc::new(Strace::new(out)));
         let actions = SignalActions::new(config.ignored_signals);
         let memory = AddressSpace::new(watcher, config.layout);
