@@ -27,9 +27,7 @@ pub fn of(stop: Stop, cpu: &CpuState, memory: &AddressSpace) -> Option<Fault> {
             let none = Some((GuestAddr(0), 0));
             Some(Fault { signal: libc::SIGILL, code: ILL_ILLOPC, addr: cpu.pc, syndrome: none })
         }
-        Stop::Breakpoint => {
-            Some(Fault { signal: libc::SIGTRAP, code: TRAP_BRKPT, addr: cpu.pc, syndrome: None })
-        }
+        Stop::Breakpoint => Some(Fault { signal: libc::SIGTRAP, code: TRAP_BRKPT, addr: cpu.pc, syndrome: None }),
         Stop::Misaligned if !cpu.pc.is_aligned(4) => {
             let syndrome = Some((GuestAddr(0), PC_ALIGNMENT | IL));
             Some(Fault { signal: libc::SIGBUS, code: BUS_ADRALN, addr: cpu.pc, syndrome })

@@ -25,10 +25,9 @@ impl Programs for Files {
                 let found = |name: &Path| self.sysroot.as_ref().is_some_and(|sysroot| sysroot.find(name).is_some());
                 if missing.is_some_and(found) { ProgramKind::HostInSysroot } else { ProgramKind::Other }
             }
-            Ok(Kind::Script(script)) => ProgramKind::Script {
-                interpreter: script.interpreter.into_os_string(),
-                argument: script.argument,
-            },
+            Ok(Kind::Script(script)) => {
+                ProgramKind::Script { interpreter: script.interpreter.into_os_string(), argument: script.argument }
+            }
             // Some other machine's, maybe, which the kernel may know how to run.
             Err(error) if error.errno() == libc::ENOEXEC => ProgramKind::Other,
             Err(error) => return Err(errno(error)),

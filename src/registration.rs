@@ -227,11 +227,16 @@ impl Entry {
         header.resize(64, 0);
         [2, 3].into_iter().any(|kind| {
             header[16] = kind;
-            let Some(part) = header.get(self.offset..).filter(|part| part.len() >= self.magic.len()) else { return false };
+            let Some(part) = header.get(self.offset..).filter(|part| part.len() >= self.magic.len()) else {
+                return false;
+            };
             !self.magic.is_empty()
-                && self.magic.iter().zip(part).enumerate().all(|(index, (magic, byte))| {
-                    (magic ^ byte) & self.mask.get(index).copied().unwrap_or(0xff) == 0
-                })
+                && self
+                    .magic
+                    .iter()
+                    .zip(part)
+                    .enumerate()
+                    .all(|(index, (magic, byte))| (magic ^ byte) & self.mask.get(index).copied().unwrap_or(0xff) == 0)
         })
     }
 }
@@ -341,7 +346,8 @@ mod tests {
         let entry = Entry::parse("qemu-aarch64", text);
         assert_eq!((&entry.interpreter, &*entry.flags), (&PathBuf::from("/usr/bin/qemu x"), "OCF"));
         assert!(entry.is_enabled && entry.takes_arm64() && entry.magic == MAGIC && entry.mask == MASK);
-        let other = Entry::parse("riscv", &text[..].iter().map(|&b| if b == b'b' { b'c' } else { b }).collect::<Vec<_>>());
+        let other =
+            Entry::parse("riscv", &text[..].iter().map(|&b| if b == b'b' { b'c' } else { b }).collect::<Vec<_>>());
         assert!(!other.takes_arm64());
         assert!(!Entry::parse("java", b"disabled\ninterpreter /j\nflags: \nextension .jar\n").takes_arm64());
     }

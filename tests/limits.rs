@@ -59,7 +59,7 @@ fn little_address_space() {
 fn little_host_stack() {
     let deep = Source::new("recursion.c");
     let expected = run(&mut Command::new(deep.for_host(Link::Static)), LIMIT);
-    for kilobytes in ["256", "512", "unlimited"] {
+    for kilobytes in ["64", "256", "unlimited"] {
         for tier in Tier::ALL {
             let outcome = after(&format!("ulimit -s {kilobytes}"), tier, &["-s", "64M"], &deep, &[]);
             check(&format!("ulimit -s {kilobytes}, {tier:?}"), &outcome, &expected);

@@ -476,6 +476,20 @@ impl<F: Frontend> Code<F> {
         }
     }
 
+    /// The compiler has refused the region at `entry`, or has failed at it: it is not asked again while the block there
+    /// is the same.
+    pub fn refuse(&mut self, entry: Place) {
+        self.stats.refused_regions += 1;
+        if let Some(block) = self.blocks.get(&entry) {
+            block.refused.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has been.
+    pub fn is_refused(&self, entry: Place) -> bool {
+        self.blocks.get(&entry).is_some_and(|block| block.refused.load(Ordering::Relaxed))
+    }
+
     /// Whether more work is done for the region at `entry`.
     pub fn is_wide(&self, entry: Place) -> bool {
         self.wide.contains(&entry)

@@ -7,6 +7,7 @@ use crate::checkpoint;
 use crate::code::Generation;
 use crate::config::Holding;
 use crate::flag_source::{FlagSource, Source};
+use crate::inject::{self, Failure};
 use crate::peephole::{self, Placed, Registers};
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
@@ -233,6 +234,9 @@ impl Compiler {
             self.optimize(labels).map_err(refused)?;
             &*self.optimized
         };
+        if inject::is_due(Failure::Cranelift) {
+            return Err(CompileError::Refused("this failure has been asked for".to_owned()));
+        }
         let compiled = self.context.compile(isa, &mut ControlPlane::default());
         compiled.map(|_| ()).map_err(|e| refused(e.inner))
     }

@@ -136,6 +136,8 @@ pub struct Stats {
     pub region_bytes: u64,
     /// Time spent compiling them, in nanoseconds.
     pub compile_ns: u64,
+    /// Regions that the compiler refused, or failed at: they stay in the tier below.
+    pub refused_regions: u64,
     /// Regions compiled again with more blocks.
     pub grown: u64,
     /// Regions compiled again with wider limits, and holding more registers.
@@ -203,12 +205,13 @@ impl Stats {
         let decoded = (grouped(self.blocks), grouped(self.decoded_insns));
         let emitted = made(self.emitted, "blocks", self.emitted_insns, self.emitted_bytes, self.emit_ns);
         let compiled = made(self.regions, "regions", self.region_insns, self.region_bytes, self.compile_ns);
+        let again = (grouped(self.grown), grouped(self.widened), grouped(self.refused_regions));
         let used = grouped(self.cache_bytes);
         let same = format!("{} blocks, {} regions were the same again", grouped(self.revived), grouped(self.restored));
         vec![
             line("decoded", format!("{:>NUMBER_WIDTH$} blocks: {} instructions", decoded.0, decoded.1)),
             line("emitted", format!("{emitted}; {} refused", grouped(self.refused))),
-            line("compiled", format!("{compiled}; {} to grow, {} wider", grouped(self.grown), grouped(self.widened))),
+            line("compiled", format!("{compiled}; {} to grow, {} wider, {} refused", again.0, again.1, again.2)),
             line("code cache", format!("{used:>NUMBER_WIDTH$} bytes used, emptied {} times", grouped(self.flushes))),
             line("code changed by the guest", format!("{:>NUMBER_WIDTH$} times; {same}", grouped(self.invalidations))),
         ]

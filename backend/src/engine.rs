@@ -1,11 +1,14 @@
 //! What all guest threads share: the code known, the compiler, and its thread. Locks are taken in the order compiler,
 //! code, records of a generation, seat.
 
+use crate::bug::{self, Doing};
 use crate::builder::Mode;
 use crate::code::{Code, Generation, Kind, Place};
-use crate::compile::{CompileError, Compiler};
+use crate::compile::{CompileError, Compiled, Compiler, Listing};
 use crate::config::{Config, Holding, Stats, Tier};
 use crate::emitter::Emitter;
+use crate::host_stack::HostStack;
+use crate::inject::{self, Failure};
 use crate::profile::Profiler;
 use crate::region::{Limits, Region};
 use crate::tier0::{self, FetchFault, HotBlock};
@@ -22,6 +25,16 @@ const COLDER: u32 = 16;
 const ENOUGH_SIGHTINGS: u32 = 5;
 /// A code cache smaller than this is not worth having.
 const LEAST_CODE_BYTES: usize = 2 << 20;
+/// What compiling needs of a stack: Cranelift goes through trees of blocks by recursion.
+const COMPILER_STACK_BYTES: usize = 4 << 20;
+
+/// What compiles, made when first needed.
+#[derive(Default)]
+struct Workshop {
+    compiler: Option<Compiler>,
+    /// What it runs on, whichever thread compiles.
+    stack: Option<HostStack>,
+}
 
 /// What a request for compilation came to.
 enum Attempt {
@@ -40,7 +53,7 @@ pub type MayFetch = Arc<dyn Fn(GuestAddr) -> bool + Send + Sync>;
 pub struct Engine<F: Frontend> {
     pub(crate) config: Config,
     may_fetch: MayFetch,
-    compiler: Mutex<Option<Compiler>>,
+    compiler: Mutex<Workshop>,
     worker: Worker,
     code: Mutex<Code<F>>,
     profiler: Mutex<Profiler>,
@@ -56,7 +69,7 @@ impl<F: Frontend> Engine<F> {
             config,
             profiler,
             may_fetch,
-            compiler: Mutex::new(None),
+            compiler: Mutex::default(),
             worker: Worker::default(),
             code: Mutex::new(Code::default()),
         })
@@ -132,10 +145,22 @@ impl<F: Frontend> Engine<F> {
             generation = self.generation()?;
         }
         let runs = if self.config.tier == Tier::Auto { self.config.threshold } else { u32::MAX };
-        let Ok(compiled) = emitter.emit::<F>(&block.block, &generation.memory, runs, self.mode(block.place)) else {
-            self.code().stats.refused += 1;
-            self.config.log.write(format_args!("emu: block at {} is not emitted\n", block.place.pc()));
-            return None;
+        let mode = self.mode(block.place);
+        let emitted = bug::guarded(Doing::Emitting, || {
+            inject::panic_if_due(Failure::Emitter);
+            emitter.emit::<F>(&block.block, &generation.memory, runs, mode)
+        });
+        let compiled = match emitted {
+            Ok(Ok(compiled)) => compiled,
+            given_up => {
+                if let Err(reason) = given_up {
+                    self.config.log.write(format_args!("emu: the emitter failed: {reason}\n"));
+                    *emitter = Emitter::default();
+                }
+                self.code().stats.refused += 1;
+                self.config.log.write(format_args!("emu: block at {} is not emitted\n", block.place.pc()));
+                return None;
+            }
         };
         let (at, bytes) = (compiled.code, compiled.bytes);
         if self.config.log.out_asm {
@@ -176,35 +201,24 @@ impl<F: Frontend> Engine<F> {
     /// Compiles the region at `entry` and links it.
     fn compile(&self, entry: Place) -> Attempt {
         let started = std::time::Instant::now();
-        let mut compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(region), Some(generation)) = (self.region_at(entry), self.generation()) else {
+        let mut workshop = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.code().is_refused(entry) {
             return Attempt::Impossible;
-        };
-        if compiler.is_none() {
-            *compiler = Compiler::new(Arc::clone(&generation)).ok();
         }
-        let Some(compiler) = compiler.as_mut() else { return Attempt::Impossible };
-        compiler.turn_to(&generation);
-        let log = &self.config.log;
-        let mut mode = self.mode(entry);
-        if mode.holding == Holding::Usual && self.code().is_wide(entry) {
-            mode.holding = Holding::Always;
-        }
-        let (compiled, listing) = match compiler.compile::<F>(&region, mode, (log.clif, log.out_asm)) {
-            Ok(done) => done,
+        let Some(generation) = self.generation() else { return Attempt::Impossible };
+        let made = self.make_region(&mut workshop, entry, &generation);
+        let (region, compiled, listing) = match made {
+            Ok(Some(made)) => made,
+            Ok(None) => return Attempt::Impossible,
             Err(CompileError::CacheFull) => return Attempt::CacheFull(generation),
             Err(CompileError::Refused(reason)) => {
-                log.write(format_args!("emu: region at {} stays in tier 0: {reason}\n", entry.pc()));
+                let pc = entry.pc();
+                self.config.log.write(format_args!("emu: region at {pc} stays in the tier below: {reason}\n"));
+                self.code().refuse(entry);
                 return Attempt::Impossible;
             }
         };
-        if let Some(clif) = listing.clif {
-            log.write(format_args!("CLIF of region {}:\n{clif}\n", entry.pc()));
-        }
-        if let Some(asm) = listing.host_asm {
-            let (pc, at) = (entry.pc(), compiled.code.0);
-            log.write(format_args!("OUT: region {pc}, {} bytes at {at:#x}\n{asm}\n", compiled.bytes));
-        }
+        self.log_listing(entry, &compiled, listing);
         let (at, insns, bytes) = (compiled.code, region.insn_count() as u64, compiled.bytes);
         let is_cut = region.is_cut || compiled.would_hold;
         let mut code = self.code();
@@ -218,6 +232,57 @@ impl<F: Frontend> Engine<F> {
         code.stats.region_insns += insns;
         code.stats.region_bytes += u64::from(bytes);
         Attempt::Done(at)
+    }
+
+    /// Finds the region at `entry` and compiles it, on a stack of the compiler's own. A panic gives up the region; the
+    /// compiler may be in any state then, and is made anew.
+    fn make_region(
+        &self,
+        workshop: &mut Workshop,
+        entry: Place,
+        generation: &Arc<Generation>,
+    ) -> Result<Option<(Region<F::Insn>, Compiled, Listing)>, CompileError> {
+        let Workshop { compiler, stack } = workshop;
+        if stack.is_none() {
+            *stack = HostStack::new(COMPILER_STACK_BYTES).ok();
+        }
+        let Some(stack) = stack else { return Ok(None) };
+        bug::works_at(entry.pc().0);
+        let made = bug::guarded(Doing::Compiling, || {
+            stack.run(|| {
+                let Some(region) = self.region_at(entry) else { return Ok(None) };
+                if compiler.is_none() {
+                    *compiler = Compiler::new(Arc::clone(generation)).ok();
+                }
+                let Some(compiler) = compiler.as_mut() else { return Ok(None) };
+                compiler.turn_to(generation);
+                let mut mode = self.mode(entry);
+                if mode.holding == Holding::Usual && self.code().is_wide(entry) {
+                    mode.holding = Holding::Always;
+                }
+                inject::panic_if_due(Failure::Compiler);
+                let wanted = (self.config.log.clif, self.config.log.out_asm);
+                compiler
+                    .compile::<F>(&region, mode, wanted)
+                    .map(|(compiled, listing)| Some((region, compiled, listing)))
+            })
+        });
+        made.unwrap_or_else(|reason| {
+            // What it holds may be in any state too.
+            let _ = bug::guarded(Doing::Compiling, || drop(compiler.take()));
+            Err(CompileError::Refused(reason))
+        })
+    }
+
+    fn log_listing(&self, entry: Place, compiled: &Compiled, listing: Listing) {
+        let log = &self.config.log;
+        if let Some(clif) = listing.clif {
+            log.write(format_args!("CLIF of region {}:\n{clif}\n", entry.pc()));
+        }
+        if let Some(asm) = listing.host_asm {
+            let (pc, at) = (entry.pc(), compiled.code.0);
+            log.write(format_args!("OUT: region {pc}, {} bytes at {at:#x}\n{asm}\n", compiled.bytes));
+        }
     }
 
     /// Tells profilers of new code. Whoever publishes it does so with the lock of the code held: what is counted has

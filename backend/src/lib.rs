@@ -2,6 +2,7 @@
 //! the code cache. Also what must go with that: links between regions, the dispatcher, invalidation, and the way from
 //! a host fault to the guest's. Knows neither A64 encodings (it takes an `ir::Frontend`) nor system calls.
 
+mod bug;
 mod builder;
 mod cache;
 mod checkpoint;
@@ -13,6 +14,8 @@ mod emitter;
 mod engine;
 mod flag_source;
 mod helpers;
+mod host_stack;
+mod inject;
 mod lane_shifts;
 mod layout;
 mod lookup;
@@ -26,7 +29,10 @@ mod tier0;
 mod trampoline;
 mod worker;
 
+pub use bug::report_bugs;
 pub use config::{Config, Holding, Log, Profile, Stats, Tier};
 pub use engine::Engine;
+pub use host_stack::HostStack;
+pub use inject::{Failure, inject};
 pub use thread::Thread;
 pub use trampoline::{SentHandler, on_sent_signal};

@@ -288,7 +288,7 @@ impl<I> Region<I> {
             }
         }
         order.reverse();
-        debug_assert_eq!(order.len(), count, "every node is reached");
+        assert_eq!(order.len(), count, "every node is reached");
         let mut position = vec![0; count];
         for (new, &old) in order.iter().enumerate() {
             position[old] = new;

@@ -1,11 +1,13 @@
 //! The dispatcher: one guest thread's way through decoded blocks and compiled code.
 
+use crate::bug::{self, Doing};
 use crate::code::{Generation, Place, Recovered};
 use crate::config::Tier;
 use crate::counts;
 use crate::emitter::Emitter;
 use crate::engine::Engine;
 use crate::helpers;
+use crate::inject;
 use crate::layout;
 use crate::recovery::FaultFrame;
 use crate::seat::{CODE_CHANGED, Seat, Sighting};
@@ -17,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Host stack that guest calls may use, in bytes, if there is enough.
+/// Host stack that guest calls may use, in bytes. Whoever makes a thread sees to it that there is more: emu's own
+/// functions need the greater part.
 const CALL_STACK_BYTES: u64 = 256 << 10;
 const NEAR_ENTRIES: usize = 1 << 13;
 
@@ -34,8 +37,6 @@ pub struct Thread<F: Frontend> {
     emitter: Emitter,
     /// What the host had at the last fault.
     fault_frame: Box<FaultFrame>,
-    /// Host stack that guest calls may use.
-    call_stack_bytes: u64,
 }
 
 impl<F: Frontend> Thread<F> {
@@ -45,12 +46,9 @@ impl<F: Frontend> Thread<F> {
         seat.lookup(false)?;
         engine.code().add_seat(&seat);
         let near = (0..NEAR_ENTRIES).map(|_| None).collect();
-        // The first thread's stack may be as small as `ulimit -s` says. Emu's own functions, the compiler among them,
-        // and the arguments that the kernel has put there need the greater part.
-        let call_stack_bytes = CALL_STACK_BYTES.min(trampoline::stack_limit() / 4);
         let emitter = Emitter::default();
         let (engine, fault_frame) = (Arc::clone(engine), Box::default());
-        Ok(Self { engine, seat, words: None, near, generation: None, emitter, fault_frame, call_stack_bytes })
+        Ok(Self { engine, seat, words: None, near, generation: None, emitter, fault_frame })
     }
 
     /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
@@ -67,6 +65,8 @@ impl<F: Frontend> Thread<F> {
             self.seat.sit_down(cpu.share_words());
             self.words = Some(cpu.share_words());
         }
+        bug::runs(cpu.as_mut_ptr());
+        bug::does(Doing::Tier0);
         let started = self.clock();
         eval::fp::enter_guest_fp(cpu);
         let stop = loop {
@@ -75,6 +75,7 @@ impl<F: Frontend> Thread<F> {
             }
         };
         eval::fp::leave_guest_fp(cpu);
+        bug::does(Doing::Else);
         self.spent(counts::RUN_NS, started);
         stop
     }
@@ -92,7 +93,7 @@ impl<F: Frontend> Thread<F> {
 
     /// Lets generated code run. A safepoint asked for before is seen by looking at its word afterwards.
     fn open_guard(&self, cpu: &Vcpu) {
-        let limit = trampoline::stack_pointer().saturating_sub(self.call_stack_bytes);
+        let limit = trampoline::stack_pointer().saturating_sub(CALL_STACK_BYTES);
         cpu.words().stack_guard.store(limit, Ordering::SeqCst);
     }
 
@@ -147,7 +148,7 @@ impl<F: Frontend> Thread<F> {
         let flushing = block.place.flushing();
         match config.tier {
             Tier::Eval => None,
-            Tier::Jit => Some(Tier::Jit),
+            Tier::Jit => (!block.refused.load(Ordering::Relaxed)).then_some(Tier::Jit),
             Tier::Emit => (runs == 1 && !flushing).then_some(Tier::Emit),
             Tier::Auto if runs == config.threshold => Some(Tier::Jit),
             Tier::Auto => (runs == self.emit_threshold(block) && !flushing).then_some(Tier::Emit),
@@ -173,6 +174,7 @@ impl<F: Frontend> Thread<F> {
         {
             return Ok((index, block));
         }
+        inject::fail_thread_if_due();
         let engine = Arc::clone(&self.engine);
         let mut code = engine.code();
         self.adopt(cpu, code.generation.as_ref());
@@ -218,7 +220,9 @@ impl<F: Frontend> Thread<F> {
             return Ok(());
         }
         let started = self.clock();
+        bug::does(Doing::Code);
         let exit = trampoline::enter_region(cpu, code);
+        bug::does(Doing::Tier0);
         self.spent(counts::CODE_NS, started);
         self.seat.counts.left(exit);
         match exit {
@@ -295,6 +299,7 @@ fn stop_of(code: u64) -> Stop {
 
 impl<F: Frontend> Drop for Thread<F> {
     fn drop(&mut self) {
+        bug::forget_registers();
         self.engine.code().remove_seat(&self.seat);
     }
 }

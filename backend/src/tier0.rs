@@ -28,6 +28,8 @@ pub struct HotBlock<F: Frontend> {
     pub count: AtomicU32,
     /// It was hot once, but only as part of a loop that has been compiled from another entry.
     pub cooled: AtomicBool,
+    /// The compiler has refused the region here.
+    pub refused: AtomicBool,
     /// Code that begins here, or 0.
     pub code: AtomicU64,
     /// The slot that counts down the runs of its emitted code, plus 1; 0 if there is none.
@@ -117,6 +119,7 @@ impl<F: Frontend> HotBlock<F> {
             block,
             count: AtomicU32::new(0),
             cooled: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             code: AtomicU64::new(0),
             counter: AtomicU32::new(0),
             dead: AtomicBool::new(false),

@@ -2,8 +2,8 @@
 //! out. Unsafe because it switches stacks of meaning, not of memory: see each block.
 #![allow(unsafe_code)]
 
-use crate::layout;
 use crate::recovery::{FRAME_BYTES, FaultFrame};
+use crate::{bug, layout};
 use ir::{CpuState, Vcpu};
 use std::arch::global_asm;
 use std::mem::offset_of;
@@ -125,11 +125,6 @@ pub fn stack_pointer() -> u64 {
     std::ptr::addr_of!(here) as u64
 }
 
-/// How large the stack of the process's first thread may become, in bytes.
-pub fn stack_limit() -> u64 {
-    limit_of(libc::RLIMIT_STACK)
-}
-
 /// How much address space the process may have, in bytes.
 pub fn address_space_limit() -> u64 {
     limit_of(libc::RLIMIT_AS)
@@ -218,7 +213,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
     let registers = &mut context.uc_mcontext.gregs;
     let host_pc = registers[libc::REG_RIP as usize] as u64;
-    if is_generated(host_pc) {
+    if matches!(signal, libc::SIGSEGV | libc::SIGBUS) && is_generated(host_pc) {
         // SAFETY: in generated code r15 holds the thread's CpuState; nobody else uses it while that code runs.
         let cpu = unsafe { &mut *(registers[libc::REG_R15 as usize] as *mut CpuState) };
         // SAFETY: SIGSEGV and SIGBUS carry an address.
@@ -231,9 +226,25 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         registers[libc::REG_RIP as usize] = emu_leave_fault as *const () as i64;
         return;
     }
-    // A fault of emu itself: let it kill the process, with a core that shows where.
+    // A fault of emu itself: say so, and let it kill the process, with a core that shows where.
+    let name = match signal {
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGILL => "SIGILL",
+        _ => "SIGFPE",
+    };
+    bug::report(format_args!("{name} at {host_pc:#x} (emu is at {:#x})", image_start()));
     // SAFETY: puts the default action back; the instruction faults again.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Where emu's file has been loaded: addresses in it are relative to that.
+fn image_start() -> u64 {
+    unsafe extern "C" {
+        static __ehdr_start: u8;
+    }
+    // The linker provides it; only its address is taken.
+    &raw const __ehdr_start as u64
 }
 
 /// The general registers in the order of their numbers in instructions.
@@ -290,5 +301,13 @@ pub fn install_fault_handler() {
         action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_ONSTACK;
         libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut());
         libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
+        // Those are only to be reported.
+        for signal in [libc::SIGILL, libc::SIGFPE] {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut before);
+            if before.sa_sigaction == libc::SIG_DFL {
+                libc::sigaction(signal, &action, std::ptr::null_mut());
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::code::Place;
+use crate::inject::{self, Failure};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,11 @@ impl Worker {
         let mut jobs = self.jobs();
         if !jobs.started {
             let thread = std::thread::Builder::new().name("emu-compile".into());
+            let body = || {
+                // Signal 32 is not: libc unblocks it in each new thread.
+                replace_mask(BLOCKED);
+                body();
+            };
             if with_signals_blocked(|| thread.spawn(body)).is_err() {
                 return false;
             }
@@ -89,6 +95,9 @@ impl Worker {
             let waiting: Vec<Place> = jobs.queue.iter().take(CANDIDATES).copied().collect();
             jobs.busy = true;
             drop(jobs);
+            if inject::is_due(Failure::Worker) {
+                self.fail_once_a_fork_waits();
+            }
             let index = hottest(&waiting);
             let entry = self.jobs().queue.remove(index);
             if let Some(entry) = entry {
@@ -99,6 +108,19 @@ impl Worker {
             jobs.busy = false;
             self.changed.notify_all();
         }
+    }
+
+    /// For tests: a panic when it would do most harm.
+    #[cold]
+    fn fail_once_a_fork_waits(&self) {
+        const MOST_WAITS: u32 = 10_000;
+        for _ in 0..MOST_WAITS {
+            if self.jobs().forking {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("this failure has been asked for");
     }
 
     /// Runs `fork`, which says whether it came back in the child of a fork, while the thread is at rest and nobody
@@ -119,21 +141,24 @@ impl Worker {
     }
 }
 
-/// Runs `body` with all signals blocked, so that a thread started there never takes one meant for the guest; all but
-/// SIGSEGV and SIGBUS, because guest code that the thread reads may be unmapped under it.
+/// Runs `body` with all signals blocked, so that a thread started there never takes one meant for the guest.
 fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: both sets are plain data that these calls initialise.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::sigdelset(&mut all, libc::SIGSEGV);
-        libc::sigdelset(&mut all, libc::SIGBUS);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let result = body();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        result
-    }
+    let before = replace_mask(BLOCKED);
+    let result = body();
+    replace_mask(before);
+    result
+}
+
+/// All signals but SIGSEGV and SIGBUS, because guest code that the thread reads may be unmapped under it.
+const BLOCKED: u64 = !(1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGBUS - 1));
+
+/// Sets the calling thread's signal mask and gives the old one. Past libc, which leaves signals 32 and 33 unblocked: they
+/// are the guest's.
+fn replace_mask(mask: u64) -> u64 {
+    let mut before = 0u64;
+    // SAFETY: reads and writes the two words given, of eight bytes each.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, 8) };
+    before
 }
 
 #[cfg(test)]

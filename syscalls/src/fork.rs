@@ -2,8 +2,8 @@
 //! share memory in `share.rs`. It must not know execve.
 
 use crate::host::{self, Args, Outcome};
-use crate::process::{After, Context, lock};
 use crate::process::Thread;
+use crate::process::{After, Context, lock};
 use crate::share::NewProcess;
 use crate::{signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
@@ -126,8 +126,7 @@ pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
     const SIGNALS: u64 = 64;
     let request = read_request(args[0], args[1])?;
     let CloneRequest { flags, exit_signal, .. } = request;
-    let unknown =
-        !(0xffff_ffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | CLONE_DETACHED | CSIGNAL & !CLONE_NEWTIME;
+    let unknown = !(0xffff_ffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | CLONE_DETACHED | CSIGNAL & !CLONE_NEWTIME;
     let both = |these: u64| flags & these == these;
     if flags & unknown != 0
         || both(CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)
@@ -194,13 +193,13 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     let flags = request.flags;
     let Some(threads) = &context.process.config.threads else { return Err(Errno(libc::ENOSYS)) };
     signals::block(&context.thread.port)?;
-    let process = context.thread.process().sharing(flags & CLONE_SIGHAND != 0);
+    let process = context.process.sharing(flags & CLONE_SIGHAND != 0);
     if flags & CLONE_CLEAR_SIGHAND != 0 {
         process.actions.forget_handlers();
     }
     let mut thread = Thread::with_port(process, context.thread.port.mask());
     if flags & CLONE_VFORK != 0 {
-        thread.alt_stack = context.thread.alt_stack;
+        thread.state.alt_stack = context.thread.alt_stack;
     }
     let mut cpu = Vcpu::new(context.cpu.for_new_thread());
     cpu.x[0] = 0;

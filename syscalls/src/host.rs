@@ -125,7 +125,10 @@ pub(crate) fn after_signal(host_pc: u64) -> u64 {
 }
 
 /// The host's action that has `handler` called with all signals blocked but those that are emu's.
-pub(crate) fn handler_action(handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void), flags: u64) -> HostAction {
+pub(crate) fn handler_action(
+    handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+    flags: u64,
+) -> HostAction {
     const SA_RESTORER: u64 = 0x0400_0000;
     HostAction {
         handler: handler as *const () as u64,
@@ -173,6 +176,14 @@ pub(crate) fn identity_of(fd: i32) -> Result<(u64, u64), Errno> {
     let mut stat = [0u64; 18];
     call3(libc::SYS_fstat, fd as u64, stat.as_mut_ptr() as u64, 0)?;
     Ok((stat[0], stat[1]))
+}
+
+/// Whether an open file is on a file system from which nothing is executed (ST_NOEXEC).
+pub(crate) fn is_noexec(fd: i32) -> bool {
+    const ST_NOEXEC: u64 = 8;
+    // struct statfs of x86-64 has 120 bytes; f_flags is the eleventh word.
+    let mut statfs = [0u64; 15];
+    call3(libc::SYS_fstatfs, fd as u64, statfs.as_mut_ptr() as u64, 0).is_ok() && statfs[10] & ST_NOEXEC != 0
 }
 
 /// rt_sigaction(2) on the host, past libc, which hides signals 32 and 33.

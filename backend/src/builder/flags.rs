@@ -106,7 +106,7 @@ impl Flags {
     pub(super) fn merged(self, other: Self) -> Self {
         match (self, other) {
             (Self::Lazy { kind, a, b, stored, known }, Self::Lazy { a: c, stored: also, known: or, .. }) => {
-                debug_assert_eq!(a, c, "the flags are those of one operation");
+                assert_eq!(a, c, "the flags are those of one operation");
                 let both = Stored { a: stored.a && also.a, b: stored.b && also.b, all: stored.all && also.all };
                 Self::Lazy { kind, a, b, stored: both, known: known.filter(|_| known == or) }
             }

@@ -110,7 +110,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn read_v(&mut self, r: VReg) -> Value {
-        debug_assert!(self.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
+        assert!(self.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
         self.held(usize::from(r.0)).unwrap_or_else(|| self.fb.use_var(self.v[usize::from(r.0)]))
     }
 

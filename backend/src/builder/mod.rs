@@ -387,7 +387,7 @@ impl<'f, 'r> Builder<'f, 'r> {
                 builder.go_outside(context);
             }
         }
-        debug_assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
+        assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         builder.fb.seal_all_blocks();
         lanes::keep_integers(builder.fb.func);
         extensions::drop_needless(builder.fb.func);
@@ -660,7 +660,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// as `ty`: I64, I8X16 or a number's type.
     fn call_helper_as(&mut self, ty: Type, helper: Helper, args: &[Value]) -> Value {
         let signature = &SIGNATURES[helper as usize];
-        debug_assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
+        assert_eq!(args.len(), signature.params.len(), "{}", signature.name);
         let op = args.first().and_then(|&op| self.constant(op)).map_or(0, |op| op as usize % counts::OPS);
         self.count(counts::FIRST_HELPER + counts::OPS * helper as usize + op, 1);
         if self.is_cold {
@@ -680,7 +680,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             }
         };
         let mut all = vec![self.cpu()];
-        debug_assert!(!args.contains(&all[0]), "the CpuState is the first argument only, as `peephole` knows");
+        assert!(!args.contains(&all[0]), "the CpuState is the first argument only, as `peephole` knows");
         for &arg in args {
             let arg = match self.fb.func.dfg.value_type(arg) {
                 F64 => self.number_bits(FpSize::D, arg),

@@ -28,7 +28,7 @@ fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
 
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
-        debug_assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
+        assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
         let value = self.fb.use_var(self.x[usize::from(n)]);
         self.x_now[usize::from(n)] = Some(value);
         value

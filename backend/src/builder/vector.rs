@@ -61,13 +61,13 @@ fn keeps_zero(op: Vec2) -> bool {
 impl Builder<'_, '_> {
     /// A double in the low half, zeros above.
     pub(super) fn f64_to_vec(&mut self, scalar: Value) -> Value {
-        debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F64);
+        assert_eq!(self.fb.func.dfg.value_type(scalar), F64);
         self.scalar_to_vec(F64X2, scalar)
     }
 
     /// A single in the low word, zeros above.
     pub(super) fn f32_to_vec(&mut self, scalar: Value) -> Value {
-        debug_assert_eq!(self.fb.func.dfg.value_type(scalar), F32);
+        assert_eq!(self.fb.func.dfg.value_type(scalar), F32);
         self.scalar_to_vec(F32X4, scalar)
     }
 

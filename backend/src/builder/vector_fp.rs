@@ -179,7 +179,7 @@ impl Builder<'_, '_> {
                 if matches!(op, Vec2::Facge | Vec2::Facgt) {
                     (x, y) = (self.fb.ins().fabs(x), self.fb.ins().fabs(y));
                 }
-                debug_assert_eq!(self.fb.func.dfg.value_type(x), ty);
+                assert_eq!(self.fb.func.dfg.value_type(x), ty);
                 let cc = match op {
                     Vec2::Fcmeq => FloatCC::Equal,
                     Vec2::Fcmge | Vec2::Facge => FloatCC::GreaterThanOrEqual,

@@ -479,7 +479,7 @@ impl<'a> MachineCode<'a> {
     /// Puts another instruction in the place of one that goes on to the next. False, and nothing is done, if it cannot.
     pub fn replace(&mut self, number: usize, instruction: &Instruction) -> bool {
         let piece = &mut self.pieces[number];
-        debug_assert!(piece.target.is_none(), "what depends on its place stays");
+        assert!(piece.target.is_none(), "what depends on its place stays");
         let first = self.changed.len();
         self.encoder.set_buffer(std::mem::take(&mut self.changed));
         let is_encoded = self.encoder.encode(instruction, u64::from(piece.start)).is_ok();

@@ -14,6 +14,7 @@ mod machine_code;
 
 pub use machine_code::{Placed, Registers};
 
+use crate::inject::{self, Failure};
 use crate::layout;
 use iced_x86::{Code, FastFormatter, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
 use machine_code::{Flow, MachineCode, bit, register_bits};
@@ -23,6 +24,7 @@ use machine_code::{Flow, MachineCode, bit, register_bits};
 /// not understood; then it stays as it is.
 pub fn improve(code: &[u8], block_starts: &[u32], relocations: &[u32], held: &[(u32, Registers)]) -> Option<Placed> {
     let mut code = MachineCode::read(code, block_starts, relocations, held)?;
+    inject::panic_if_due(Failure::MachineCode);
     use_pinned(&mut code)?;
     remove_uses(&mut code);
     local::remove_repeated(&mut code);

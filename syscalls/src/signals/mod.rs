@@ -11,8 +11,8 @@ mod wait;
 pub(crate) use deliver::after_wait;
 pub use deliver::{Delivery, Fault};
 pub(crate) use frame::FaultRecord;
-pub use port::on_signal;
 pub(crate) use port::Port;
+pub use port::on_signal;
 pub(crate) use wait::{
     io_pgetevents, ppoll, pselect6, read_mask, rt_sigpending, rt_sigsuspend, rt_sigtimedwait, wait_under,
 };
@@ -211,17 +211,11 @@ impl SignalActions {
     pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
         lock(&self.set)
     }
-
-    /// The signals among those with emu's handlers that the guest ignores: a new program inherits that.
-    fn ignored_owned(&self) -> Vec<i32> {
-        [libc::SIGSEGV, libc::SIGBUS].into_iter().filter(|&signal| self.get(signal).handler == SIG_IGN).collect()
-    }
 }
 
 /// What the action was before the program set any.
 fn inherited(signal: i32) -> GuestAction {
-    let is_ignored =
-        OWNED & bit(signal) == 0 && host::sigaction(signal, None).is_ok_and(|old| old.handler == SIG_IGN);
+    let is_ignored = OWNED & bit(signal) == 0 && host::sigaction(signal, None).is_ok_and(|old| old.handler == SIG_IGN);
     GuestAction { handler: if is_ignored { SIG_IGN } else { SIG_DFL }, ..GuestAction::default() }
 }
 
@@ -259,19 +253,21 @@ pub(crate) fn unblock(port: &Port) {
 }
 
 /// What emu keeps of the calling thread's signals, given to the host's kernel for a new program to inherit.
-pub(crate) struct ForNewProgram {
-    port: Arc<Port>,
+pub(crate) struct ForNewProgram<'a> {
+    port: &'a Port,
     /// Emu's actions in whose place the guest's stand.
-    ours: Vec<(i32, HostAction)>,
+    ours: [Option<(i32, HostAction)>; 2],
 }
 
 /// Prepares for execve(2), which is to be made by [`Context::guest_call`]. To be dropped if that fails.
-pub(crate) fn before_exec(context: &Context<'_>) -> ForNewProgram {
-    let port = Arc::clone(&context.thread.port);
+pub(crate) fn before_exec<'a>(context: &'a Context<'_>) -> ForNewProgram<'a> {
+    let port = &context.thread.port;
     // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
     let ignore = HostAction { handler: SIG_IGN, ..HostAction::default() };
-    let ignored = context.process.actions.ignored_owned().into_iter();
-    let ours = ignored.filter_map(|signal| Some((signal, host::sigaction(signal, Some(ignore)).ok()?))).collect();
+    let ours = [libc::SIGSEGV, libc::SIGBUS].map(|signal| {
+        let is_ignored = context.process.actions.get(signal).handler == SIG_IGN;
+        is_ignored.then(|| host::sigaction(signal, Some(ignore)).ok()).flatten().map(|action| (signal, action))
+    });
     let blocked = port.mask() & OWNED;
     if blocked != 0 {
         let _ = host::sigmask(libc::SIG_BLOCK, Some(blocked));
@@ -282,9 +278,9 @@ pub(crate) fn before_exec(context: &Context<'_>) -> ForNewProgram {
     ForNewProgram { port, ours }
 }
 
-impl Drop for ForNewProgram {
+impl Drop for ForNewProgram<'_> {
     fn drop(&mut self) {
-        for (signal, action) in &self.ours {
+        for (signal, action) in self.ours.iter().flatten() {
             let _ = host::sigaction(*signal, Some(*action));
         }
         if self.port.mask() & OWNED != 0 {
@@ -368,7 +364,7 @@ pub(crate) fn sigaltstack(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// rt_sigreturn implements Linux syscall rt_sigreturn(2). Its result is what X0 is in the frame.
 pub(crate) fn rt_sigreturn(context: &mut Context<'_>, _: Args) -> Outcome {
-    if let Delivery::Die(signal) = context.thread.return_from_handler(context.cpu) {
+    if let Delivery::Die(signal) = context.thread.return_from_handler(context.process, context.cpu) {
         context.after = After::Killed(signal);
     }
     Ok(context.cpu.x[0])

@@ -164,7 +164,8 @@ impl Port {
 
     /// Held signals, as a set.
     pub(crate) fn held(&self) -> u64 {
-        let of = |signal: i32| held_index(signal).filter(|&index| self.held[index].is_full()).map_or(0, |_| bit(signal));
+        let of =
+            |signal: i32| held_index(signal).filter(|&index| self.held[index].is_full()).map_or(0, |_| bit(signal));
         of(libc::SIGSEGV) | of(libc::SIGBUS)
     }
 
