@@ -128,6 +128,17 @@ static FLAGS: &[Flag] = &[
     .takes("NUMBER")
     .or_variable("QEMU_RAND_SEED")
     .help("Make the guest's AT_RANDOM repeatable"),
+    Flag::new("va-bits", |options, value| options.set_va_bits(text(value)?))
+        .takes("39|42|42+|47")
+        .help("Bits of guest addresses: 42, and more where the guest asks for it (42+, the default), or so many"),
+    Flag::new("limit", |options, value| options.add_limit(text(value)?)).takes("RESOURCE=SOFT:HARD").hidden(),
+    Flag::new("personality", |options, value| {
+        let persona = parse_number(text(value)?).and_then(|number| u32::try_from(number).ok());
+        options.personality = Some(persona.ok_or_else(|| format!("{} is not a personality", value.display()))?);
+        Ok(())
+    })
+    .takes("NUMBER")
+    .hidden(),
     Flag::new("tier", |options, value| options.set_tier(text(value)?))
         .takes("eval|jit|emit|auto")
         .help("Interpret, compile or emit everything, or choose by how hot the code is (auto, the default)"),
@@ -291,8 +302,14 @@ pub fn help() -> String {
 
 fn spelling(flag: &Flag) -> String {
     // As QEMU and its users write them; emu's own are written with two dashes.
-    let dashes =
-        if matches!(flag.name, "tier" | "emit-threshold" | "threshold" | "stats" | "demo") { "--" } else { "-" };
+    let dashes = if matches!(
+        flag.name,
+        "va-bits" | "limit" | "personality" | "tier" | "emit-threshold" | "threshold" | "stats" | "demo"
+    ) {
+        "--"
+    } else {
+        "-"
+    };
     format!("{dashes}{}", flag.name)
 }
 
@@ -354,7 +371,8 @@ fn command() -> Command {
         .about("Runs AArch64 Linux programs on x86-64 Linux")
         .override_usage("emu [options] PROGRAM [ARGUMENT]...")
         .after_help(
-            "Options may be written with one dash or two. An option on the command line overrides its variable.\n\
+            "emu binfmt: have the kernel start emu for arm64 programs (emu binfmt -h).\n\
+             Options may be written with one dash or two. An option on the command line overrides its variable.\n\
              Exit status: the program's; 125 for a wrong command line, 126 if the program cannot be run, 127 if it\n\
              is not found. If a signal kills the program, it kills emu.",
         )
@@ -430,13 +448,14 @@ mod tests {
 
     #[test]
     fn inherited_options_mean_the_same() {
-        let words = "-L /sys -s 1M -r 6.1 -seed 7 -d exec,in_asm -D /tmp/log --tier=jit --threshold 9 --emit-threshold 3 --stats -strace -E A=1 -U B -0 x";
+        let words = "-L /sys -s 1M -r 6.1 -seed 7 -d exec,in_asm -D /tmp/log --va-bits 39 --tier=jit --threshold 9 --emit-threshold 3 --stats -strace -E A=1 -U B -0 x";
         let options = parse_words(&words.split(' ').chain(["prog"]).collect::<Vec<_>>(), &[]).unwrap();
         let again = parse(&options.inherited(), |_| None).unwrap();
         assert_eq!(again.inherited(), options.inherited());
         assert!(again.reexec && again.environment.is_empty() && again.argv0.is_none() && again.strace);
         assert_eq!((again.stack_bytes, again.seed, again.tier), (Some(1 << 20), Some(7), Tier::Jit));
         assert_eq!((again.threshold, again.emit_threshold, again.stats), (Some(9), Some(3), true));
+        assert_eq!(again.va_bits, ir::VaBits::Bits39);
         assert_eq!((again.log, again.uname_release), (options.log, Some("6.1".to_owned())));
         assert_eq!((again.sysroot, again.log_file), (Some("/sys".into()), Some("/tmp/log".into())));
     }
@@ -450,6 +469,8 @@ mod tests {
             (&["-s", "much", "p"], "-s: much is not a number of bytes"),
             (&["-E", "A", "p"], "-E: A is not VAR=VALUE"),
             (&["--tier", "x", "p"], "--tier: no tier x (there are eval, emit, jit, auto)"),
+            (&["--va-bits", "48", "p"], "--va-bits: 48 is none of 39, 42, 42+, 47"),
+            (&["--limit", "9=1", "p"], "--limit: 9=1 is not RESOURCE=SOFT:HARD"),
             (&["--threshold", "0", "p"], "--threshold: 0 is not a number of runs"),
             (&["-g", "1234", "p"], "-g: emu has no gdb stub yet"),
         ];

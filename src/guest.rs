@@ -7,7 +7,7 @@ use crate::start::{self, Launch};
 use crate::{fault, own_file, process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
-use ir::{CodeWatcher, CpuState, GuestRange, Stop, Vcpu};
+use ir::{CodeWatcher, CpuState, GuestRange, Layout, Stop, Vcpu};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, ProgramFile, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
@@ -77,16 +77,29 @@ impl syscalls::ThreadHost for HostThreads {
 /// Runs the program. Comes back only if that cannot be begun, with an exit status of emu's own.
 pub fn run(mut launch: Launch, options: &Options) -> i32 {
     let name = launch.path.display().to_string();
-    let world = match World::new(&mut launch, options, name) {
+    let mut randomness = Randomness::of_the_kernel(process::has_fixed_addresses(options.personality));
+    if let Some(seed) = options.seed {
+        randomness.seed(seed);
+    }
+    let stack_bytes = process::stack_bytes(options.stack_limit());
+    let layout = Layout::new(options.va_bits, stack_bytes, randomness.layout);
+    let world = match World::new(&mut launch, options, name, layout) {
         Ok(world) => world,
         Err(reason) => {
             report::say(reason);
             return start::STATUS_USAGE;
         }
     };
-    let program = match world.load(launch, options) {
+    let program = match world.load(launch, layout, randomness) {
         Ok(program) => program,
-        Err(error) => return start::fail(&error),
+        Err(error) => {
+            let status = start::fail(&error);
+            // A program that another has started dies as on Linux.
+            if options.reexec && error.kills() {
+                world.process.die(libc::SIGSEGV);
+            }
+            return status;
+        }
     };
     world.process.memory().start_brk(program.brk_start);
     world.process.set_sigreturn_code(program.sigreturn);
@@ -102,7 +115,7 @@ pub fn run(mut launch: Launch, options: &Options) -> i32 {
 }
 
 impl World {
-    fn new(launch: &mut Launch, options: &Options, name: String) -> Result<Arc<Self>, String> {
+    fn new(launch: &mut Launch, options: &Options, name: String, layout: Layout) -> Result<Arc<Self>, String> {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
@@ -158,6 +171,9 @@ impl World {
                 strace,
                 fork_hooks: Some(Box::new(RestWhileForking { engine: Arc::clone(&engine), dying: Arc::clone(&dying) })),
                 threads: Some(Box::new(HostThreads(Arc::clone(&whole)))),
+                layout,
+                limits: options.limits.clone(),
+                personality: options.personality,
                 ignored_signals,
                 private_fds: [log_file.descriptor(), emu_fd, exe_fd].into_iter().flatten().collect(),
             },
@@ -169,7 +185,7 @@ impl World {
         Ok(world)
     }
 
-    fn load(&self, launch: Launch, options: &Options) -> Result<Program, LoadError> {
+    fn load(&self, launch: Launch, layout: Layout, randomness: Randomness) -> Result<Program, LoadError> {
         let Launch { file, is_borrowed, path, argv, envp, execfn, sysroot, .. } = launch;
         let strings = StackStrings { execfn, argv, envp };
         let machine = MachineInfo {
@@ -178,10 +194,6 @@ impl World {
             flags: 0,
             extra_auxv: Vec::new(),
         };
-        let mut randomness = Randomness::of_the_kernel();
-        if let Some(seed) = options.seed {
-            randomness.seed(seed);
-        }
         let load = |file: &ProgramFile| {
             let mut memory = self.process.memory();
             loader::load(
@@ -190,7 +202,7 @@ impl World {
                     file,
                     strings: &strings,
                     sysroot: sysroot.as_ref(),
-                    stack_bytes: options.stack_bytes,
+                    layout,
                     machine: &machine,
                     identity: Identity::of_this_process(),
                     randomness,

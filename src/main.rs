@@ -21,15 +21,20 @@ mod programs;
 mod registered;
 mod registration;
 mod report;
+mod reserve;
 mod start;
 
 use std::ffi::{CStr, CString, c_char, c_int};
+
+#[global_allocator]
+static ALLOCATOR: reserve::Reserved = reserve::Reserved;
 
 /// What C's `main` is given.
 #[cfg_attr(not(test), unsafe(export_name = "main"))]
 #[cfg_attr(test, allow(dead_code))]
 extern "C" fn c_main(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     process::settle_allocator();
+    reserve::lay_by();
     backend::report_bugs();
     // SAFETY: the C library passes two arrays of strings, each ended by a null pointer, that nobody changes.
     let (arguments, environment) = unsafe { (strings(argv), strings(envp)) };

@@ -1,5 +1,6 @@
 //! What the user wants: the values that flags set. `flags.rs` says which flags there are.
 
+use ir::VaBits;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -25,6 +26,12 @@ pub struct Options {
     pub log: LogItems,
     /// `-D`: where strace and log go instead of standard error.
     pub log_file: Option<PathBuf>,
+    /// `--va-bits`.
+    pub va_bits: VaBits,
+    /// `--limit`: limits on memory that the program which started this one had set, by RLIMIT_*: soft, hard.
+    pub limits: Vec<(u32, [u64; 2])>,
+    /// `--personality`: what that program had set with personality(2).
+    pub personality: Option<u32>,
     /// `--tier`.
     pub tier: Tier,
     /// `--threshold`: runs of a block before it is compiled.
@@ -62,6 +69,10 @@ pub struct Options {
     /// The program and its arguments.
     pub program: Vec<OsString>,
 }
+
+/// What `--va-bits` may be.
+const VA_BITS: [(&str, VaBits); 4] =
+    [("39", VaBits::Bits39), ("42", VaBits::Bits42), ("42+", VaBits::Bits42AndMore), ("47", VaBits::Bits47)];
 
 /// What `-d` shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +143,8 @@ impl Options {
         add("-seed", self.seed.map(|seed| seed.to_string().into()));
         add("-d", self.log.any().then(|| self.log.names().into()));
         add("-D", self.log_file.as_ref().map(absolute));
+        let bits = VA_BITS.iter().find(|(_, bits)| *bits == self.va_bits && *bits != VaBits::default());
+        add("--va-bits", bits.map(|(name, _)| (*name).into()));
         add("-tier", (self.tier != Tier::Auto).then(|| self.tier.name().into()));
         add("--emit-threshold", self.emit_threshold.map(|runs| runs.to_string().into()));
         add("--threshold", self.threshold.map(|runs| runs.to_string().into()));
@@ -183,6 +196,30 @@ impl Options {
             }
         }
         Ok(())
+    }
+
+    /// `--va-bits`.
+    pub fn set_va_bits(&mut self, name: &str) -> Result<(), String> {
+        let found = VA_BITS.iter().find(|(known, _)| *known == name);
+        self.va_bits = found.ok_or_else(|| format!("{name} is none of 39, 42, 42+, 47"))?.1;
+        Ok(())
+    }
+
+    /// `--limit`: `RESOURCE=SOFT:HARD`, in numbers.
+    pub fn add_limit(&mut self, text: &str) -> Result<(), String> {
+        let parsed = text.split_once('=').and_then(|(resource, limits)| {
+            let (soft, hard) = limits.split_once(':')?;
+            Some((resource.parse().ok()?, [soft.parse().ok()?, hard.parse().ok()?]))
+        });
+        self.limits.push(parsed.ok_or_else(|| format!("{text} is not RESOURCE=SOFT:HARD"))?);
+        Ok(())
+    }
+
+    /// How large the stack may get, if the user or the program before has said so.
+    #[must_use]
+    pub fn stack_limit(&self) -> Option<u64> {
+        let set = self.limits.iter().find(|(resource, _)| *resource == libc::RLIMIT_STACK);
+        self.stack_bytes.or(set.map(|(_, [soft, _])| *soft))
     }
 
     /// `--tier`.

@@ -197,3 +197,25 @@ pub fn started_as() -> CString {
         None => CString::default(),
     }
 }
+
+/// Whether things are to be at fixed places (ADDR_NO_RANDOMIZE): by the personality that the guest program which started
+/// this one had set, else by that of this process.
+pub fn has_fixed_addresses(personality: Option<u32>) -> bool {
+    // SAFETY: this value of the argument only asks.
+    let of_the_host = || u32::try_from(unsafe { libc::personality(0xffff_ffff) }).unwrap_or_default();
+    personality.unwrap_or_else(of_the_host) & libc::ADDR_NO_RANDOMIZE as u32 != 0
+}
+
+/// How large the guest's stack may get: as `wanted`, or by this process's limit.
+pub fn stack_bytes(wanted: Option<u64>) -> u64 {
+    const LEAST_BYTES: u64 = 256 << 10;
+    /// What "unlimited" comes to, and whatever else no stack needs.
+    const MOST_BYTES: u64 = 16 << 30;
+    let of_the_host = || {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: fills in the structure.
+        let failed = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) } != 0;
+        if failed { libc::RLIM_INFINITY } else { limit.rlim_cur }
+    };
+    wanted.unwrap_or_else(of_the_host).clamp(LEAST_BYTES, MOST_BYTES)
+}

@@ -130,6 +130,11 @@ programs! {
     jump_tables: Source::new("jump_tables.c"), Static, Native;
     jump_tables_pie: Source::new("jump_tables.c"), StaticPie, Native;
     system_registers: Source::new("system_registers.c"), Static, Itself;
+    memory_calls: Source::new("memory_calls.c"), Static, Native;
+    memory_calls_dynamic: Source::new("memory_calls.c"), Dynamic, Native;
+    memory_limits: Source::new("memory_limits.c"), Static, Native;
+    memory_limits_dynamic: Source::new("memory_limits.c"), Dynamic, Native;
+    memory_full: Source::new("memory_full.c"), Static, Itself;
     mappings: Source::new("mappings.c"), Static, Native;
     files: Source::new("files.c"), Static, Native;
     process: Source::new("process.c"), Static, Native;
@@ -141,7 +146,6 @@ programs! {
     exec_errors: Source::new("exec_errors.c"), Static, Native;
     exec_scripts: Source::new("exec_scripts.c"), Static, Native;
     exec_names: Source::new("exec_names.c"), Static, Native;
-    exec_names_dynamic: Source::new("exec_names.c"), Dynamic, Native;
     exec_threads: Source::new("exec_threads.c"), Static, Native;
     exec_full: Source::new("exec_full.c"), Static, Native;
     exec_root: Source::new("exec_root.c"), Static, Native;
@@ -154,6 +158,9 @@ programs! {
     signal_actions: Source::new("signal_actions.c"), Static, Native;
     signal_calls: Source::new("signal_calls.c"), Static, Native;
     signal_races: Source::new("signal_races.c"), Static, Native;
+    signal_faults: Source::new("signal_faults.c"), Static, Native;
+    signal_fault_states: Source::new("signal_fault_states.c"), Static, Itself;
+    signal_timers: Source::new("signal_timers.c"), Static, Native;
     signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
     threads: Source::new("threads.c"), Static, Native;

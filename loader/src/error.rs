@@ -10,12 +10,13 @@ pub struct LoadError {
     file: PathBuf,
     reason: String,
     errno: i32,
+    kills: bool,
 }
 
 impl LoadError {
     /// An error with the error number that execve(2) would give.
     pub fn new(file: &Path, errno: i32, reason: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), reason: reason.into(), errno }
+        Self { file: file.to_owned(), reason: reason.into(), errno, kills: false }
     }
 
     /// ENOEXEC: the file is not a program that can be run here.
@@ -29,9 +30,20 @@ impl LoadError {
         Self::new(file, errno, describe(errno))
     }
 
-    /// The error with another number.
+    /// The same error, for what Linux finds out when the old program is gone: it kills the process by SIGSEGV.
+    pub(crate) fn after_the_old_program(self) -> Self {
+        Self { kills: true, ..self }
+    }
+
+    /// The same error with another number.
     pub(crate) fn with_errno(self, errno: i32) -> Self {
         Self { errno, ..self }
+    }
+
+    /// Whether execve(2) would not return, but end in SIGSEGV.
+    #[must_use]
+    pub fn kills(&self) -> bool {
+        self.kills
     }
 
     /// The error number that execve(2) would give.

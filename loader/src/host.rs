@@ -48,9 +48,9 @@ pub struct Randomness {
 }
 
 impl Randomness {
-    /// Fresh from the kernel, and as this process's personality wants it.
+    /// Fresh from the kernel. `fixed`: things are put at fixed places all the same.
     #[must_use]
-    pub fn of_the_kernel() -> Self {
+    pub fn of_the_kernel(fixed: bool) -> Self {
         let mut bytes = [0_u8; 24];
         let mut filled = 0;
         while filled < bytes.len() {
@@ -58,10 +58,10 @@ impl Randomness {
             // SAFETY: writes at most `rest.len()` bytes to `rest`.
             let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), libc::GRND_INSECURE) };
             // Kernels before 5.6 do not know GRND_INSECURE; what std seeds its hash maps with does as well.
-            let Ok(got) = usize::try_from(got) else { return Self::of_std() };
+            let Ok(got) = usize::try_from(got) else { return Self::of_std(fixed) };
             filled += got;
         }
-        Self::from_bytes(bytes)
+        Self::from_bytes(bytes, fixed)
     }
 
     /// Makes AT_RANDOM the same for the same `seed` (splitmix64); addresses stay as they are.
@@ -74,31 +74,20 @@ impl Randomness {
         }
     }
 
-    fn of_std() -> Self {
+    fn of_std(fixed: bool) -> Self {
         use std::hash::{BuildHasher, RandomState};
         let mut bytes = [0; 24];
         for (index, part) in bytes.chunks_mut(8).enumerate() {
             part.copy_from_slice(&RandomState::new().hash_one(index).to_le_bytes());
         }
-        Self::from_bytes(bytes)
+        Self::from_bytes(bytes, fixed)
     }
 
-    fn from_bytes(bytes: [u8; 24]) -> Self {
+    fn from_bytes(bytes: [u8; 24], fixed: bool) -> Self {
         let mut at_random = [0; 16];
         at_random.copy_from_slice(&bytes[..16]);
         let mut layout = [0; 8];
         layout.copy_from_slice(&bytes[16..]);
-        // SAFETY: this value of the argument only asks.
-        let personality = unsafe { libc::personality(0xffff_ffff) };
-        let fixed = personality != -1 && personality & libc::ADDR_NO_RANDOMIZE != 0;
         Self { at_random, layout: (!fixed).then(|| u64::from_le_bytes(layout)) }
     }
-}
-
-/// The soft limit on the stack's size in bytes; `None` when unlimited or unknown.
-pub(crate) fn stack_limit_bytes() -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: fills in the structure.
-    let failed = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) } != 0;
-    (!failed && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }

@@ -64,30 +64,34 @@ impl ProgramFile {
         }
     }
 
-    /// The machine number, once the identification is known to be sound and right for that machine.
+    /// The machine number. As in the kernel it alone decides: what else the identification says is looked at only to
+    /// say what the file is instead.
     fn elf_machine(&self) -> Result<u16, LoadError> {
+        /// Size of the program headers of a 32-bit file.
+        const ENTRY_BYTES_32: [u8; 2] = [32, 0];
         let refuse = |reason: String| Err(LoadError::format(self.path(), reason));
-        let &[_, _, _, _, class, data, version, ..] = self.head() else {
+        let (&[_, _, _, _, class, data, version, ..], Some(&[first, second])) = (self.head(), self.head().get(18..20))
+        else {
             return refuse("truncated ELF header".to_owned());
         };
-        let Some(&[machine_first, machine_second]) = self.head().get(18..20) else {
-            return refuse("truncated ELF header".to_owned());
-        };
-        let machine = match data {
-            1 => u16::from_le_bytes([machine_first, machine_second]),
-            2 => u16::from_be_bytes([machine_first, machine_second]),
-            _ => return refuse(format!("corrupt ELF header: data encoding {data}")),
-        };
-        if version != 1 {
-            return refuse(format!("corrupt ELF header: version {version}"));
-        }
-        match (machine, class, data) {
-            (EM_AARCH64, _, 2) => refuse("is for big-endian AArch64; only little-endian programs run".to_owned()),
-            (EM_AARCH64, 1, _) => refuse("is a 32-bit (ILP32) AArch64 program; only 64-bit ones run".to_owned()),
+        let (little, big) = (u16::from_le_bytes([first, second]), u16::from_be_bytes([first, second]));
+        match (little, class, data) {
+            (EM_AARCH64, 1, _) if self.head().get(54..56).is_some_and(|bytes| bytes != [56, 0]) => {
+                let is_ilp32 = self.head().get(42..44) == Some(&ENTRY_BYTES_32);
+                let what = if is_ilp32 { "is a 32-bit (ILP32) AArch64 program" } else { "corrupt ELF header: class 1" };
+                refuse(format!("{what}; only 64-bit ones run"))
+            }
+            (EM_AARCH64, ..) => Ok(EM_AARCH64),
+            (_, _, 2) if big == EM_AARCH64 => {
+                refuse("is for big-endian AArch64; only little-endian programs run".to_owned())
+            }
             (EM_X86_64 | EM_386, _, 2) => refuse("corrupt ELF header: big-endian x86".to_owned()),
-            (EM_AARCH64, 2, _) | (EM_X86_64, 1 | 2, _) | (EM_386, 1, _) => Ok(machine),
-            (EM_AARCH64 | EM_X86_64 | EM_386, ..) => refuse(format!("corrupt ELF header: class {class}")),
-            _ => Ok(machine),
+            (EM_X86_64, 1 | 2, _) | (EM_386, 1, _) => Ok(little),
+            (EM_X86_64 | EM_386, ..) => refuse(format!("corrupt ELF header: class {class}")),
+            (_, _, 1) => Ok(little),
+            (_, _, 2) => Ok(big),
+            _ if version != 1 => refuse(format!("corrupt ELF header: version {version}")),
+            _ => refuse(format!("corrupt ELF header: data encoding {data}")),
         }
     }
 
@@ -175,15 +179,15 @@ mod tests {
         assert!(reason(b"hello").contains("not an ELF"));
         assert!(reason(b"\x7fELF").contains("truncated"));
         assert!(reason(&Elf { machine: 243, ..Elf::exec() }.build()).contains("RISC-V"));
-        let with = |index: usize, byte: u8| {
+        // As the kernel does, by the machine's number alone.
+        for (index, byte) in [(4, 1), (4, 7), (5, 0), (6, 9), (7, 3)] {
             let mut bytes = Elf::exec().build();
             bytes[index] = byte;
-            reason(&bytes)
-        };
-        assert!(with(4, 1).contains("ILP32"));
-        assert!(with(4, 7).contains("class 7"));
-        assert!(with(5, 0).contains("data encoding 0"));
-        assert!(with(6, 9).contains("version 9"));
+            assert_eq!(kind_of(&bytes), Ok(Kind::Guest), "{index}");
+        }
+        let mut ilp32 = Elf::exec().build();
+        (ilp32[4], ilp32[42], ilp32[54]) = (1, 32, 0);
+        assert!(reason(&ilp32).contains("ILP32"));
         let mut big = Elf::exec().build();
         big[5] = 2;
         big.swap(18, 19);

@@ -2,18 +2,14 @@
 
 use crate::error::describe;
 use crate::file::open_interpreter;
-use crate::image::Image;
-use crate::map::map_image;
+use crate::image::{Image, page_up};
+use crate::map::{Place, map_image};
 use crate::stack::{self, Content, ImageInfo};
 use crate::vdso;
 use crate::{Identity, Kind, LoadError, MachineInfo, ProgramFile, Randomness, StackStrings, Sysroot};
-use ir::{GuestAddr, GuestMemory, GuestRange, PAGE_BYTES, Prot};
+use ir::{GuestAddr, GuestMemory, GuestRange, Layout, PAGE_BYTES, Prot};
 use std::path::{Path, PathBuf};
 
-/// Where relocatable programs go, give or take up to `PIE_SPREAD_PAGES`: far from low addresses, which programs want
-/// for themselves, from the host's own place for such programs, and from where mmap(2) begins.
-const PIE_BASE: u64 = 0x2aaa_aaaa_0000;
-const PIE_SPREAD_PAGES: u64 = 1 << 24;
 /// The heap begins up to this far after the program.
 const BRK_SPREAD_PAGES: u64 = 1 << 13;
 /// The stack's tables begin up to this far below its strings.
@@ -31,8 +27,8 @@ pub struct Request<'a> {
     pub strings: &'a StackStrings,
     /// Where the loader that the program names is looked for first.
     pub sysroot: Option<&'a Sysroot>,
-    /// Size of the stack, instead of RLIMIT_STACK.
-    pub stack_bytes: Option<u64>,
+    /// Where things go.
+    pub layout: Layout,
     /// For the auxiliary vector.
     pub machine: &'a MachineInfo,
     /// For the auxiliary vector.
@@ -52,7 +48,7 @@ pub struct Loaded {
     pub range: GuestRange,
     /// Entry point in memory.
     pub entry: GuestAddr,
-    /// Program headers in memory; 0 if no segment holds them.
+    /// Program headers in memory; where the file's address 0 is if no segment holds them.
     pub phdr: GuestAddr,
     /// Number of program headers.
     pub phdr_count: u16,
@@ -106,16 +102,26 @@ pub fn load(memory: &mut dyn GuestMemory, request: &Request<'_>) -> Result<Progr
     let interpreter_file = find_interpreter(file, request.sysroot, &image)?;
     let interpreter_image = interpreter_file.as_ref().map(read_interpreter).transpose()?;
 
-    let layout = randomness.layout.unwrap_or(0);
-    let wish = GuestAddr(PIE_BASE + layout % PIE_SPREAD_PAGES * PAGE_BYTES);
-    let loaded = load_image(memory, file, &image, Some(wish))?;
-    let interpreter = match (&interpreter_file, &interpreter_image) {
-        (Some(file), Some(image)) => Some(load_image(memory, file, image, None)?),
-        _ => None,
-    };
-    let stack = stack::map_stack(memory, request.stack_bytes, image.executable_stack).map_err(|errno| {
+    stack::check_strings(file.path(), request.layout.stack, request.strings)?;
+
+    let random = randomness.layout.unwrap_or(0);
+    let Layout { end, pie_base, .. } = request.layout;
+    let stack = stack::map_stack(memory, request.layout.stack, image.executable_stack).map_err(|errno| {
         LoadError::new(file.path(), errno.0, format!("no memory for its stack: {}", describe(errno.0)))
     })?;
+    let loaded = load_image(memory, file, &image, Place::Program(GuestAddr(pie_base)), end)?;
+    let interpreter = match (&interpreter_file, &interpreter_image) {
+        (Some(file), Some(image)) => {
+            let place = Place::Interpreter { fixed_program: loaded.bias == 0 };
+            Some(load_image(memory, file, image, place, end)?)
+        }
+        _ => None,
+    };
+    let entry = interpreter.as_ref().map_or(loaded.entry, |loaded| loaded.entry);
+    if entry.0 >= end {
+        let reason = format!("corrupt ELF header: entry point {entry} lies beyond the address space");
+        return Err(LoadError::new(file.path(), libc::EINVAL, reason).after_the_old_program());
+    }
     let vdso = vdso::map(memory).map_err(|errno| {
         LoadError::new(file.path(), errno.0, format!("no memory for the vDSO: {}", describe(errno.0)))
     })?;
@@ -134,13 +140,13 @@ pub fn load(memory: &mut dyn GuestMemory, request: &Request<'_>) -> Result<Progr
                 vdso: vdso.base,
             },
             at_random: randomness.at_random,
-            shift_bytes: (layout >> 40) % STACK_SPREAD_BYTES,
+            shift_bytes: (random >> 40) % STACK_SPREAD_BYTES,
         },
     )?;
     Ok(Program {
-        entry: interpreter.as_ref().map_or(loaded.entry, |loaded| loaded.entry),
+        entry,
         sp: filled.sp,
-        brk_start: loaded.range.end.offset(((layout >> 24) % BRK_SPREAD_PAGES * PAGE_BYTES) as i64),
+        brk_start: loaded.range.end.offset(((random >> 24) % BRK_SPREAD_PAGES * PAGE_BYTES) as i64),
         stack: stack.range,
         sigreturn: vdso.sigreturn,
         stack_is_executable: image.executable_stack,
@@ -156,9 +162,10 @@ fn load_image(
     memory: &mut dyn GuestMemory,
     file: &ProgramFile,
     image: &Image,
-    wish: Option<GuestAddr>,
+    place: Place,
+    end: u64,
 ) -> Result<Loaded, LoadError> {
-    let bias = map_image(memory, file, image, wish)?;
+    let bias = map_image(memory, file, image, place, end)?;
     let at = |addr: u64| GuestAddr(addr.wrapping_add(bias));
     let extent = |prot: Prot| {
         let chosen = || image.segments.iter().filter(move |segment| segment.prot.contains(prot));
@@ -169,9 +176,9 @@ fn load_image(
     Ok(Loaded {
         path: file.path().to_owned(),
         bias,
-        range: GuestRange { start: at(image.start()), end: at(image.end()) },
+        range: GuestRange { start: at(image.start()), end: at(page_up(image.end())) },
         entry: at(image.entry),
-        phdr: image.phdr_addr.map_or(GuestAddr(0), at),
+        phdr: at(image.phdr_addr),
         phdr_count: image.phdr_count,
         code: extent(Prot::EXEC),
         data: extent(Prot::WRITE),
@@ -184,6 +191,11 @@ fn find_interpreter(
     image: &Image,
 ) -> Result<Option<ProgramFile>, LoadError> {
     let Some(name) = &image.interpreter else { return Ok(None) };
+    if name.as_os_str().is_empty() {
+        // To the kernel it is the current directory.
+        let reason = "corrupt ELF file: the name of its loader (PT_INTERP) is empty";
+        return Err(LoadError::new(program.path(), libc::EACCES, reason));
+    }
     let inside = sysroot.and_then(|sysroot| sysroot.find(name));
     let path = inside.as_deref().unwrap_or(name);
     match open_interpreter(path) {
@@ -214,20 +226,10 @@ fn missing_interpreter(program: &ProgramFile, sysroot: Option<&Sysroot>, name: &
 }
 
 fn read_interpreter(file: &ProgramFile) -> Result<Image, LoadError> {
-    // What is wrong with a loader is not what is wrong with the program.
-    let bad = |error: LoadError| match error.errno() {
-        libc::ENOEXEC => error.with_errno(libc::ELIBBAD),
-        _ => error,
-    };
-    match file.kind().map_err(bad)? {
-        Kind::Guest => Image::read(file).map_err(bad),
-        Kind::Host(_) => Err(LoadError::new(
-            file.path(),
-            libc::ELIBBAD,
-            "is for this host, but named as loader by an AArch64 program",
-        )),
-        Kind::Script(_) => {
-            Err(LoadError::new(file.path(), libc::ELIBBAD, "is a script, but named as loader by a program"))
-        }
+    let refuse = |reason: &str| Err(LoadError::new(file.path(), libc::ELIBBAD, reason));
+    match file.kind().map_err(|error| error.with_errno(libc::ELIBBAD))? {
+        Kind::Guest => Image::read_interpreter(file).map_err(|error| error.with_errno(libc::ELIBBAD)),
+        Kind::Host(_) => refuse("is for this host, but named as loader by an AArch64 program"),
+        Kind::Script(_) => refuse("is a script, but named as loader by a program"),
     }
 }

@@ -2,18 +2,11 @@
 //! the auxiliary vector, laid out as Linux does on arm64 (fs/binfmt_elf.c, create_elf_tables).
 
 use crate::error::describe;
-use crate::host::stack_limit_bytes;
 use crate::{Identity, LoadError};
 use ir::{Errno, GuestAddr, GuestMemory, GuestRange, MapRequest, PAGE_BYTES, Prot};
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
-/// Stack when the limit is "unlimited".
-const UNLIMITED_STACK_BYTES: u64 = 64 << 20;
-/// Smallest and largest stack that is made, whatever is asked for.
-const STACK_BYTES_RANGE: (u64, u64) = (256 << 10, 16 << 30);
-/// Kept free below the stack, as by the kernel (stack_guard_gap).
-const GUARD_BYTES: u64 = 256 * PAGE_BYTES;
 /// Longest single argument or environment string, with its NUL (MAX_ARG_STRLEN).
 const MAX_STRING_BYTES: usize = 32 * PAGE_BYTES as usize;
 /// Arguments and environment may take a quarter of the stack, but not more than this (3/4 of _STK_LIM), and may
@@ -86,22 +79,17 @@ pub(crate) struct Filled {
     pub auxv: Vec<(u64, u64)>,
 }
 
-/// Maps the stack, with a guard below it. `bytes` overrides RLIMIT_STACK.
-pub(crate) fn map_stack(memory: &mut dyn GuestMemory, bytes: Option<u64>, executable: bool) -> Result<Stack, Errno> {
-    let wanted = bytes.or_else(stack_limit_bytes).unwrap_or(UNLIMITED_STACK_BYTES);
-    let (least, most) = STACK_BYTES_RANGE;
-    let bytes = GuestAddr(wanted.clamp(least, most)).page_up().0;
+/// Maps the stack, as large as it gets.
+pub(crate) fn map_stack(memory: &mut dyn GuestMemory, place: GuestRange, executable: bool) -> Result<Stack, Errno> {
     let prot = Prot::READ.union(Prot::WRITE).union(if executable { Prot::EXEC } else { Prot::NONE });
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-    let at =
-        memory.map(MapRequest { addr: GuestAddr(0), bytes: bytes + GUARD_BYTES, prot, flags, fd: -1, offset: 0 })?;
-    memory.protect(GuestRange::new(at, GUARD_BYTES), Prot::NONE)?;
-    Ok(Stack { range: GuestRange::new(at.offset(GUARD_BYTES as i64), bytes) })
+    let flags =
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK | libc::MAP_FIXED_NOREPLACE;
+    memory.map(MapRequest { addr: place.start, bytes: place.bytes(), prot, flags, fd: -1, offset: 0 })?;
+    Ok(Stack { range: place })
 }
 
 /// Writes everything that a new program finds on its stack.
 pub(crate) fn fill(file: &Path, stack: Stack, content: &Content<'_>) -> Result<Filled, LoadError> {
-    check_strings(file, stack, content.strings)?;
     let mut top = Downwards::new(stack.range.end);
     top.push(&[0; 8]);
     let execfn = top.push(content.strings.execfn.as_bytes_with_nul());
@@ -133,10 +121,10 @@ pub(crate) fn fill(file: &Path, stack: Stack, content: &Content<'_>) -> Result<F
 }
 
 /// E2BIG, as execve(2) has it.
-fn check_strings(file: &Path, stack: Stack, strings: &StackStrings) -> Result<(), LoadError> {
+pub(crate) fn check_strings(file: &Path, stack: GuestRange, strings: &StackStrings) -> Result<(), LoadError> {
     let all = || strings.argv.iter().chain(&strings.envp).chain([&strings.execfn]);
     let bytes: usize = all().map(|string| string.count_bytes() + 1 + size_of::<u64>()).sum();
-    let limit = (stack.range.bytes() / 4).clamp(MIN_STRINGS_BYTES, MAX_STRINGS_BYTES);
+    let limit = (stack.bytes() / 4).clamp(MIN_STRINGS_BYTES, MAX_STRINGS_BYTES);
     let one_is_too_long = all().any(|string| string.count_bytes() >= MAX_STRING_BYTES);
     if one_is_too_long || bytes as u64 > limit {
         return Err(LoadError::new(file, libc::E2BIG, describe(libc::E2BIG)));

@@ -9,7 +9,8 @@ pub(crate) struct HostMemory {
     /// Every successful request, with the address that came of it.
     pub mapped: Vec<(GuestRange, MapRequest)>,
     pub protected: Vec<(GuestRange, Prot)>,
-    pub unmapped: Vec<GuestRange>,
+    /// What there is now.
+    live: Vec<GuestRange>,
 }
 
 fn errno() -> Errno {
@@ -17,11 +18,19 @@ fn errno() -> Errno {
 }
 
 impl HostMemory {
-    /// The latest request for the page of `addr`, unless it has been unmapped since reservation.
+    /// The latest request for the page of `addr`, unless it has been unmapped again.
     pub(crate) fn prot_of(&self, addr: GuestAddr) -> Option<Prot> {
         let latest = self.mapped.iter().rev().find(|(range, _)| range.contains(addr))?;
-        let gone = latest.1.prot == Prot::NONE && self.unmapped.iter().any(|range| range.contains(addr));
-        (!gone).then_some(latest.1.prot)
+        self.live.iter().any(|range| range.contains(addr)).then_some(latest.1.prot)
+    }
+
+    fn cut(&mut self, gone: GuestRange) {
+        let cut = |range: &GuestRange| {
+            let below = GuestRange { start: range.start, end: range.end.min(gone.start) };
+            let above = GuestRange { start: range.start.max(gone.end), end: range.end };
+            [below, above].into_iter().filter(|part| part.bytes() > 0)
+        };
+        self.live = self.live.iter().flat_map(cut).collect();
     }
 
     pub(crate) fn bytes(addr: GuestAddr, count: usize) -> Vec<u8> {
@@ -48,23 +57,26 @@ impl HostMemory {
 impl GuestMemory for HostMemory {
     fn map(&mut self, request: MapRequest) -> Result<GuestAddr, Errno> {
         let MapRequest { addr, bytes, prot, flags, fd, offset } = request;
-        // SAFETY: MAP_FIXED comes only inside what this map has given before, or the test is wrong and crashes.
+        // What this map has not given before may be another test's, or the test's own code.
+        let end = addr.offset(bytes as i64).page_up();
+        let held = self.live.iter().any(|held| held.start <= addr && end <= held.end);
+        let held = held || self.mapped.iter().any(|(held, _)| held.start <= addr && end <= held.end);
+        let flags = if flags & libc::MAP_FIXED != 0 && !held { flags | libc::MAP_FIXED_NOREPLACE } else { flags };
+        // SAFETY: MAP_FIXED comes only inside what this map has given before.
         let at = unsafe { libc::mmap(addr.0 as *mut _, bytes as usize, prot.0 & !libc::PROT_EXEC, flags, fd, offset) };
         if at == libc::MAP_FAILED {
             return Err(errno());
         }
         let at = GuestAddr(at as u64);
         let range = GuestRange { start: at, end: at.offset(bytes as i64).page_up() };
-        if flags & libc::MAP_FIXED != 0 {
-            let held = self.mapped.iter().any(|(held, _)| held.start <= range.start && range.end <= held.end);
-            assert!(held, "MAP_FIXED outside what was reserved");
-        }
+        self.cut(range);
+        self.live.push(range);
         self.mapped.push((range, request));
         Ok(at)
     }
 
     fn unmap(&mut self, range: GuestRange) -> Result<(), Errno> {
-        self.unmapped.push(range);
+        self.cut(range);
         // SAFETY: as above.
         let failed = unsafe { libc::munmap(range.start.0 as *mut _, range.bytes() as usize) } != 0;
         if failed { Err(errno()) } else { Ok(()) }
@@ -84,13 +96,9 @@ impl GuestMemory for HostMemory {
 
 impl Drop for HostMemory {
     fn drop(&mut self) {
-        for (range, request) in &self.mapped {
-            // What was given back may be someone else's by now, so only what is still ours goes: the fixed parts.
-            let given_back = self.unmapped.iter().any(|gone| gone.overlaps(*range));
-            if !given_back || request.flags & libc::MAP_FIXED != 0 {
-                // SAFETY: mapped above and not given back.
-                unsafe { libc::munmap(range.start.0 as *mut _, range.bytes() as usize) };
-            }
+        for range in &self.live {
+            // SAFETY: mapped above and not given back.
+            unsafe { libc::munmap(range.start.0 as *mut _, range.bytes() as usize) };
         }
     }
 }

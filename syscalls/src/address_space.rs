@@ -3,30 +3,41 @@
 //!
 //! Invariant: what is recorded is mapped on the host and not emu's. Emu's own memory comes and goes (its allocator,
 //! thread stacks), so it is not listed anywhere: a page that the record lacks is taken with MAP_FIXED_NOREPLACE,
-//! which the kernel refuses where anything of emu's lies.
+//! which the kernel refuses where anything of emu's lies. `placement.rs` chooses places so that this does not happen.
 
 use crate::host::{self, Outcome};
-use crate::limits;
-use crate::regions::{Backing, Kind, Regions};
-use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, MapRequest, PAGE_BYTES, Prot};
+use crate::locking::LockFuture;
+use crate::placement::{self, Bounds};
+use crate::regions::{Backing, Growth, Kind, Regions};
+use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, Layout, MapRequest, PAGE_BYTES, Prot};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// End of user addresses on the host: 47 bits, less a page.
-const TASK_END: u64 = (1 << 47) - PAGE_BYTES;
-/// MAP_32BIT of x86-64; the bit means nothing on AArch64, where unknown bits are ignored.
-const MAP_32BIT: i32 = 0x40;
+/// Bits that mean something on x86-64 only (MAP_32BIT, MAP_ABOVE4G); AArch64 ignores bits that it does not know.
+const FOREIGN_FLAGS: i32 = 0xc0;
+/// MAP_TYPE
+const TYPE_MASK: i32 = 0xf;
 /// PROT_GROWSDOWN and PROT_GROWSUP: arguments of mprotect(2), not protections.
 const PROT_GROWS: i32 = 0x0300_0000;
 const PROT_GROWSDOWN: i32 = 0x0100_0000;
-/// How much to keep free for brk(2), when there is room.
-const BRK_RESERVE_BYTES: u64 = 1 << 30;
+/// What else mprotect(2) takes: PROT_SEM and PROT_BTI.
+const PROT_OTHERS: i32 = 0x18;
+/// The size of huge pages, if MAP_HUGETLB does not say, and of those that anonymous memory can have without it.
+const HUGE_PAGE_BYTES: u64 = 2 << 20;
 
 /// Objects without a file, told from devices, whose numbers have 32 bits.
 const ANONYMOUS: u64 = u64::MAX;
 const SEGMENT: u64 = u64::MAX - 1;
 
-struct State {
-    regions: Regions,
+pub(crate) struct State {
+    pub(crate) regions: Regions,
+    pub(crate) layout: Layout,
+    /// The end of where things go that have no room where they belong.
+    pub(crate) end_below_emu: u64,
+    pub(crate) bounds: Bounds,
+    /// mlockall(2) with MCL_FUTURE.
+    pub(crate) lock_future: Option<LockFuture>,
+    /// READ_IMPLIES_EXEC of personality(2).
+    read_implies_exec: bool,
     /// Shared anonymous mappings made so far.
     anonymous: u64,
     brk_start: GuestAddr,
@@ -39,7 +50,7 @@ pub struct AddressSpace {
     watcher: Arc<dyn CodeWatcher>,
 }
 
-fn host_mmap(at: GuestRange, prot: i32, flags: i32) -> Outcome {
+pub(crate) fn host_mmap(at: GuestRange, prot: i32, flags: i32) -> Outcome {
     host::call(libc::SYS_mmap, [at.start.0, at.bytes(), prot as u64, flags as u64, u64::MAX, 0])
 }
 
@@ -58,54 +69,107 @@ fn guest_prot(prot: Prot) -> Prot {
     Prot(prot.0 & 7)
 }
 
-fn page_range(addr: GuestAddr, bytes: u64, too_long: i32) -> Result<GuestRange, Errno> {
-    let bytes = bytes.checked_next_multiple_of(PAGE_BYTES).ok_or(Errno(too_long))?;
-    if bytes > TASK_END || addr.0 > TASK_END - bytes {
-        return Err(Errno(too_long));
-    }
-    Ok(GuestRange::new(addr, bytes))
-}
-
-/// Takes the pages of `at` that are not recorded, so that a MAP_FIXED over it replaces nothing of emu's. Gives what
-/// was taken, to be given back if the call then fails.
-fn claim(regions: &Regions, at: GuestRange) -> Result<Vec<GuestRange>, Errno> {
+/// Takes the pages of `at` where the guest has nothing, so that a MAP_FIXED over it replaces nothing of emu's. Gives
+/// what was taken, to be given back if the call then fails.
+pub(crate) fn claim(regions: &Regions, at: GuestRange) -> Result<Vec<GuestRange>, Errno> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
     let mut taken = Vec::new();
-    for gap in regions.gaps(at) {
+    for gap in regions.unmapped(at) {
         match host_mmap(gap, libc::PROT_NONE, flags) {
             Ok(_) => taken.push(gap),
             Err(error) => {
                 release(&taken);
-                return Err(if error.0 == libc::EEXIST { Errno(libc::ENOMEM) } else { error });
+                return Err(error);
             }
         }
     }
     Ok(taken)
 }
 
-fn release(taken: &[GuestRange]) {
+/// [`claim`], for places that the guest insists on: those of emu's are not to be had.
+pub(crate) fn claim_exactly(regions: &Regions, at: GuestRange) -> Result<Vec<GuestRange>, Errno> {
+    claim(regions, at).map_err(|error| if error.0 == libc::EEXIST { Errno(libc::ENOMEM) } else { error })
+}
+
+pub(crate) fn release(taken: &[GuestRange]) {
     for range in taken {
         let _ = host_munmap(*range);
     }
 }
 
-fn executable(regions: &Regions, at: GuestRange) -> Vec<GuestRange> {
+pub(crate) fn executable(regions: &Regions, at: GuestRange) -> Vec<GuestRange> {
     regions.pieces(at).into_iter().filter(|(_, kind)| kind.is_executable()).map(|(piece, _)| piece).collect()
+}
+
+/// What mmap(2) tells the host but for the place.
+#[derive(Clone, Copy)]
+struct HostMap {
+    prot: i32,
+    flags: i32,
+    fd: i32,
+    offset: i64,
+}
+
+impl HostMap {
+    fn at(self, at: GuestRange, extra_flags: i32) -> Outcome {
+        let flags = self.flags & !(libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) | extra_flags;
+        let Self { prot, fd, offset, .. } = self;
+        host::call(libc::SYS_mmap, [at.start.0, at.bytes(), prot as u64, flags as u64, fd as u64, offset as u64])
+    }
+
+    /// With MAP_SHARED_VALIDATE the host refuses MAP_FIXED_NOREPLACE as a flag that it does not know.
+    fn is_validated(self) -> bool {
+        self.flags & TYPE_MASK == libc::MAP_SHARED_VALIDATE
+    }
+
+    /// At a place where the guest has nothing. EEXIST if it is taken all the same.
+    fn at_free(self, regions: &Regions, at: GuestRange) -> Outcome {
+        if self.is_validated() { self.over(&claim(regions, at)?, at) } else { self.at(at, libc::MAP_FIXED_NOREPLACE) }
+    }
+
+    /// In place of what is there, of which `taken` has just been taken.
+    fn over(self, taken: &[GuestRange], at: GuestRange) -> Outcome {
+        self.at(at, libc::MAP_FIXED).inspect_err(|_| release(taken))
+    }
+}
+
+/// What a mapping's length and address must be multiples of.
+fn page_unit(flags: i32) -> u64 {
+    if flags & (libc::MAP_HUGETLB | libc::MAP_ANONYMOUS) != libc::MAP_HUGETLB | libc::MAP_ANONYMOUS {
+        return PAGE_BYTES;
+    }
+    match flags as u32 >> libc::MAP_HUGE_SHIFT & libc::MAP_HUGE_MASK as u32 {
+        0 => HUGE_PAGE_BYTES,
+        log2 @ 12..=36 => 1 << log2,
+        _ => PAGE_BYTES,
+    }
 }
 
 impl AddressSpace {
     /// An empty address space, whose changes to code `watcher` is told.
-    pub(crate) fn new(watcher: Arc<dyn CodeWatcher>) -> Self {
-        let state = State { regions: Regions::default(), anonymous: 0, brk_start: GuestAddr(0), brk: GuestAddr(0) };
+    pub(crate) fn new(watcher: Arc<dyn CodeWatcher>, layout: Layout) -> Self {
+        let state = State {
+            regions: Regions::default(),
+            layout,
+            end_below_emu: placement::end_below_emu(),
+            bounds: Bounds::of_the_host(),
+            lock_future: None,
+            read_implies_exec: false,
+            anonymous: 0,
+            brk_start: GuestAddr(0),
+            brk: GuestAddr(0),
+        };
         Self { state: Mutex::new(state), watcher }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.follow_growth();
+        state
     }
 
     // The lock is never held here: the watcher has locks of its own and may ask `is_executable`.
-    fn tell(&self, changed: &[GuestRange]) {
+    pub(crate) fn tell(&self, changed: &[GuestRange]) {
         for range in changed {
             self.watcher.code_changed(*range);
         }
@@ -114,12 +178,11 @@ impl AddressSpace {
     /// mmap(2). Refuses with `ENOMEM` to replace emu's own memory.
     pub fn map(&self, request: MapRequest) -> Result<GuestAddr, Errno> {
         let mut state = self.lock();
-        let (addr, mut changed) = state.map(request)?;
-        let mapped = GuestRange::new(addr, request.bytes.next_multiple_of(PAGE_BYTES));
-        changed.extend(state.new_code(mapped, request.prot));
+        let (mapped, mut changed) = state.map(request)?;
+        changed.extend(state.new_code(mapped));
         drop(state);
         self.tell(&changed);
-        Ok(addr)
+        Ok(mapped.start)
     }
 
     /// munmap(2). Leaves emu's own memory in the range alone.
@@ -127,8 +190,8 @@ impl AddressSpace {
         if !range.start.is_aligned(PAGE_BYTES) || range.bytes() == 0 {
             return Err(Errno(libc::EINVAL));
         }
-        let range = page_range(range.start, range.bytes(), libc::EINVAL)?;
         let mut state = self.lock();
+        let range = state.page_range(range.start, range.bytes(), libc::EINVAL)?;
         let changed = executable(&state.regions, range);
         let result = state.unmap(range);
         drop(state);
@@ -138,22 +201,26 @@ impl AddressSpace {
 
     /// mprotect(2).
     pub fn protect(&self, range: GuestRange, prot: Prot) -> Result<(), Errno> {
-        if !range.start.is_aligned(PAGE_BYTES) || prot.0 & PROT_GROWS == PROT_GROWS {
+        let known = 7 | PROT_OTHERS | PROT_GROWS;
+        if !range.start.is_aligned(PAGE_BYTES) || prot.0 & PROT_GROWS == PROT_GROWS || prot.0 & !known != 0 {
             return Err(Errno(libc::EINVAL));
         }
         if range.bytes() == 0 {
             return Ok(());
         }
-        let mut range = page_range(range.start, range.bytes(), libc::ENOMEM)?;
         let mut state = self.lock();
-        if prot.0 & PROT_GROWSDOWN != 0
-            && let Some((found, _)) = state.regions.find(range.start)
-        {
+        let mut range = state.page_range(range.start, range.bytes(), libc::ENOMEM)?;
+        if prot.0 & PROT_GROWS != 0 {
+            let (found, kind) = state.regions.find(range.start).ok_or(Errno(libc::ENOMEM))?;
+            let grows_down = matches!(kind, Kind::Guest { growth: Growth::Down | Growth::Stack, .. });
+            if prot.0 & PROT_GROWSDOWN == 0 || !grows_down {
+                return Err(Errno(libc::EINVAL));
+            }
             range.start = found.start;
         }
         let mut changed = executable(&state.regions, range);
         let result = state.protect(range, prot);
-        changed.extend(state.new_code(range, prot));
+        changed.extend(state.new_code(range));
         drop(state);
         self.tell(&changed);
         result
@@ -168,13 +235,8 @@ impl AddressSpace {
         flags: i32,
         to: GuestAddr,
     ) -> Result<GuestAddr, Errno> {
-        if !from.is_aligned(PAGE_BYTES) || new_bytes == 0 {
-            return Err(Errno(libc::EINVAL));
-        }
-        let old = page_range(from, old_bytes, libc::EINVAL)?;
-        let new_bytes = page_range(GuestAddr(0), new_bytes, libc::EINVAL)?.bytes();
         let mut state = self.lock();
-        let (addr, changed) = state.remap(old, new_bytes, flags, to)?;
+        let (addr, changed) = state.remap(from, old_bytes, new_bytes, flags, to)?;
         drop(state);
         self.tell(&changed);
         Ok(addr)
@@ -198,26 +260,30 @@ impl AddressSpace {
     /// Whether `addr` is one that the guest could have memory at.
     #[must_use]
     pub fn is_in_task(&self, addr: GuestAddr) -> bool {
-        addr.0 < TASK_END
+        addr.0 < self.lock().layout.end
     }
 
-    /// Sets where brk(2) begins, after the program's last segment, and keeps room there.
+    /// Sets where brk(2) begins, after the program's last segment.
     pub fn start_brk(&self, at: GuestAddr) {
         let mut state = self.lock();
         state.brk_start = at.page_up();
         state.brk = state.brk_start;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-        // Of little address space (`ulimit -v`) most is left to other things; brk(2) goes on without a reserve.
-        let mut bytes = BRK_RESERVE_BYTES.min((limits::address_space() / 8).next_power_of_two());
-        while bytes >= 1 << 20 {
-            if let Ok(range) = page_range(state.brk_start, bytes, libc::ENOMEM)
-                && host_mmap(range, libc::PROT_NONE, flags).is_ok()
-            {
-                state.regions.insert(range, Kind::Reserved);
-                return;
-            }
-            bytes /= 2;
-        }
+    }
+
+    /// Sets how much RLIMIT_AS or RLIMIT_DATA lets the guest have.
+    pub(crate) fn bound(&self, set: impl FnOnce(&mut Bounds)) {
+        set(&mut self.lock().bounds);
+    }
+
+    /// READ_IMPLIES_EXEC of personality(2): whether what is mapped readable may be executed too.
+    pub(crate) fn read_implies_exec(&self, on: bool) {
+        self.lock().read_implies_exec = on;
+    }
+
+    /// The first thread's stack may have `bytes` from now on (RLIMIT_STACK). What lies in the way, or has been used
+    /// already, stays.
+    pub(crate) fn resize_stack(&self, bytes: u64) {
+        self.lock().resize_stack(bytes);
     }
 
     /// brk(2): moves the end of the heap to `to` if that can be done; gives where it is then.
@@ -246,6 +312,33 @@ impl AddressSpace {
         Ok(state.regions.covers(range))
     }
 
+    /// Calls `act` if all of `range` is the guest's; ENOMEM if not. Other threads cannot unmap any of it meanwhile.
+    pub(crate) fn on_guest_memory(&self, range: GuestRange, act: impl FnOnce() -> Outcome) -> Outcome {
+        let state = self.lock();
+        if state.regions.covers(range) { act() } else { Err(Errno(libc::ENOMEM)) }
+    }
+
+    /// Has `range`, all of it shared mappings of one object, show what begins at `offset` of the object
+    /// (remap_file_pages), which `act` does.
+    pub(crate) fn show_other_pages(&self, range: GuestRange, offset: u64, act: impl FnOnce() -> Outcome) -> Outcome {
+        let mut state = self.lock();
+        let pieces = state.regions.pieces(range);
+        if !state.regions.covers(range) || pieces.iter().any(|(_, kind)| kind.backing().is_none()) {
+            return Err(Errno(libc::EINVAL));
+        }
+        let mut changed = executable(&state.regions, range);
+        act()?;
+        for (piece, kind) in pieces {
+            let Kind::Guest { prot, backing: Some(backing), growth } = kind else { continue };
+            let bias = offset.wrapping_sub(range.start.0);
+            state.regions.insert(piece, Kind::Guest { prot, backing: Some(Backing { bias, ..backing }), growth });
+        }
+        changed.extend(executable(&state.regions, range));
+        drop(state);
+        self.tell(&changed);
+        Ok(0)
+    }
+
     /// Says that the guest has rewritten instructions in `range`: there, and wherever else that memory is mapped.
     pub fn code_changed(&self, range: GuestRange) {
         let mut changed = self.lock().regions.aliases(range);
@@ -253,10 +346,48 @@ impl AddressSpace {
         self.tell(&changed);
     }
 
-    /// Records a mapping of the System V segment `id` that the host kernel made for the guest by itself (shmat).
-    pub(crate) fn adopt(&self, range: GuestRange, prot: Prot, id: u64) {
-        let backing = Backing { object: (SEGMENT, id), bias: range.start.0.wrapping_neg() };
-        self.lock().regions.insert(range, Kind::Guest { prot: guest_prot(prot), backing: Some(backing) });
+    /// Attaches the System V segment `id` of `bytes` bytes (shmat): at `addr`, in place of what is there, or anywhere.
+    /// `attach` does so at the address that it is given, over memory that may be replaced.
+    pub(crate) fn attach(
+        &self,
+        addr: Option<GuestAddr>,
+        bytes: u64,
+        prot: Prot,
+        id: u64,
+        replace: bool,
+        mut attach: impl FnMut(GuestAddr) -> Outcome,
+    ) -> Result<GuestAddr, Errno> {
+        let mut state = self.lock();
+        let mut over = |regions: &Regions, at: GuestRange| {
+            let taken = claim(regions, at)?;
+            attach(at.start).inspect_err(|_| release(&taken))
+        };
+        let at = match addr {
+            Some(addr) => {
+                let at = state.page_range(addr, bytes, libc::EINVAL)?;
+                let taken = if state.regions.unmapped(at) == [at] { 0 } else { at.bytes() };
+                if taken > 0 && !replace {
+                    return Err(Errno(libc::EINVAL));
+                }
+                state.afford(at.bytes() - state.regions.counted_in(at), 0)?;
+                over(&state.regions, at)
+                    .map_err(|error| if error.0 == libc::EEXIST { Errno(libc::EINVAL) } else { error })?;
+                at
+            }
+            None => {
+                let bytes = state.page_range(GuestAddr(0), bytes, libc::ENOMEM)?.bytes();
+                state.afford(bytes, 0)?;
+                state.somewhere(GuestAddr(0), bytes, PAGE_BYTES, |at| over(&state.regions, at))?
+            }
+        };
+        let mut changed = executable(&state.regions, at);
+        let backing = Backing { object: (SEGMENT, id), bias: at.start.0.wrapping_neg() };
+        let kind = Kind::Guest { prot: guest_prot(prot), backing: Some(backing), growth: Growth::None };
+        state.regions.insert(at, kind);
+        changed.extend(state.new_code(at));
+        drop(state);
+        self.tell(&changed);
+        Ok(at.start)
     }
 
     /// Forgets a mapping that the host kernel removes in `detach` (shmdt). Other threads cannot map anything else there
@@ -281,56 +412,115 @@ impl AddressSpace {
 impl State {
     /// What the watcher must be told of memory that becomes executable. A thread that has unmapped other code there may
     /// not have come to telling so yet.
-    fn new_code(&self, at: GuestRange, prot: Prot) -> Vec<GuestRange> {
-        if prot.contains(Prot::EXEC) { executable(&self.regions, at) } else { Vec::new() }
+    fn new_code(&self, at: GuestRange) -> Vec<GuestRange> {
+        executable(&self.regions, at)
     }
 
-    fn map(&mut self, request: MapRequest) -> Result<(GuestAddr, Vec<GuestRange>), Errno> {
-        let MapRequest { addr, bytes, prot, fd, offset, .. } = request;
-        if bytes == 0 {
-            return Err(Errno(libc::EINVAL));
+    /// The protection that a mapping or a change of one asks for, with what personality(2) adds.
+    fn wanted_prot(&self, prot: Prot) -> Prot {
+        if self.read_implies_exec && prot.contains(Prot::READ) { prot.union(Prot::EXEC) } else { prot }
+    }
+
+    fn map(&mut self, request: MapRequest) -> Result<(GuestRange, Vec<GuestRange>), Errno> {
+        let MapRequest { addr, bytes, fd, offset, .. } = request;
+        let prot = self.wanted_prot(request.prot);
+        let is_file = request.flags & libc::MAP_ANONYMOUS == 0;
+        let mut call = HostMap { prot: host_prot(prot), flags: request.flags & !FOREIGN_FLAGS, fd, offset };
+        if is_file && call.is_validated() && request.flags & FOREIGN_FLAGS != 0 {
+            return Err(Errno(libc::EOPNOTSUPP));
         }
-        let mut flags = request.flags & !MAP_32BIT;
-        let length = page_range(GuestAddr(0), bytes, libc::ENOMEM)?.bytes();
-        let fixed = flags & libc::MAP_FIXED != 0 && flags & libc::MAP_FIXED_NOREPLACE != libc::MAP_FIXED_NOREPLACE;
-        let mut taken = Vec::new();
-        if fixed {
+        if bytes == 0 {
+            let nothing = GuestRange::new(GuestAddr(0), 0);
+            return Err(call.at(nothing, 0).err().unwrap_or(Errno(libc::EINVAL)));
+        }
+        if is_file && prot.contains(Prot::EXEC) && host::is_noexec(fd) {
+            return Err(Errno(libc::EPERM));
+        }
+        let unit = page_unit(request.flags);
+        let length = bytes.checked_next_multiple_of(unit).ok_or(Errno(libc::ENOMEM))?;
+        let length = self.page_range(GuestAddr(0), length, libc::ENOMEM)?.bytes();
+        call.flags |= self.locked_flag();
+        let is_data = call.flags & TYPE_MASK == libc::MAP_PRIVATE && prot.contains(Prot::WRITE);
+        let data = if is_data { length } else { 0 };
+        let growth = if request.flags & libc::MAP_GROWSDOWN != 0 { Growth::Down } else { Growth::None };
+        let kind = Kind::Guest { prot: guest_prot(prot), backing: None, growth };
+        if request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0 {
             if !addr.is_aligned(PAGE_BYTES) {
                 return Err(Errno(libc::EINVAL));
             }
-            let at = page_range(addr, length, libc::ENOMEM)?;
-            if self.regions.gaps(at) == [at] {
-                flags = flags & !libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
-            } else {
-                taken = claim(&self.regions, at)?;
+            let at = self.page_range(addr, length, libc::ENOMEM)?;
+            let changed = executable(&self.regions, at);
+            self.map_exactly(at, request.flags, call, data)?;
+            return Ok((self.mapped(at, call, kind), changed));
+        }
+        self.afford(length, data)?;
+        let align = if data > 0 && length.is_multiple_of(HUGE_PAGE_BYTES) { HUGE_PAGE_BYTES } else { unit };
+        let at = self.map_somewhere(addr, length, align, call)?;
+        Ok((self.mapped(at, call, kind), Vec::new()))
+    }
+
+    fn map_exactly(&mut self, at: GuestRange, flags: i32, call: HostMap, data: u64) -> Result<(), Errno> {
+        let is_free = self.regions.unmapped(at) == [at];
+        if flags & libc::MAP_FIXED_NOREPLACE != 0 {
+            if call.is_validated() {
+                return call.at(at, libc::MAP_FIXED_NOREPLACE).and(Err(Errno(libc::EOPNOTSUPP)));
+            }
+            if !is_free {
+                return Err(Errno(libc::EEXIST));
             }
         }
-        let args = [addr.0, length, host_prot(prot) as u64, flags as u64, fd as u64, offset as u64];
-        match host::call(libc::SYS_mmap, args) {
-            Ok(start) => {
-                let at = GuestRange::new(GuestAddr(start), length);
-                let changed = executable(&self.regions, at);
-                // MAP_SHARED_VALIDATE has the bit too.
-                let backing = if flags & libc::MAP_SHARED != 0 { self.backing(flags, fd, offset, at) } else { None };
-                self.regions.insert(at, Kind::Guest { prot: guest_prot(prot), backing });
-                Ok((at.start, changed))
-            }
-            Err(error) => {
-                release(&taken);
-                Err(if fixed && error.0 == libc::EEXIST { Errno(libc::ENOMEM) } else { error })
+        self.afford(at.bytes() - self.regions.counted_in(at), data)?;
+        if !is_free {
+            return call.over(&claim_exactly(&self.regions, at)?, at).map(|_| ());
+        }
+        let insists = flags & libc::MAP_FIXED_NOREPLACE == 0;
+        call.at_free(&self.regions, at).map(|_| ()).map_err(|error| match error {
+            Errno(libc::EEXIST) if insists => Errno(libc::ENOMEM),
+            error => error,
+        })
+    }
+
+    fn map_somewhere(&self, hint: GuestAddr, bytes: u64, align: u64, call: HostMap) -> Result<GuestRange, Errno> {
+        let regions = &self.regions;
+        let found = self.somewhere(hint, bytes, align, |at| call.at_free(regions, at));
+        if found != Err(Errno(libc::EINVAL)) || call.flags & libc::MAP_ANONYMOUS != 0 {
+            return found;
+        }
+        // Of a hugetlbfs, which wants its own alignment; or of a driver that knows its places itself (io_uring).
+        let aligned = self.somewhere(hint, bytes, HUGE_PAGE_BYTES, |at| call.at_free(regions, at));
+        aligned.or_else(|_| {
+            let start = call.at(GuestRange::new(GuestAddr(0), bytes), 0)?;
+            Ok(GuestRange::new(GuestAddr(start), bytes))
+        })
+    }
+
+    /// Records what the host has mapped.
+    fn mapped(&mut self, at: GuestRange, call: HostMap, mut kind: Kind) -> GuestRange {
+        // MAP_SHARED_VALIDATE has the bit too.
+        let shown = if call.flags & libc::MAP_SHARED != 0 { self.backing(call, at) } else { None };
+        if let Kind::Guest { backing, growth, .. } = &mut kind {
+            *backing = shown;
+            if at == self.layout.stack {
+                *growth = Growth::Stack;
             }
         }
+        self.regions.insert(at, kind);
+        if at == self.layout.stack {
+            self.guard_stack(at);
+        }
+        self.lock_new(at);
+        at
     }
 
     /// What a new shared mapping shows.
-    fn backing(&mut self, flags: i32, fd: i32, offset: i64, at: GuestRange) -> Option<Backing> {
-        if flags & libc::MAP_ANONYMOUS != 0 {
+    fn backing(&mut self, call: HostMap, at: GuestRange) -> Option<Backing> {
+        if call.flags & libc::MAP_ANONYMOUS != 0 {
             self.anonymous += 1;
             return Some(Backing { object: (ANONYMOUS, self.anonymous), bias: at.start.0.wrapping_neg() });
         }
-        // The file just mapped is open: this fails only if another thread has closed it since.
-        let (device, inode) = host::identity_of(fd).ok()?;
-        Some(Backing { object: (device, inode), bias: (offset as u64).wrapping_sub(at.start.0) })
+        // The file just mapped is open: this fails only if another thread has closed it since, or it has no inode.
+        let (device, inode) = host::identity_of(call.fd).ok()?;
+        Some(Backing { object: (device, inode), bias: (call.offset as u64).wrapping_sub(at.start.0) })
     }
 
     fn unmap(&mut self, range: GuestRange) -> Result<(), Errno> {
@@ -344,99 +534,125 @@ impl State {
     }
 
     fn protect(&mut self, range: GuestRange, prot: Prot) -> Result<(), Errno> {
+        let prot = self.wanted_prot(prot);
         let mut at = range.start;
         for (piece, kind) in self.regions.pieces(range) {
-            let Kind::Guest { backing, .. } = kind else { break };
+            let Kind::Guest { backing, growth, .. } = kind else { break };
             if piece.start != at {
                 break;
             }
+            let new = Kind::Guest { prot: guest_prot(prot), backing, growth };
+            self.afford(0, if new.is_data() && !kind.is_data() { piece.bytes() } else { 0 })?;
             host::call3(libc::SYS_mprotect, piece.start.0, piece.bytes(), host_prot(prot) as u64)?;
-            self.regions.insert(piece, Kind::Guest { prot: guest_prot(prot), backing });
+            self.regions.insert(piece, new);
             at = piece.end;
         }
         if at == range.end { Ok(()) } else { Err(Errno(libc::ENOMEM)) }
     }
 
-    fn remap(
-        &mut self,
-        old: GuestRange,
-        new_bytes: u64,
-        flags: i32,
-        to: GuestAddr,
-    ) -> Result<(GuestAddr, Vec<GuestRange>), Errno> {
-        let source = if old.bytes() == 0 { GuestRange::new(old.start, PAGE_BYTES) } else { old };
-        if !self.regions.covers(source) {
-            return Err(Errno(libc::EFAULT));
-        }
-        let kind = self.regions.find(old.start).map(|(_, kind)| kind).ok_or(Errno(libc::EFAULT))?;
-        let mut taken = Vec::new();
-        if flags & libc::MREMAP_FIXED != 0 {
-            if !to.is_aligned(PAGE_BYTES) {
-                return Err(Errno(libc::EINVAL));
-            }
-            let target = page_range(to, new_bytes, libc::EINVAL)?;
-            if target.overlaps(old) {
-                return Err(Errno(libc::EINVAL));
-            }
-            taken = claim(&self.regions, target)?;
-        }
-        let args = [old.start.0, old.bytes(), new_bytes, flags as u64, to.0, 0];
-        let start = match host::call(libc::SYS_mremap, args) {
-            Ok(start) => GuestAddr(start),
-            Err(error) => {
-                release(&taken);
-                return Err(error);
-            }
-        };
-        let new = GuestRange::new(start, new_bytes);
-        let mut changed = executable(&self.regions, old);
-        changed.extend(executable(&self.regions, new));
-        if flags & libc::MREMAP_DONTUNMAP == 0 {
-            self.regions.remove(old);
-        }
-        let kind = match kind {
-            Kind::Guest { prot, backing } => {
-                Kind::Guest { prot, backing: backing.map(|backing| backing.moved(old.start, new.start)) }
-            }
-            Kind::Reserved => kind,
-        };
-        self.regions.insert(new, kind);
-        Ok((start, changed))
-    }
-
     fn brk(&mut self, to: GuestAddr) -> Vec<GuestRange> {
-        if to < self.brk_start || to.0 > TASK_END {
+        if to < self.brk_start || to.0 > self.layout.ordinary_end {
             return Vec::new();
         }
         let (old_end, new_end) = (self.brk.page_up(), to.page_up());
-        let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         if new_end > old_end {
             let grow = GuestRange { start: old_end, end: new_end };
+            let heap_bytes = new_end.0 - self.brk_start.0;
             // Anything the guest put in the way stops the heap, as it does on Linux.
-            if self.regions.pieces(grow).iter().any(|(_, kind)| kind.is_guest()) {
+            if !self.regions.is_free(grow)
+                || heap_bytes > self.bounds.data
+                || self.afford(grow.bytes(), grow.bytes()).is_err()
+            {
                 return Vec::new();
             }
-            let Ok(taken) = claim(&self.regions, grow) else { return Vec::new() };
-            let prot = libc::PROT_READ | libc::PROT_WRITE;
-            if host_mmap(grow, prot, anonymous | libc::MAP_FIXED).is_err() {
-                release(&taken);
+            let prot = self.wanted_prot(Prot::READ.union(Prot::WRITE));
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE | self.locked_flag();
+            if host_mmap(grow, host_prot(prot), flags).is_err() {
                 return Vec::new();
             }
-            self.regions.insert(grow, Kind::Guest { prot: Prot(prot), backing: None });
-        }
-        self.brk = to;
-        if new_end >= old_end {
-            return Vec::new();
+            self.regions.insert(grow, Kind::Guest { prot, backing: None, growth: Growth::None });
+            self.lock_new(grow);
+            self.brk = to;
+            return executable(&self.regions, grow);
         }
         let shrink = GuestRange { start: new_end, end: old_end };
         let changed = executable(&self.regions, shrink);
-        for (piece, _) in self.regions.pieces(shrink) {
-            let flags = anonymous | libc::MAP_NORESERVE | libc::MAP_FIXED;
-            if host_mmap(piece, libc::PROT_NONE, flags).is_ok() {
-                self.regions.insert(piece, Kind::Reserved);
-            }
+        if self.unmap(shrink).is_ok() {
+            self.brk = to;
         }
         changed
+    }
+
+    fn guard_stack(&mut self, stack: GuestRange) {
+        let guard = GuestRange { start: stack.start.offset(-(ir::STACK_GUARD_BYTES as i64)), end: stack.start };
+        if self.regions.is_free(guard) {
+            self.regions.insert(guard, Kind::Guard);
+        }
+    }
+
+    fn resize_stack(&mut self, bytes: u64) {
+        let end = self.layout.stack.end;
+        let is_stack = |kind: &Kind| matches!(kind, Kind::Guest { growth: Growth::Stack, .. });
+        let Some((old, kind)) = self.regions.find(end.offset(-1)).filter(|(_, kind)| is_stack(kind)) else { return };
+        let bytes = bytes.clamp(PAGE_BYTES, self.layout.ordinary_end / 4).next_multiple_of(PAGE_BYTES);
+        let mut start = end.offset(-(bytes as i64));
+        let guard = GuestRange { start: old.start.offset(-(ir::STACK_GUARD_BYTES as i64)), end: old.start };
+        for (piece, kind) in self.regions.pieces(guard) {
+            if kind == Kind::Guard {
+                self.regions.remove(piece);
+            }
+        }
+        if start < old.start {
+            // As far as there is room.
+            if let Some((below, _)) = self.regions.pieces(GuestRange { start: GuestAddr(0), end: old.start }).last() {
+                start = start.max(below.end.offset(ir::STACK_GUARD_BYTES as i64));
+            }
+            let Kind::Guest { prot, .. } = kind else { return };
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+            let more = GuestRange { start, end: old.start.max(start) };
+            if more.bytes() > 0 && host_mmap(more, host_prot(prot), flags).is_ok() {
+                self.regions.insert(more, kind);
+            }
+        } else {
+            let less = GuestRange { start: old.start, end: start };
+            let untouched = GuestRange { start: old.start, end: start.min(lowest_resident(less)) };
+            let _ = self.unmap(untouched);
+        }
+        if let Some((now, _)) = self.regions.find(end.offset(-1)) {
+            self.guard_stack(now);
+        }
+    }
+
+    /// Records what has become of mappings that grow where they are touched.
+    fn follow_growth(&mut self) {
+        for (known, kind) in self.regions.growing() {
+            let mut start = known.start;
+            loop {
+                let below = GuestRange { start: start.offset(-(PAGE_BYTES as i64)), end: start };
+                if !self.regions.is_free(below) || !is_mapped(below) {
+                    break;
+                }
+                start = below.start;
+            }
+            self.regions.insert(GuestRange { start, end: known.start }, kind);
+        }
+    }
+}
+
+/// Whether something is mapped at a page.
+fn is_mapped(page: GuestRange) -> bool {
+    let mut resident = 0_u8;
+    host::call3(libc::SYS_mincore, page.start.0, PAGE_BYTES, &raw mut resident as u64).is_ok()
+}
+
+/// The first page of a mapping that is in memory; its end if none is.
+fn lowest_resident(range: GuestRange) -> GuestAddr {
+    let mut resident = vec![0_u8; (range.bytes() / PAGE_BYTES) as usize];
+    let known = host::call3(libc::SYS_mincore, range.start.0, range.bytes(), resident.as_mut_ptr() as u64).is_ok();
+    match resident.iter().position(|page| page & 1 != 0) {
+        Some(first) if known => range.start.offset(first as i64 * PAGE_BYTES as i64),
+        None if known => range.end,
+        _ => range.start,
     }
 }
 

@@ -9,7 +9,7 @@ const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
 fn space() -> (AddressSpace, Arc<Recorder>) {
     ir::memory::install_handler();
     let watcher = Arc::new(Recorder::default());
-    (AddressSpace::new(watcher.clone()), watcher)
+    (AddressSpace::new(watcher.clone(), Layout::default()), watcher)
 }
 
 fn request(addr: u64, bytes: u64, prot: Prot, flags: i32) -> MapRequest {

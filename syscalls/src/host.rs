@@ -178,6 +178,14 @@ pub(crate) fn identity_of(fd: i32) -> Result<(u64, u64), Errno> {
     Ok((stat[0], stat[1]))
 }
 
+/// Whether an open file is on a file system from which nothing is executed (ST_NOEXEC).
+pub(crate) fn is_noexec(fd: i32) -> bool {
+    const ST_NOEXEC: u64 = 8;
+    // struct statfs of x86-64 has 120 bytes; f_flags is the eleventh word.
+    let mut statfs = [0u64; 15];
+    call3(libc::SYS_fstatfs, fd as u64, statfs.as_mut_ptr() as u64, 0).is_ok() && statfs[10] & ST_NOEXEC != 0
+}
+
 /// rt_sigaction(2) on the host, past libc, which hides signals 32 and 33.
 pub(crate) fn sigaction(signal: i32, new: Option<HostAction>) -> Result<HostAction, Errno> {
     let mut old = HostAction::default();

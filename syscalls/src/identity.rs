@@ -15,7 +15,8 @@ const MACHINE: usize = 4;
 pub(crate) fn uname(context: &mut Context<'_>, args: Args) -> Outcome {
     let mut names = [0u8; 6 * FIELD_BYTES];
     host::call3(libc::SYS_uname, names.as_mut_ptr() as u64, 0, 0)?;
-    set(&mut names, MACHINE, b"aarch64");
+    let linux32 = context.process.persona.is_linux32();
+    set(&mut names, MACHINE, if linux32 { b"armv8l" } else { b"aarch64" });
     if let Some(release) = &context.process.config.uname_release {
         set(&mut names, RELEASE, release.as_bytes());
     }

@@ -13,6 +13,7 @@ const IPC_STAT: i32 = 2;
 const SEM_STAT: i32 = 18;
 const SEM_STAT_ANY: i32 = 20;
 const SHM_RDONLY: u64 = 0o10000;
+const SHM_RND: u64 = 0o20000;
 const SHM_REMAP: u64 = 0o40000;
 const SHM_EXEC: u64 = 0o100000;
 
@@ -71,19 +72,29 @@ impl Attachments {
 /// shmat implements Linux syscall shmat(2).
 pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
     let [id, at, flags, ..] = args;
-    if flags & SHM_REMAP != 0 {
-        return Err(Errno(libc::EINVAL));
-    }
     // `shm_segsz` stands after the six words of ipc64_perm.
     let mut segment = [0u64; 14];
     host::call3(libc::SYS_shmctl, id, IPC_STAT as u64, segment.as_mut_ptr() as u64)?;
     let bytes = segment[6].next_multiple_of(PAGE_BYTES);
-    let start = host::call3(libc::SYS_shmat, id, at, flags & !SHM_EXEC)?;
+    let is_rounded = flags & SHM_RND != 0;
+    let wanted = match (at, at % PAGE_BYTES) {
+        (0, _) if flags & SHM_REMAP != 0 => return Err(Errno(libc::EINVAL)),
+        (0, _) => None,
+        (at, 0) => Some(GuestAddr(at)),
+        // Rounding to nothing is for the kernel to refuse.
+        (at, _) if is_rounded && (at >= PAGE_BYTES || flags & SHM_REMAP == 0) => Some(GuestAddr(at).page()),
+        _ => return Err(Errno(libc::EINVAL)),
+    };
+    let wanted = wanted.filter(|at| at.0 != 0);
     let write = if flags & SHM_RDONLY == 0 { Prot::WRITE } else { Prot::NONE };
     let exec = if flags & SHM_EXEC != 0 { Prot::EXEC } else { Prot::NONE };
-    context.process.memory().adopt(GuestRange::new(GuestAddr(start), bytes), Prot::READ.union(write).union(exec), id);
-    lock(&context.process.attachments.0).insert(start, bytes);
-    Ok(start)
+    let prot = Prot::READ.union(write).union(exec);
+    let memory = context.process.memory();
+    let start = memory.attach(wanted, bytes, prot, id, flags & SHM_REMAP != 0, |at| {
+        host::call3(libc::SYS_shmat, id, at.0, flags & !SHM_EXEC | SHM_REMAP)
+    })?;
+    lock(&context.process.attachments.0).insert(start.0, bytes);
+    Ok(start.0)
 }
 
 /// shmdt implements Linux syscall shmdt(2).

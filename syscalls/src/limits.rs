@@ -1,6 +1,7 @@
-//! Resource limits. Those on memory are kept for the guest to read back: on the host they would hold emu's own memory
-//! to the guest's limit. It must not know how memory is mapped.
+//! Resource limits. Those on memory are kept for the guest: on the host they would hold emu's own memory to the guest's
+//! limit. The address space and its stack follow them. It must not know how memory is mapped.
 
+use crate::address_space::AddressSpace;
 use crate::host::{self, Args, Outcome};
 use crate::process::{Context, Process, lock};
 use crate::user;
@@ -9,13 +10,24 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 /// `struct rlimit`: soft, hard.
-type Limit = [u64; 2];
+pub type Limit = [u64; 2];
 
-/// Limits that the guest has set and the host has not.
+/// What emu may need of a limit that another emu is given.
+const EMUS_BYTES: u64 = 1 << 30;
+
+/// Limits that the guest has set and the host has not, by RLIMIT_*.
 #[derive(Default)]
 pub(crate) struct Limits(Mutex<BTreeMap<u32, Limit>>);
 
 impl Limits {
+    /// Those that a program has `inherited`; `memory` follows them.
+    pub(crate) fn new(inherited: &[(u32, Limit)], memory: &AddressSpace) -> Self {
+        for (resource, limit) in inherited {
+            apply(memory, *resource, limit[0]);
+        }
+        Self(Mutex::new(inherited.iter().copied().collect()))
+    }
+
     /// A copy, for another process.
     pub(crate) fn copy(&self) -> Self {
         Self(Mutex::new(lock(&self.0).clone()))
@@ -24,6 +36,19 @@ impl Limits {
     /// Keeps other threads out.
     pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
         lock(&self.0)
+    }
+
+    /// All of them.
+    pub(crate) fn set_by_the_guest(&self) -> Vec<(u32, Limit)> {
+        lock(&self.0).iter().map(|(resource, limit)| (*resource, *limit)).collect()
+    }
+}
+
+fn apply(memory: &AddressSpace, resource: u32, soft: u64) {
+    match resource {
+        libc::RLIMIT_AS => memory.bound(|bounds| bounds.address_space = soft),
+        libc::RLIMIT_DATA => memory.bound(|bounds| bounds.data = soft),
+        _ => {}
     }
 }
 
@@ -38,7 +63,7 @@ fn host_limit(resource: u64) -> Result<Limit, Errno> {
 }
 
 /// How much address space the host gives emu and the guest together, in bytes.
-pub(crate) fn address_space() -> u64 {
+pub(crate) fn host_address_space() -> u64 {
     host_limit(libc::RLIMIT_AS.into()).map_or(libc::RLIM_INFINITY, |[soft, _]| soft)
 }
 
@@ -54,11 +79,16 @@ fn set(process: &Process, resource: u64, new: Limit) -> Result<(), Errno> {
     if soft > hard {
         return Err(Errno(libc::EINVAL));
     }
+    let old = get(process, resource)?;
     let privileged = host::call3(libc::SYS_geteuid, 0, 0, 0) == Ok(0);
-    if hard > get(process, resource)?[1] && !privileged {
+    if hard > old[1] && !privileged {
         return Err(Errno(libc::EPERM));
     }
     lock(&process.limits.0).insert(resource as u32, new);
+    apply(process.memory(), resource as u32, soft);
+    if resource as u32 == libc::RLIMIT_STACK && soft != old[0] {
+        process.memory().resize_stack(soft);
+    }
     Ok(())
 }
 
@@ -80,10 +110,13 @@ pub(crate) fn setrlimit(context: &mut Context<'_>, args: Args) -> Outcome {
 pub(crate) fn prlimit64(context: &mut Context<'_>, args: Args) -> Outcome {
     let own =
         args[0] as i32 == 0 || host::call3(libc::SYS_getpid, 0, 0, 0).is_ok_and(|pid| pid as i32 == args[0] as i32);
-    if !own || !is_recorded(args[1]) {
+    let new: Option<Limit> = if args[2] == 0 { None } else { Some(user::read(args[2])?) };
+    if !is_recorded(args[1]) {
         return host::call(libc::SYS_prlimit64, args);
     }
-    let new: Option<Limit> = if args[2] == 0 { None } else { Some(user::read(args[2])?) };
+    if !own {
+        return of_another(args, new);
+    }
     let old = get(context.process, args[1])?;
     if let Some(new) = new {
         set(context.process, args[1], new)?;
@@ -92,4 +125,12 @@ pub(crate) fn prlimit64(context: &mut Context<'_>, args: Args) -> Outcome {
         user::write(args[3], &old)?;
     }
     Ok(0)
+}
+
+/// A limit on the memory of another process, which is likely another emu: the host counts its own memory too.
+fn of_another(args: Args, new: Option<Limit>) -> Outcome {
+    let [pid, resource, _, old, ..] = args;
+    let generous = new.map(|limit| limit.map(|bytes| bytes.saturating_add(EMUS_BYTES)));
+    let at = generous.as_ref().map_or(0, |limit| limit.as_ptr() as u64);
+    host::call(libc::SYS_prlimit64, [pid, resource, at, old, 0, 0])
 }

@@ -2,10 +2,16 @@
 
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
+use crate::user;
 use ir::{Errno, GuestAddr, GuestRange, MapRequest, PAGE_BYTES, Prot};
 
+/// An address without its tag: these calls take tagged ones (Documentation/arch/arm64/tagged-address-abi.rst).
+fn untagged(addr: u64) -> GuestAddr {
+    GuestAddr(((addr << 8) as i64 >> 8) as u64)
+}
+
 fn page_range(args: &Args) -> GuestRange {
-    GuestRange::new(GuestAddr(args[0]), args[1])
+    GuestRange::new(untagged(args[0]), args[1])
 }
 
 /// brk implements Linux syscall brk(2), which gives the old end when it cannot move it.
@@ -42,33 +48,138 @@ pub(crate) fn mprotect(context: &mut Context<'_>, args: Args) -> Outcome {
 /// mremap implements Linux syscall mremap(2).
 pub(crate) fn mremap(context: &mut Context<'_>, args: Args) -> Outcome {
     let memory = context.process.memory();
-    memory.remap(GuestAddr(args[0]), args[1], args[2], args[3] as i32, GuestAddr(args[4])).map(|addr| addr.0)
+    memory.remap(untagged(args[0]), args[1], args[2], args[3] as i32, GuestAddr(args[4])).map(|addr| addr.0)
+}
+
+/// A range of whole pages that starts at one.
+fn whole_pages(addr: u64, bytes: u64, too_long: i32) -> Result<GuestRange, Errno> {
+    let start = untagged(addr);
+    if !start.is_aligned(PAGE_BYTES) {
+        return Err(Errno(libc::EINVAL));
+    }
+    let bytes = bytes.checked_next_multiple_of(PAGE_BYTES).ok_or(Errno(too_long))?;
+    start.0.checked_add(bytes).ok_or(Errno(too_long))?;
+    Ok(GuestRange::new(start, bytes))
+}
+
+/// Does call `number` to the parts of the range that are the guest's; ENOMEM if that is not all of it.
+fn on_guest_parts(context: &Context<'_>, number: i64, args: Args, too_long: i32) -> Outcome {
+    let range = whole_pages(args[0], args[1], too_long)?;
+    let [_, _, a, b, c, d] = args;
+    let act = |part: GuestRange| host::call(number, [part.start.0, part.bytes(), a, b, c, d]);
+    if range.bytes() == 0 {
+        return act(range);
+    }
+    let whole = context.process.memory().on_guest_parts(range, act)?;
+    if whole { Ok(0) } else { Err(Errno(libc::ENOMEM)) }
 }
 
 /// madvise implements Linux syscall madvise(2), for the parts of the range that are the guest's: some advice throws
 /// contents away.
 pub(crate) fn madvise(context: &mut Context<'_>, args: Args) -> Outcome {
-    on_guest_parts(context, libc::SYS_madvise, args)
+    let result = on_guest_parts(context, libc::SYS_madvise, args, libc::EINVAL);
+    // Where nothing is mapped the kernel tells nonsense from good advice too.
+    let is_nonsense = || host::call3(libc::SYS_madvise, 0, 0, args[2]).is_err();
+    if result == Err(Errno(libc::ENOMEM)) && is_nonsense() { Err(Errno(libc::EINVAL)) } else { result }
 }
 
-/// mseal implements Linux syscall mseal(2), for the parts of the range that are the guest's.
+/// mseal implements Linux syscall mseal(2), which does all of the range or nothing.
 pub(crate) fn mseal(context: &mut Context<'_>, args: Args) -> Outcome {
     const SYS_MSEAL: i64 = 462;
-    on_guest_parts(context, SYS_MSEAL, args)
+    let range = whole_pages(args[0], args[1], libc::EINVAL)?;
+    if args[2] != 0 || range.bytes() == 0 {
+        return host::call3(SYS_MSEAL, range.start.0, range.bytes(), args[2]);
+    }
+    context.process.memory().on_guest_memory(range, || host::call3(SYS_MSEAL, range.start.0, range.bytes(), 0))
 }
 
-fn on_guest_parts(context: &Context<'_>, number: i64, args: Args) -> Outcome {
-    let start = GuestAddr(args[0]);
-    let bytes = args[1].checked_next_multiple_of(PAGE_BYTES).ok_or(Errno(libc::EINVAL))?;
-    if !start.is_aligned(PAGE_BYTES) || args[0].checked_add(bytes).is_none() {
+/// msync implements Linux syscall msync(2).
+pub(crate) fn msync(context: &mut Context<'_>, args: Args) -> Outcome {
+    on_guest_parts(context, libc::SYS_msync, args, libc::ENOMEM)
+}
+
+/// mincore implements Linux syscall mincore(2).
+pub(crate) fn mincore(context: &mut Context<'_>, args: Args) -> Outcome {
+    let range = whole_pages(args[0], args[1], libc::ENOMEM)?;
+    if range.bytes() == 0 {
+        return Ok(0);
+    }
+    let ask = || host::call3(libc::SYS_mincore, range.start.0, range.bytes(), args[2]);
+    context.process.memory().on_guest_memory(range, ask)
+}
+
+/// mbind implements Linux syscall mbind(2).
+pub(crate) fn mbind(context: &mut Context<'_>, args: Args) -> Outcome {
+    let range = whole_pages(args[0], args[1], libc::EINVAL)?;
+    if range.bytes() == 0 {
+        return host::call(libc::SYS_mbind, args);
+    }
+    on_guest_parts(context, libc::SYS_mbind, args, libc::EINVAL)
+        .map_err(|error| if error.0 == libc::ENOMEM { Errno(libc::EFAULT) } else { error })
+}
+
+/// set_mempolicy_home_node implements Linux syscall set_mempolicy_home_node(2).
+pub(crate) fn set_mempolicy_home_node(context: &mut Context<'_>, args: Args) -> Outcome {
+    const SYS_SET_MEMPOLICY_HOME_NODE: i64 = 450;
+    on_guest_parts(context, SYS_SET_MEMPOLICY_HOME_NODE, args, libc::EINVAL)
+}
+
+/// remap_file_pages implements Linux syscall remap_file_pages(2) as the kernel does: by mapping the file anew.
+pub(crate) fn remap_file_pages(context: &mut Context<'_>, args: Args) -> Outcome {
+    let [addr, bytes, prot, first_page, ..] = args;
+    let start = untagged(addr).page();
+    let bytes = bytes & !(PAGE_BYTES - 1);
+    let is_sound = prot == 0
+        && bytes > 0
+        && start.0.checked_add(bytes).is_some()
+        && first_page.checked_add(bytes / PAGE_BYTES).is_some_and(|end| end < 1 << 52);
+    if !is_sound {
         return Err(Errno(libc::EINVAL));
     }
-    if bytes == 0 {
-        return host::call(number, args);
+    let range = GuestRange::new(start, bytes);
+    let host_args = [start.0, bytes, 0, first_page, args[4], 0];
+    context
+        .process
+        .memory()
+        .show_other_pages(range, first_page * PAGE_BYTES, || host::call(libc::SYS_remap_file_pages, host_args))
+}
+
+/// process_madvise implements Linux syscall process_madvise(2). What throws contents away the kernel does to the caller
+/// only, and must then meet nothing of emu's.
+pub(crate) fn process_madvise(context: &mut Context<'_>, args: Args) -> Outcome {
+    const SYS_PROCESS_MADVISE: i64 = 440;
+    const MADV_GUARD_INSTALL: i32 = 102;
+    const MADV_GUARD_REMOVE: i32 = 103;
+    const MOST_PARTS: u64 = 1024;
+    let [fd, list, count, advice, flags, _] = args;
+    let harmless = !matches!(
+        advice as i32,
+        libc::MADV_DONTNEED
+            | libc::MADV_FREE
+            | libc::MADV_REMOVE
+            | libc::MADV_DONTNEED_LOCKED
+            | MADV_GUARD_INSTALL
+            | MADV_GUARD_REMOVE
+    );
+    if harmless || count > MOST_PARTS {
+        return host::call(SYS_PROCESS_MADVISE, args);
     }
-    let act = |part: GuestRange| host::call3(number, part.start.0, part.bytes(), args[2]);
-    let whole = context.process.memory().on_guest_parts(GuestRange::new(start, bytes), act)?;
-    if whole { Ok(0) } else { Err(Errno(libc::ENOMEM)) }
+    let mut done = 0;
+    for index in 0..count {
+        let part: [u64; 2] = user::read(list.wrapping_add(16 * index))?;
+        let advise = || {
+            let part_at = part.as_ptr() as u64;
+            host::call(SYS_PROCESS_MADVISE, [fd, part_at, 1, advice, flags, 0])
+        };
+        let result = whole_pages(part[0], part[1], libc::EINVAL)
+            .and_then(|range| context.process.memory().on_guest_memory(range, advise));
+        match result {
+            Ok(bytes) => done += bytes,
+            Err(_) if done > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// pkey_mprotect implements Linux syscall pkey_mprotect(2) for a machine without protection keys.

@@ -1,7 +1,8 @@
 //! The record of what the guest has mapped: non-overlapping ranges of pages with their protection as the guest sees
-//! it. Pure bookkeeping; it must not know the host.
+//! it, what is free between them, and how much there is. Pure bookkeeping; it must not know the host.
 
-use ir::{GuestAddr, GuestRange, Prot};
+use crate::gaps::Gaps;
+use ir::{GuestAddr, GuestRange, HOST_END, Prot};
 use std::collections::BTreeMap;
 
 /// Memory that may be mapped at several places: writes at one of them reach the code at another.
@@ -20,6 +21,18 @@ impl Backing {
     }
 }
 
+/// Whether a mapping gets larger by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Growth {
+    /// As most do not.
+    #[default]
+    None,
+    /// Downwards, where it is touched (MAP_GROWSDOWN).
+    Down,
+    /// The first thread's stack: likewise for the guest, but mapped as large as it may get.
+    Stack,
+}
+
 /// What a recorded range is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -29,9 +42,11 @@ pub(crate) enum Kind {
         prot: Prot,
         /// What is mapped, for MAP_SHARED.
         backing: Option<Backing>,
+        /// Whether it grows.
+        growth: Growth,
     },
-    /// Kept free for brk(2): taken on the host, absent for the guest.
-    Reserved,
+    /// Nothing is mapped here, and nothing is put here unless the guest says so: the guard below the stack.
+    Guard,
 }
 
 impl Kind {
@@ -44,6 +59,24 @@ impl Kind {
     pub(crate) fn is_guest(self) -> bool {
         matches!(self, Self::Guest { .. })
     }
+
+    /// What a shared mapping shows.
+    pub(crate) fn backing(self) -> Option<Backing> {
+        match self {
+            Self::Guest { backing, .. } => backing,
+            Self::Guard => None,
+        }
+    }
+
+    /// Whether RLIMIT_AS counts it. Of the stack the kernel counts what has been touched, which is little.
+    fn is_counted(self) -> bool {
+        matches!(self, Self::Guest { growth: Growth::None | Growth::Down, .. })
+    }
+
+    /// Whether RLIMIT_DATA counts it: private, writable, and no stack.
+    pub(crate) fn is_data(self) -> bool {
+        matches!(self, Self::Guest { prot, backing: None, growth: Growth::None } if prot.contains(Prot::WRITE))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +86,21 @@ struct Region {
 }
 
 /// The record. Every start and end is a multiple of the page size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Regions {
     by_start: BTreeMap<u64, Region>,
+    gaps: Gaps,
+    counted_bytes: u64,
+    data_bytes: u64,
+    /// How many regions there are that grow on the host.
+    growing: usize,
+}
+
+impl Default for Regions {
+    fn default() -> Self {
+        let gaps = Gaps::new(range(0, HOST_END));
+        Self { by_start: BTreeMap::new(), gaps, counted_bytes: 0, data_bytes: 0, growing: 0 }
+    }
 }
 
 fn range(start: u64, end: u64) -> GuestRange {
@@ -81,25 +126,85 @@ impl Regions {
             .collect()
     }
 
-    /// The parts of `within` that are not recorded, in order.
-    pub(crate) fn gaps(&self, within: GuestRange) -> Vec<GuestRange> {
-        let mut gaps = Vec::new();
+    /// The parts of `within` where the guest has nothing mapped, in order.
+    pub(crate) fn unmapped(&self, within: GuestRange) -> Vec<GuestRange> {
+        let mut unmapped = Vec::new();
         let mut at = within.start;
-        for (piece, _) in self.pieces(within) {
+        for (piece, _) in self.pieces(within).into_iter().filter(|(_, kind)| kind.is_guest()) {
             if at < piece.start {
-                gaps.push(GuestRange { start: at, end: piece.start });
+                unmapped.push(GuestRange { start: at, end: piece.start });
             }
             at = piece.end;
         }
         if at < within.end {
-            gaps.push(GuestRange { start: at, end: within.end });
+            unmapped.push(GuestRange { start: at, end: within.end });
         }
-        gaps
+        unmapped
     }
 
     /// Whether all of `within` is the guest's.
     pub(crate) fn covers(&self, within: GuestRange) -> bool {
-        self.gaps(within).is_empty() && self.pieces(within).iter().all(|(_, kind)| kind.is_guest())
+        self.unmapped(within).is_empty()
+    }
+
+    /// Whether nothing is in `within`, not even a guard.
+    pub(crate) fn is_free(&self, within: GuestRange) -> bool {
+        self.gaps.is_free(within)
+    }
+
+    /// The highest place in `within` with room for `bytes` at a multiple of `align`.
+    pub(crate) fn highest(&self, bytes: u64, align: u64, within: GuestRange) -> Option<GuestAddr> {
+        self.gaps.highest(bytes, align, within)
+    }
+
+    /// What RLIMIT_AS counts of `within`.
+    pub(crate) fn counted_in(&self, within: GuestRange) -> u64 {
+        self.pieces(within).iter().filter(|(_, kind)| kind.is_counted()).map(|(piece, _)| piece.bytes()).sum()
+    }
+
+    /// What RLIMIT_AS counts.
+    pub(crate) fn counted_bytes(&self) -> u64 {
+        self.counted_bytes
+    }
+
+    /// What RLIMIT_DATA counts.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        self.data_bytes
+    }
+
+    /// All of it, in order.
+    pub(crate) fn all(&self) -> Vec<(GuestRange, Kind)> {
+        self.by_start.iter().map(|(&start, region)| (range(start, region.end), region.kind)).collect()
+    }
+
+    /// The mappings that grow where they are touched.
+    pub(crate) fn growing(&self) -> Vec<(GuestRange, Kind)> {
+        if self.growing == 0 {
+            return Vec::new();
+        }
+        let grows = |kind: &Kind| matches!(kind, Kind::Guest { growth: Growth::Down, .. });
+        self.all().into_iter().filter(|(_, kind)| grows(kind)).collect()
+    }
+
+    fn count(&mut self, bytes: u64, kind: Kind) {
+        self.counted_bytes += if kind.is_counted() { bytes } else { 0 };
+        self.data_bytes += if kind.is_data() { bytes } else { 0 };
+    }
+
+    fn discount(&mut self, bytes: u64, kind: Kind) {
+        self.counted_bytes -= if kind.is_counted() { bytes } else { 0 };
+        self.data_bytes -= if kind.is_data() { bytes } else { 0 };
+    }
+
+    fn put(&mut self, start: u64, region: Region) {
+        self.growing += usize::from(matches!(region.kind, Kind::Guest { growth: Growth::Down, .. }));
+        self.by_start.insert(start, region);
+    }
+
+    fn pull(&mut self, start: u64) -> Option<Region> {
+        let region = self.by_start.remove(&start)?;
+        self.growing -= usize::from(matches!(region.kind, Kind::Guest { growth: Growth::Down, .. }));
+        Some(region)
     }
 
     /// Where else the guest may run what is mapped in `within`.
@@ -129,15 +234,17 @@ impl Regions {
 
     /// Forgets `within`.
     pub(crate) fn remove(&mut self, within: GuestRange) {
-        for (piece, _) in self.pieces(within) {
-            let Some((whole, kind)) = self.find(piece.start) else { continue };
-            self.by_start.remove(&whole.start.0);
+        for (piece, kind) in self.pieces(within) {
+            let Some((whole, _)) = self.find(piece.start) else { continue };
+            self.pull(whole.start.0);
             if whole.start < piece.start {
-                self.by_start.insert(whole.start.0, Region { end: piece.start.0, kind });
+                self.put(whole.start.0, Region { end: piece.start.0, kind });
             }
             if piece.end < whole.end {
-                self.by_start.insert(piece.end.0, Region { end: whole.end.0, kind });
+                self.put(piece.end.0, Region { end: whole.end.0, kind });
             }
+            self.discount(piece.bytes(), kind);
+            self.gaps.give(piece);
         }
     }
 
@@ -147,20 +254,23 @@ impl Regions {
             return;
         }
         self.remove(at);
+        self.gaps.take(at);
+        self.count(at.bytes(), kind);
         let (mut start, mut end) = (at.start.0, at.end.0);
         if let Some((&before, region)) = self.by_start.range(..start).next_back()
             && region.end == start
             && region.kind == kind
         {
+            self.pull(before);
             start = before;
         }
         if let Some(region) = self.by_start.get(&end).copied()
             && region.kind == kind
         {
-            self.by_start.remove(&end);
+            self.pull(end);
             end = region.end;
         }
-        self.by_start.insert(start, Region { end, kind });
+        self.put(start, Region { end, kind });
     }
 }
 
@@ -168,8 +278,8 @@ impl Regions {
 mod tests {
     use super::*;
 
-    const RW: Kind = Kind::Guest { prot: Prot(3), backing: None };
-    const RX: Kind = Kind::Guest { prot: Prot(5), backing: None };
+    const RW: Kind = Kind::Guest { prot: Prot(3), backing: None, growth: Growth::None };
+    const RX: Kind = Kind::Guest { prot: Prot(5), backing: None, growth: Growth::None };
 
     fn pages(start: u64, end: u64) -> GuestRange {
         range(start << 12, end << 12)
@@ -184,7 +294,7 @@ mod tests {
         assert_eq!(regions.pieces(pages(0, 9)), [(pages(1, 4), RW)]);
         regions.remove(pages(2, 3));
         assert_eq!(regions.pieces(pages(0, 9)), [(pages(1, 2), RW), (pages(3, 4), RW)]);
-        assert_eq!(regions.gaps(pages(0, 5)), [pages(0, 1), pages(2, 3), pages(4, 5)]);
+        assert_eq!(regions.unmapped(pages(0, 5)), [pages(0, 1), pages(2, 3), pages(4, 5)]);
     }
 
     #[test]
@@ -197,15 +307,21 @@ mod tests {
         assert!(!regions.covers(pages(1, 10)));
         assert!(regions.find(GuestAddr(0x3fff)).is_some_and(|(_, kind)| kind.is_executable()));
         assert!(regions.find(GuestAddr(0x9000)).is_none());
-        regions.insert(pages(5, 6), Kind::Reserved);
+        regions.insert(pages(5, 6), Kind::Guard);
         assert!(!regions.covers(pages(4, 6)));
+        // What the limits count, without the guard.
+        assert_eq!((regions.counted_bytes(), regions.data_bytes()), (7 << 12, 6 << 12));
+        assert!(regions.is_free(pages(9, 20)) && !regions.is_free(pages(5, 6)));
+        regions.remove(pages(0, 20));
+        assert_eq!((regions.counted_bytes(), regions.data_bytes()), (0, 0));
+        assert!(regions.is_free(pages(0, 20)));
     }
 
     #[test]
     fn code_is_found_under_its_other_addresses() {
         let mapped = |prot, object, offset: u64, start: u64| {
             let backing = Backing { object: (0, object), bias: (offset << 12).wrapping_sub(start << 12) };
-            Kind::Guest { prot: Prot(prot), backing: Some(backing) }
+            Kind::Guest { prot: Prot(prot), backing: Some(backing), growth: Growth::None }
         };
         let mut regions = Regions::default();
         regions.insert(pages(10, 14), mapped(3, 1, 0, 10));
@@ -230,6 +346,6 @@ mod tests {
         regions.insert(pages(2, 2), RW);
         regions.remove(pages(0, 0));
         assert!(regions.pieces(pages(0, 9)).is_empty());
-        assert!(regions.gaps(pages(3, 3)).is_empty());
+        assert!(regions.unmapped(pages(3, 3)).is_empty());
     }
 }

@@ -5,7 +5,9 @@
 use crate::flags::*;
 use crate::table::Arg::*;
 use crate::table::{Row, host, none, own};
-use crate::{descriptors, exec, files, fork, identity, ipc, limits, memory, poll, signals, stat, thread, time};
+use crate::{
+    descriptors, exec, files, fork, identity, ipc, limits, locking, memory, persona, poll, signals, stat, thread, time,
+};
 
 /// The rows.
 #[rustfmt::skip]
@@ -103,7 +105,7 @@ pub(crate) const ROWS: &[Row] = &[
     host( 89, "acct",                    &[Path], libc::SYS_acct),
     host( 90, "capget",                  &[Ptr, Ptr], libc::SYS_capget),
     host( 91, "capset",                  &[Ptr, Ptr], libc::SYS_capset),
-    host( 92, "personality",             &[Hex], libc::SYS_personality),
+    own ( 92, "personality",             &[Hex], persona::personality),
     own ( 93, "exit",                    &[Int], thread::exit),
     own ( 94, "exit_group",              &[Int], fork::exit_group),
     host( 95, "waitid",                  &[Int, Int, Ptr, Hex, Ptr], libc::SYS_waitid),
@@ -175,8 +177,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(161, "sethostname",             &[Str, Long], libc::SYS_sethostname),
     host(162, "setdomainname",           &[Str, Long], libc::SYS_setdomainname),
     own (163, "getrlimit",               &[Enum(RLIMIT), Ptr], limits::getrlimit),
-    own (164, "setrlimit",               &[Enum(RLIMIT), Ptr], limits::setrlimit)
-        .but("AS, DATA and STACK are recorded, not enforced"),
+    own (164, "setrlimit",               &[Enum(RLIMIT), Ptr], limits::setrlimit),
     host(165, "getrusage",               &[Int, Ptr], libc::SYS_getrusage),
     host(166, "umask",                   &[Mode], libc::SYS_umask),
     own (167, "prctl",                   &[Enum(PRCTL), Hex, Hex, Hex, Hex], identity::prctl)
@@ -209,8 +210,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(193, "semop",                   &[Int, Ptr, Int], libc::SYS_semop),
     host(194, "shmget",                  &[Int, Long, Hex], libc::SYS_shmget),
     host(195, "shmctl",                  &[Int, Int, Ptr], libc::SYS_shmctl),
-    own (196, "shmat",                   &[Int, Ptr, Hex], ipc::shmat)
-        .but("SHM_REMAP gives EINVAL"),
+    own (196, "shmat",                   &[Int, Ptr, Hex], ipc::shmat),
     own (197, "shmdt",                   &[Ptr], ipc::shmdt),
     host(198, "socket",                  &[Enum(FAMILY), Hex, Int], libc::SYS_socket),
     host(199, "socketpair",              &[Enum(FAMILY), Hex, Int, Ptr], libc::SYS_socketpair),
@@ -242,15 +242,15 @@ pub(crate) const ROWS: &[Row] = &[
     host(224, "swapon",                  &[Path, Hex], libc::SYS_swapon),
     host(225, "swapoff",                 &[Path], libc::SYS_swapoff),
     own (226, "mprotect",                &[Ptr, Long, Flags(PROT)], memory::mprotect),
-    host(227, "msync",                   &[Ptr, Long, Hex], libc::SYS_msync),
-    host(228, "mlock",                   &[Ptr, Long], libc::SYS_mlock),
-    host(229, "munlock",                 &[Ptr, Long], libc::SYS_munlock),
-    host(230, "mlockall",                &[Hex], libc::SYS_mlockall),
-    host(231, "munlockall",              &[], libc::SYS_munlockall),
-    host(232, "mincore",                 &[Ptr, Long, Ptr], libc::SYS_mincore),
+    own (227, "msync",                   &[Ptr, Long, Hex], memory::msync),
+    own (228, "mlock",                   &[Ptr, Long], locking::mlock),
+    own (229, "munlock",                 &[Ptr, Long], locking::munlock),
+    own (230, "mlockall",                &[Hex], locking::mlockall),
+    own (231, "munlockall",              &[], locking::munlockall),
+    own (232, "mincore",                 &[Ptr, Long, Ptr], memory::mincore),
     own (233, "madvise",                 &[Ptr, Long, Enum(MADV)], memory::madvise),
-    none(234, "remap_file_pages",        &[Ptr, Long, Hex, Long, Hex]),
-    host(235, "mbind",                   &[Ptr, Long, Int, Ptr, Long, Hex], libc::SYS_mbind),
+    own (234, "remap_file_pages",        &[Ptr, Long, Hex, Long, Hex], memory::remap_file_pages),
+    own (235, "mbind",                   &[Ptr, Long, Int, Ptr, Long, Hex], memory::mbind),
     host(236, "get_mempolicy",           &[Ptr, Ptr, Long, Ptr, Hex], libc::SYS_get_mempolicy),
     host(237, "set_mempolicy",           &[Int, Ptr, Long], libc::SYS_set_mempolicy),
     host(238, "migrate_pages",           &[Int, Long, Ptr, Ptr], libc::SYS_migrate_pages),
@@ -262,7 +262,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(243, "recvmmsg",                &[Fd, Ptr, Int, Hex, TimeSpec], libc::SYS_recvmmsg),
     host(260, "wait4",                   &[Int, Ptr, Hex, Ptr], libc::SYS_wait4),
     own (261, "prlimit64",               &[Int, Enum(RLIMIT), Ptr, Ptr], limits::prlimit64)
-        .but("AS, DATA and STACK are recorded, not enforced"),
+        .but("AS, DATA and STACK of other processes are generous"),
     own (262, "fanotify_init",           &[Hex, Flags(OPEN)], files::fanotify_init),
     host(263, "fanotify_mark",           &[Fd, Hex, Hex, DirFd, Path], libc::SYS_fanotify_mark),
     own (264, "name_to_handle_at",       &[DirFd, Path, Ptr, Ptr, Flags(AT)], files::name_to_handle_at),
@@ -285,7 +285,7 @@ pub(crate) const ROWS: &[Row] = &[
     own (281, "execveat",                &[DirFd, Path, Argv, Ptr, Flags(AT)], exec::execveat),
     host(282, "userfaultfd",             &[Hex], libc::SYS_userfaultfd),
     host(283, "membarrier",              &[Int, Hex, Int], libc::SYS_membarrier),
-    host(284, "mlock2",                  &[Ptr, Long, Hex], libc::SYS_mlock2),
+    own (284, "mlock2",                  &[Ptr, Long, Hex], locking::mlock2),
     host(285, "copy_file_range",         &[Fd, Ptr, Fd, Ptr, Long, Hex], libc::SYS_copy_file_range),
     host(286, "preadv2",                 &[Fd, Ptr, Int, Long, Hex, Hex], libc::SYS_preadv2),
     host(287, "pwritev2",                &[Fd, Ptr, Int, Long, Hex, Hex], libc::SYS_pwritev2),
@@ -317,7 +317,7 @@ pub(crate) const ROWS: &[Row] = &[
     own (437, "openat2",                 &[DirFd, Path, Ptr, Long], files::openat2),
     host(438, "pidfd_getfd",             &[Fd, Fd, Hex], 438),
     own (439, "faccessat2",              &[DirFd, Path, Flags(ACCESS), Flags(AT)], files::faccessat2),
-    host(440, "process_madvise",         &[Fd, Ptr, Long, Enum(MADV), Hex], 440),
+    own (440, "process_madvise",         &[Fd, Ptr, Long, Enum(MADV), Hex], memory::process_madvise),
     own (441, "epoll_pwait2",            &[Fd, Ptr, Int, TimeSpec, SigSet, Long], poll::epoll_pwait2),
     host(442, "mount_setattr",           &[DirFd, Path, Hex, Ptr, Long], 442),
     host(443, "quotactl_fd",             &[Fd, Hex, Int, Ptr], 443),
@@ -327,7 +327,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(447, "memfd_secret",            &[Hex], 447),
     host(448, "process_mrelease",        &[Fd, Hex], 448),
     host(449, "futex_waitv",             &[Ptr, Int, Hex, TimeSpec, Enum(CLOCK)], 449),
-    host(450, "set_mempolicy_home_node", &[Ptr, Long, Int, Hex], 450),
+    own (450, "set_mempolicy_home_node", &[Ptr, Long, Int, Hex], memory::set_mempolicy_home_node),
     host(451, "cachestat",               &[Fd, Ptr, Ptr, Hex], 451),
     host(452, "fchmodat2",               &[DirFd, Path, Mode, Flags(AT)], 452),
     none(453, "map_shadow_stack",        &[Ptr, Long, Hex]),

@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && !strcmp(argv[1], "child"))
         return getpid() == atoi(argv[2]) && getpid() == syscall(SYS_gettid) && threads() == getpid() ? 7 : 8;
-    int rounds = getenv("EMU_GUEST_SMALL") ? 20 : 100, good = 0;
+    int rounds = getenv("EMU_GUEST_ROUNDS") ? atoi(getenv("EMU_GUEST_ROUNDS")) : 25, good = 0;
     for (long round = 0; round < rounds; round++) {
         pid_t child = fork();
         if (child == 0) {

@@ -239,7 +239,7 @@ static void faults(char *page)
         int code = is_kernel || !is_protected ? SEGV_MAPERR : SEGV_ACCERR;
         CHECK(seen_info.si_code == code, "code %d, not %d", seen_info.si_code, code);
         CHECK(has_esr && frame_esr >> 26 == 0x24, "data abort from EL0: %lx", frame_esr);
-        CHECK((frame_esr >> 6 & 1) == writes, "WnR: %lx", frame_esr);
+        CHECK((frame_esr >> 6 & 1) == writes, "WnR: %lx at %lx", frame_esr, address);
         CHECK(frame_esr >> 25 & 1, "IL: %lx", frame_esr);
         uint32_t status = frame_esr & 0x3c;
         CHECK(status == (code == SEGV_ACCERR ? 0x0c : 0x04), "status %x", status);

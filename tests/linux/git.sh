@@ -5,8 +5,8 @@ export GIT_CONFIG_GLOBAL="$PWD/config"; git config --global user.name Name; git 
 git init -q work; cd work
 for i in $(seq 10); do seq "$i" 200 > file; git add file; git commit -qm "change $i"; done
 git checkout -qb side HEAD~3; echo side > other; git add other; git commit -qm side; git checkout -q main; git merge -q --no-edit side
-[ "$(git log --oneline | wc -l)" = 12 ]; git fsck --strict 2> /dev/null; git gc -q; git repack -adq; [ "$(git show HEAD~2:file | head -n 1)" = 8 ]
-git tag v1; git bisect start -q HEAD HEAD~8 > /dev/null 2>&1 || true; git bisect reset -q > /dev/null 2>&1; git stash list; git blame file | head -n 1 > /dev/null; git diff --stat HEAD~3 | grep -q file
+[ "$(git log --oneline | wc -l)" = 12 ]; git fsck --strict 2> /dev/null; git gc -q; git repack -adq; [ "$(git show HEAD~2:file | head -n 1)" = 9 ]
+git tag v1; git bisect start v1 HEAD~8 > /dev/null; git bisect run sh -c '[ "$(head -n 1 file)" -lt 6 ]' > found; grep -q 'change 6' found; git bisect reset > /dev/null 2>&1; git stash list; git blame file | head -n 1 > /dev/null; git diff --stat HEAD~3 | grep -q file
 cd ..; git clone -q "file://$PWD/work" copy; [ "$(git -C copy rev-parse HEAD)" = "$(git -C work rev-parse main)" ]; git clone -q --bare work served.git; git -C served.git config http.receivepack true; git -C served.git update-server-info
 cat > serve.py <<'END'
 import http.server, os, subprocess, threading

@@ -5,5 +5,5 @@ set -eEu; trap 'echo "line $LINENO: status $?" >&2' ERR
 [ "$(unshare -Urpf --mount-proc bash -c 'echo $$')" = 1 ]
 [ "$(unshare -Uru bash -c 'hostname inside
 hostname')" = inside ]
-[ "$(unshare -Urm bash -c 'mount -t tmpfs tmp /mnt && touch /mnt/inside && ls /mnt')" = inside ]; [ ! -e /mnt/inside ]
+[ "$(unshare -Urm bash -c 'mkdir here && mount -t tmpfs tmp here && touch here/inside && ls here')" = inside ]; [ ! -e here/inside ]
 echo ok

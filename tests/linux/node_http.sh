@@ -4,7 +4,7 @@ set -eEu; trap 'echo "line $LINENO: status $?" >&2' ERR
 cat > test.js <<'END'
 const http = require("http"), assert = require("assert"), crypto = require("crypto"), zlib = require("zlib"), fs = require("fs"), stream = require("stream/promises");
 const server = http.createServer((req, res) => { let body = ""; req.on("data", (d) => (body += d)); req.on("end", () => res.end(JSON.stringify({ url: req.url, body: body.toUpperCase() }))); });
-const ask = (port, i) => new Promise((resolve, reject) => { const req = http.request({ port, path: "/" + i, method: "POST" }, (res) => { let t = ""; res.on("data", (d) => (t += d)); res.on("end", () => resolve(JSON.parse(t))); }); req.on("error", reject); req.end("body " + i); });
+const ask = (port, i) => new Promise((resolve, reject) => { const req = http.request({ host: "127.0.0.1", port, path: "/" + i, method: "POST" }, (res) => { let t = ""; res.on("data", (d) => (t += d)); res.on("end", () => resolve(JSON.parse(t))); }); req.on("error", reject); req.end("body " + i); });
 server.listen(0, "127.0.0.1", async () => {
   const answers = await Promise.all([...Array(100).keys()].map((i) => ask(server.address().port, i)));
   answers.forEach((a, i) => assert.deepStrictEqual(a, { url: "/" + i, body: "BODY " + i })); server.close();

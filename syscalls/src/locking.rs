@@ -1,0 +1,125 @@
+//! Keeping the guest's memory in memory: mlock(2) and the like for what is the guest's, so that nothing of emu's is
+//! locked or unlocked, nor counted against the guest's limit. It must not know how mappings are made.
+
+use crate::address_space::{AddressSpace, State};
+use crate::host::{self, Args, Outcome};
+use crate::process::Context;
+use crate::regions::{Growth, Kind};
+use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, Prot};
+
+const MCL_CURRENT: u64 = 1;
+const MCL_FUTURE: u64 = 2;
+const MCL_ONFAULT: u64 = 4;
+const MLOCK_ONFAULT: u64 = 1;
+
+/// MCL_FUTURE, until munlockall(2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LockFuture {
+    /// Of this process; a child does not inherit it.
+    pid: u64,
+    on_fault: bool,
+}
+
+fn pid() -> u64 {
+    host::call3(libc::SYS_getpid, 0, 0, 0).unwrap_or(0)
+}
+
+impl State {
+    fn lock_future(&self) -> Option<LockFuture> {
+        self.lock_future.filter(|future| future.pid == pid())
+    }
+
+    /// The flag of mmap(2) that locks what is mapped.
+    pub(crate) fn locked_flag(&self) -> i32 {
+        if self.lock_future().is_some_and(|future| !future.on_fault) { libc::MAP_LOCKED } else { 0 }
+    }
+
+    /// Locks what has just been mapped, if that waits for its pages to be touched.
+    pub(crate) fn lock_new(&self, at: GuestRange) {
+        if self.lock_future().is_some_and(|future| future.on_fault) {
+            let _ = host::call3(libc::SYS_mlock2, at.start.0, at.bytes(), MLOCK_ONFAULT);
+        }
+    }
+
+    fn lock_all(&self, on_fault: bool) -> Result<(), Errno> {
+        for (range, kind) in self.regions.all() {
+            let Kind::Guest { prot, growth, .. } = kind else { continue };
+            // Only what the guest has used of its stack is there for it; and what has no rights is never brought in.
+            let later = on_fault || growth == Growth::Stack || prot == Prot::NONE;
+            let locked = host::call3(libc::SYS_mlock2, range.start.0, range.bytes(), u64::from(later));
+            if let Err(error) = locked {
+                self.unlock_all();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn unlock_all(&self) {
+        for (range, kind) in self.regions.all() {
+            if kind.is_guest() {
+                let _ = host::call3(libc::SYS_munlock, range.start.0, range.bytes(), 0);
+            }
+        }
+    }
+}
+
+/// Does `number` to the whole pages of a range, up to the first hole.
+fn up_to_a_hole(memory: &AddressSpace, number: i64, args: Args, flags: u64) -> Outcome {
+    let start = GuestAddr(args[0]).page();
+    let bytes = args[1].checked_add(args[0] - start.0).and_then(|bytes| bytes.checked_next_multiple_of(PAGE_BYTES));
+    let bytes = bytes.filter(|bytes| start.0.checked_add(*bytes).is_some()).ok_or(Errno(libc::EINVAL))?;
+    if bytes == 0 {
+        return host::call3(number, start.0, 0, flags);
+    }
+    let mut at = start;
+    let whole = memory.on_guest_parts(GuestRange::new(start, bytes), |part| {
+        if part.start != at {
+            return Err(Errno(libc::ENOMEM));
+        }
+        at = part.end;
+        host::call3(number, part.start.0, part.bytes(), flags)
+    })?;
+    if whole { Ok(0) } else { Err(Errno(libc::ENOMEM)) }
+}
+
+/// mlock implements Linux syscall mlock(2).
+pub(crate) fn mlock(context: &mut Context<'_>, args: Args) -> Outcome {
+    up_to_a_hole(context.process.memory(), libc::SYS_mlock, args, 0)
+}
+
+/// mlock2 implements Linux syscall mlock2(2).
+pub(crate) fn mlock2(context: &mut Context<'_>, args: Args) -> Outcome {
+    if args[2] & !MLOCK_ONFAULT != 0 {
+        return Err(Errno(libc::EINVAL));
+    }
+    up_to_a_hole(context.process.memory(), libc::SYS_mlock2, args, args[2])
+}
+
+/// munlock implements Linux syscall munlock(2).
+pub(crate) fn munlock(context: &mut Context<'_>, args: Args) -> Outcome {
+    up_to_a_hole(context.process.memory(), libc::SYS_munlock, args, 0)
+}
+
+/// mlockall implements Linux syscall mlockall(2).
+pub(crate) fn mlockall(context: &mut Context<'_>, args: Args) -> Outcome {
+    let flags = args[0] & 0xffff_ffff;
+    if flags == 0 || flags & !(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0 || flags == MCL_ONFAULT {
+        return Err(Errno(libc::EINVAL));
+    }
+    let mut state = context.process.memory().lock();
+    let on_fault = flags & MCL_ONFAULT != 0;
+    if flags & MCL_CURRENT != 0 {
+        state.lock_all(on_fault)?;
+    }
+    state.lock_future = (flags & MCL_FUTURE != 0).then(|| LockFuture { pid: pid(), on_fault });
+    Ok(0)
+}
+
+/// munlockall implements Linux syscall munlockall(2).
+pub(crate) fn munlockall(context: &mut Context<'_>, _: Args) -> Outcome {
+    let mut state = context.process.memory().lock();
+    state.lock_future = None;
+    state.unlock_all();
+    Ok(0)
+}
