@@ -273,7 +273,7 @@ impl World {
                     }
                 }
                 Stop::CodeChanged => {
-                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
+                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr.untagged(), CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => {
