@@ -371,7 +371,8 @@ fn command() -> Command {
         .about("Runs AArch64 Linux programs on x86-64 Linux")
         .override_usage("emu [options] PROGRAM [ARGUMENT]...")
         .after_help(
-            "Options may be written with one dash or two. An option on the command line overrides its variable.\n\
+            "emu binfmt: have the kernel start emu for arm64 programs (emu binfmt -h).\n\
+             Options may be written with one dash or two. An option on the command line overrides its variable.\n\
              Exit status: the program's; 125 for a wrong command line, 126 if the program cannot be run, 127 if it\n\
              is not found. If a signal kills the program, it kills emu.",
         )

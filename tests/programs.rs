@@ -158,6 +158,7 @@ programs! {
     signal_races: Source::new("signal_races.c"), Static, Native;
     signal_faults: Source::new("signal_faults.c"), Static, Native;
     signal_fault_states: Source::new("signal_fault_states.c"), Static, Itself;
+    signal_timers: Source::new("signal_timers.c"), Static, Native;
     signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;
     threads: Source::new("threads.c"), Static, Native;

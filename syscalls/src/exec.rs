@@ -10,7 +10,7 @@ use crate::process::{Context, Process};
 use crate::{signals, user};
 use ir::Errno;
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -105,11 +105,28 @@ struct Plan {
     argv: Vec<OsString>,
     /// Whether the host would find another file anywhere on the way.
     is_moved: bool,
+    /// The process whose descriptor `file` is.
+    process_id: Outcome,
+}
+
+fn process_id() -> Outcome {
+    host::call3(libc::SYS_getpid, 0, 0, 0)
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        // In the process that has lent its memory the number is another file's.
+        if self.process_id != process_id() {
+            self.file.take().map(IntoRawFd::into_raw_fd);
+        }
+    }
 }
 
 /// execve implements Linux syscall execve(2).
 pub(crate) fn execve(context: &mut Context<'_>, args: Args) -> Outcome {
-    exec(context, AT_FDCWD, args[0], args[1], args[2], 0)
+    let result = exec(context, AT_FDCWD, args[0], args[1], args[2], 0);
+    context.thread.kept.clear();
+    result
 }
 
 /// execveat implements Linux syscall execveat(2).
@@ -118,7 +135,8 @@ pub(crate) fn execveat(context: &mut Context<'_>, args: Args) -> Outcome {
 }
 
 fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags: u64) -> Outcome {
-    let path = user::read_path(path)?;
+    let kept = &context.thread.kept;
+    let path = kept.keep(user::read_path(path)?);
     if path.is_empty() && flags & AT_EMPTY_PATH == 0 {
         return Err(ENOENT);
     }
@@ -127,7 +145,7 @@ fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags:
     }
     let process = context.process;
     let dir = if dir as i32 == libc::AT_FDCWD { AT_FDCWD } else { dir };
-    let target = Target::find(process, dir, &path, flags & !AT_EXECVE_CHECK)?;
+    let target = kept.keep(Target::find(process, dir, path, flags & !AT_EXECVE_CHECK)?);
     // As the kernel does it: first the file, then the arguments, then what is in the file.
     let opened = target.open();
     if let Err(error) = &opened
@@ -136,24 +154,25 @@ fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags:
         return Err(*error);
     }
     let mut argv = user::read_strings(argv)?;
-    let envp = user::read_strings(envp)?;
+    let envp = kept.keep(user::read_strings(envp)?);
     if flags & AT_EXECVE_CHECK != 0 {
         return Ok(0);
     }
     if argv.is_empty() {
         argv.push(OsString::new());
     }
-    let Some(reexec) = &process.config.reexec else { return hand_over(context, &target, &argv, &envp) };
+    let argv = kept.keep(argv);
+    let Some(reexec) = &process.config.reexec else { return hand_over(context, target, argv, envp) };
     let mut plan = match opened {
-        Ok(opened) => Plan::make(process, reexec, &target, Some(opened), &argv),
+        Ok(opened) => Plan::make(process, reexec, target, Some(opened), argv),
         Err(error) => Err(error),
     };
     if matches!(&plan, Err(error) if *error == EMFILE) {
-        let kept: Vec<i32> = [dir as i32].into_iter().chain(process.config.private_fds.iter().copied()).collect();
-        let make = || Plan::make(process, reexec, &target, None, &argv).map(Plan::without_file);
-        plan = with_spare_descriptors(&kept, make).unwrap_or(Err(EMFILE));
+        let open: Vec<i32> = [dir as i32].into_iter().chain(process.config.private_fds.iter().copied()).collect();
+        let make = || Plan::make(process, reexec, target, None, argv).map(Plan::without_file);
+        plan = with_spare_descriptors(&open, make).unwrap_or(Err(EMFILE));
     }
-    plan?.start(context, reexec, &envp)
+    kept.keep(plan?).start(context, reexec, envp)
 }
 
 /// What can be had of a target.
@@ -312,6 +331,7 @@ impl Plan {
             arguments: arguments.to_owned(),
             argv: arguments.to_owned(),
             is_moved: first.is_moved,
+            process_id: process_id(),
         };
         let mut opened = opened;
         for _ in 0..=SCRIPT_DEPTH {
@@ -351,7 +371,7 @@ impl Plan {
         self
     }
 
-    fn start(self, context: &Context<'_>, reexec: &Reexec, envp: &[OsString]) -> Outcome {
+    fn start(&self, context: &Context<'_>, reexec: &Reexec, envp: &[OsString]) -> Outcome {
         if matches!(self.kind, ProgramKind::Guest | ProgramKind::HostInSysroot) {
             if reexec.is_registered && self.brings_rights() {
                 let _ = hand_over(context, &self.first, &self.arguments, envp);
@@ -393,15 +413,15 @@ impl Plan {
         let borrowed = self.file.is_none() && self.last.path.is_empty();
         let program = if borrowed { Some(self.last.dir) } else { self.file.as_ref().map(number) };
         let is_kept = borrowed && !self.last.name_is_lost && !self.last.is_moved;
-        let inherited: Vec<u64> =
-            [program.filter(|_| !is_kept), reexec.log_fd.map(|fd| fd as u64)].into_iter().flatten().collect();
+        let inherited = [program.filter(|_| !is_kept), reexec.log_fd.map(|fd| fd as u64)];
+        let kept = &context.thread.kept;
         let start = |emu: u64| {
             let mut options = reexec.options.clone();
             options.extend(context.process.inherited_options());
-            let argv = self.emu_arguments(reexec, options, emu, program, is_kept);
-            let all = || inherited.iter().copied().chain([emu]);
+            let argv = kept.keep(self.emu_arguments(reexec, options, emu, program, is_kept));
+            let all = || inherited.into_iter().flatten().chain([emu]);
             all().for_each(|fd| set_inherited(fd, true));
-            let target = Target {
+            let target = kept.keep(Target {
                 dir: emu,
                 path: CString::default(),
                 flags: AT_EMPTY_PATH,
@@ -409,8 +429,8 @@ impl Plan {
                 is_nameless: true,
                 name_is_lost: false,
                 is_moved: false,
-            };
-            let result = hand_over(context, &target, &argv, envp);
+            });
+            let result = hand_over(context, target, argv, envp);
             all().for_each(|fd| set_inherited(fd, false));
             result
         };
@@ -475,8 +495,9 @@ impl Plan {
 
 /// The host's execveat. Comes back only with an error.
 fn hand_over(context: &Context<'_>, target: &Target, argv: &[OsString], envp: &[OsString]) -> Outcome {
-    let (_arguments, argv) = pointers(argv)?;
-    let (_variables, envp) = pointers(envp)?;
+    let kept = &context.thread.kept;
+    let (_, argv) = kept.keep(pointers(argv)?);
+    let (_, envp) = kept.keep(pointers(envp)?);
     let _signals = signals::before_exec(context);
     let (path, argv, envp) = (target.path.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64);
     if target.dir == AT_FDCWD && target.flags == 0 {
@@ -539,12 +560,13 @@ mod tests {
             arguments: vec!["script".into()],
             argv: vec!["ls".into(), "-l".into()],
             is_moved: false,
+            process_id: process_id(),
         };
         let words = "/bin/emu -L /root --emu-fd 800 --log-fd 801 --execfn ./script -0 ls";
         let expected = |rest: &[&str]| words.split(' ').chain(rest.iter().copied()).map(OsString::from).collect();
         let all: Vec<OsString> = expected(&["--", "/bin/ls", "-l"]);
-        assert_eq!(plan.emu_arguments(&reexec, 800, None, false), all);
+        assert_eq!(plan.emu_arguments(&reexec, reexec.options.clone(), 800, None, false), all);
         let all: Vec<OsString> = expected(&["--program-fd", "5", "--", "/bin/ls", "-l"]);
-        assert_eq!(plan.emu_arguments(&reexec, 800, Some(5), false), all);
+        assert_eq!(plan.emu_arguments(&reexec, reexec.options.clone(), 800, Some(5), false), all);
     }
 }

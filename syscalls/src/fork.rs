@@ -193,13 +193,13 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     let flags = request.flags;
     let Some(threads) = &context.process.config.threads else { return Err(Errno(libc::ENOSYS)) };
     signals::block(&context.thread.port)?;
-    let process = context.thread.process().sharing(flags & CLONE_SIGHAND != 0);
+    let process = context.process.sharing(flags & CLONE_SIGHAND != 0);
     if flags & CLONE_CLEAR_SIGHAND != 0 {
         process.actions.forget_handlers();
     }
     let mut thread = Thread::with_port(process, context.thread.port.mask());
     if flags & CLONE_VFORK != 0 {
-        thread.alt_stack = context.thread.alt_stack;
+        thread.state.alt_stack = context.thread.alt_stack;
     }
     let mut cpu = Vcpu::new(context.cpu.for_new_thread());
     cpu.x[0] = 0;

@@ -7,8 +7,8 @@ use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
 use crate::persona::Persona;
-use crate::share::NewProcess;
-use crate::signals::{self, AltStack, FaultRecord, OWNED, Port, SignalActions};
+use crate::share::{Kept, NewProcess};
+use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SignalActions};
 use crate::strace::Strace;
 use crate::table::{self, Action};
 use crate::thread::{self, ThreadHost, Threads};
@@ -208,7 +208,12 @@ fn name_process(comm: &CStr) {
 
 /// A thread of the guest.
 pub struct Thread {
-    pub(crate) process: Arc<Process>,
+    process: Arc<Process>,
+    pub(crate) state: ThreadState,
+}
+
+/// What the kernel would keep about a thread.
+pub(crate) struct ThreadState {
     /// Where the thread's id is cleared when it ends; 0 for nowhere.
     pub(crate) clear_tid_at: u64,
     /// The guest's `struct robust_list_head`; 0 for none.
@@ -223,14 +228,16 @@ pub struct Thread {
     pub(crate) fault_record: FaultRecord,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
+    /// What execve(2) works with.
+    pub(crate) kept: Kept,
 }
 
 /// What a handler works with.
 pub(crate) struct Context<'a> {
     /// The process.
-    pub process: &'a Process,
+    pub process: &'a Arc<Process>,
     /// The calling thread.
-    pub thread: &'a mut Thread,
+    pub thread: &'a mut ThreadState,
     /// Its registers; PC is already past the SVC.
     pub cpu: &'a mut CpuState,
     /// Set by exit(2) and exit_group(2).
@@ -256,7 +263,7 @@ impl Thread {
         let mask = host::sigmask(libc::SIG_BLOCK, None).unwrap_or(0);
         let thread = Self::with_port(process, mask);
         // First, so that what is pending from before execve(2) arrives where it is held.
-        thread.port.open();
+        thread.state.port.open();
         let _ = host::sigmask(libc::SIG_UNBLOCK, Some(OWNED));
         thread
     }
@@ -264,8 +271,7 @@ impl Thread {
     /// A thread that has not begun, with the guest's mask `mask`.
     pub(crate) fn with_port(process: Arc<Process>, mask: u64) -> Self {
         let port = Port::new(mask, process.actions.ignored());
-        Self {
-            process,
+        let state = ThreadState {
             clear_tid_at: 0,
             robust_list: 0,
             alt_stack: AltStack::default(),
@@ -273,21 +279,33 @@ impl Thread {
             temporary_mask: None,
             fault_record: FaultRecord::default(),
             new_process: None,
-        }
+            kept: Kept::default(),
+        };
+        Self { process, state }
     }
 
     /// Makes the process of [`After::Share`], which runs `body` for ever, and puts the result into the caller's X0. Comes
     /// back when the process has begun another program or ended.
     pub fn share(&mut self, cpu: &mut CpuState, body: &mut dyn FnMut(&mut Vcpu, &mut Thread)) {
-        let result = self.new_process.take().map_or(Err(Errno(libc::EAGAIN)), |new| new.run(body));
-        self.port.open();
-        signals::unblock(&self.port);
+        let result = self.state.new_process.take().map_or(Err(Errno(libc::EAGAIN)), |new| new.run(body));
+        self.state.port.open();
+        signals::unblock(&self.state.port);
         cpu.x[0] = result.unwrap_or_else(|Errno(error)| -i64::from(error) as u64);
     }
 
     /// Has signals call the thread out of guest code by `words`.
     pub fn attach(&self, words: Words) {
-        self.port.attach(words);
+        self.state.port.attach(words);
+    }
+
+    /// Delivers what signals are recorded. To be called at safepoints; the host's mask is the guest's again afterwards.
+    pub fn deliver(&mut self, cpu: &mut CpuState) -> Delivery {
+        self.state.deliver(&self.process, cpu)
+    }
+
+    /// Delivers a fault at `CpuState::pc`, and then what else is recorded.
+    pub fn fault(&mut self, cpu: &mut CpuState, fault: Fault) -> Delivery {
+        self.state.fault(&self.process, cpu, fault)
     }
 
     /// The thread's process.
@@ -298,13 +316,13 @@ impl Thread {
 
     /// Performs the system call whose number is in X8 and arguments in X0 to X5. The caller has moved PC past the SVC.
     pub fn syscall(&mut self, cpu: &mut CpuState) -> After {
-        let process = Arc::clone(&self.process);
+        let process = &self.process;
         // The kernel looks at W8 only.
         let number = u64::from(cpu.x[8] as u32);
         let args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
         let row = table::by_number(number);
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
-        let mut context = Context { process: &process, thread: self, cpu, after: After::Continue };
+        let mut context = Context { process, thread: &mut self.state, cpu, after: After::Continue };
         let outcome = match row.map(|row| row.action) {
             Some(Action::Host(host_number)) => context.guest_call(host_number, args),
             Some(Action::Do(handler)) => handler(&mut context, args),
@@ -323,7 +341,7 @@ impl Thread {
     }
 }
 
-impl Drop for Thread {
+impl Drop for ThreadState {
     fn drop(&mut self) {
         self.port.close();
     }

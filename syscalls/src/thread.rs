@@ -7,7 +7,7 @@ use crate::fork::{
     CLONE_VFORK, CloneRequest, NAMESPACES, start_child,
 };
 use crate::host::{self, Args, Outcome};
-use crate::process::{After, Context, Process, Thread};
+use crate::process::{After, Context, Process, Thread, ThreadState};
 use crate::share::NewProcess;
 use crate::signals::{self, BLOCKABLE, OWNED};
 use crate::user;
@@ -50,8 +50,8 @@ impl NewThread {
             let _ = user::write(at, &(tid as u32));
         }
         self.started.send(tid).ok()?;
-        self.thread.port.open();
-        host::sigmask(libc::SIG_SETMASK, Some(self.thread.port.mask() & !OWNED)).ok()?;
+        self.thread.state.port.open();
+        host::sigmask(libc::SIG_SETMASK, Some(self.thread.state.port.mask() & !OWNED)).ok()?;
         Some((self.cpu, self.thread))
     }
 }
@@ -106,8 +106,8 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
     cpu.x[0] = 0;
     start_child(&mut cpu, request);
     let wanted = |flag: u64, at: u64| (flags & flag != 0).then_some(at);
-    let mut thread = Thread::with_port(Arc::clone(context.thread.process()), context.thread.port.mask());
-    thread.clear_tid_at = wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0);
+    let mut thread = Thread::with_port(Arc::clone(context.process), context.thread.port.mask());
+    thread.state.clear_tid_at = wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0);
     // The new thread begins with everything blocked: it can take a signal only once it is the guest's.
     signals::block(&context.thread.port)?;
     let (started, tid) = channel();
@@ -143,7 +143,7 @@ pub(crate) fn exit(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// What the kernel does when a thread ends, done while its host thread still runs: whoever waits for the word at
 /// `clear_tid_at` may free the memory that the robust list is in.
-fn leave(thread: &mut Thread) {
+fn leave(thread: &mut ThreadState) {
     if thread.robust_list != 0 {
         let tid = host::call3(libc::SYS_gettid, 0, 0, 0).unwrap_or(0);
         let _ = release_robust_list(thread.robust_list, tid as u32);

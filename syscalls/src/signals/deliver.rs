@@ -5,7 +5,7 @@ use super::frame::{self, Content, FaultRecord};
 use super::port::{SigInfo, number_of};
 use super::{AltStack, GuestAction, OWNED, SIG_DFL, SIG_IGN, UNSTOPPABLE, bit};
 use crate::host::{self, RESTART};
-use crate::process::Thread;
+use crate::process::{Process, ThreadState};
 use ir::{CpuState, GuestAddr};
 
 const SA_SIGINFO: u64 = 4;
@@ -42,12 +42,12 @@ pub struct Fault {
     pub syndrome: Option<(GuestAddr, u64)>,
 }
 
-impl Thread {
+impl ThreadState {
     /// Delivers what is recorded. To be called at safepoints; the host's mask is the guest's again afterwards.
-    pub fn deliver(&mut self, cpu: &mut CpuState) -> Delivery {
+    pub(crate) fn deliver(&mut self, process: &Process, cpu: &mut CpuState) -> Delivery {
         loop {
             if let Some(info) = self.port.take() {
-                let result = self.deliver_one(cpu, &info);
+                let result = self.deliver_one(process, cpu, &info);
                 if result != Delivery::GoOn {
                     return result;
                 }
@@ -61,14 +61,14 @@ impl Thread {
         }
     }
 
-    fn deliver_one(&mut self, cpu: &mut CpuState, info: &SigInfo) -> Delivery {
+    fn deliver_one(&mut self, process: &Process, cpu: &mut CpuState, info: &SigInfo) -> Delivery {
         let signal = number_of(info);
         if self.temporary_mask.unwrap_or_else(|| self.port.mask()) & bit(signal) != 0 {
             // A fault's handler has begun since, and blocks it.
             send_back(info);
             return Delivery::GoOn;
         }
-        let action = self.process.actions.take(signal);
+        let action = process.actions.take(signal);
         match action.handler {
             SIG_IGN => Delivery::GoOn,
             SIG_DFL if IGNORED_BY_DEFAULT & bit(signal) != 0 => Delivery::GoOn,
@@ -78,33 +78,39 @@ impl Thread {
                 Delivery::GoOn
             }
             SIG_DFL => Delivery::Die(signal),
-            _ => self.begin_handler(cpu, &action, info),
+            _ => self.begin_handler(process, cpu, &action, info),
         }
     }
 
     /// Delivers a fault at `CpuState::pc`, and then what else is recorded.
-    pub fn fault(&mut self, cpu: &mut CpuState, fault: Fault) -> Delivery {
+    pub(crate) fn fault(&mut self, process: &Process, cpu: &mut CpuState, fault: Fault) -> Delivery {
         let Fault { signal, code, addr, syndrome } = fault;
         if let Some((far, esr)) = syndrome {
             self.fault_record = FaultRecord { address: without_tag(far.0), esr };
         }
-        let action = self.process.actions.get(signal);
+        let action = process.actions.get(signal);
         if self.port.mask() & bit(signal) != 0 || matches!(action.handler, SIG_DFL | SIG_IGN) {
             return Delivery::Die(signal);
         }
-        let action = self.process.actions.take(signal);
+        let action = process.actions.take(signal);
         let mut info: SigInfo = [0; 16];
         info[0] = signal as u64;
         info[1] = u64::from(code as u32);
         info[2] = if action.flags & SA_EXPOSE_TAGBITS != 0 { addr.0 } else { without_tag(addr.0) };
-        match self.begin_handler(cpu, &action, &info) {
-            Delivery::GoOn => self.deliver(cpu),
+        match self.begin_handler(process, cpu, &action, &info) {
+            Delivery::GoOn => self.deliver(process, cpu),
             died => died,
         }
     }
 
     /// Has the thread go on in the handler.
-    fn begin_handler(&mut self, cpu: &mut CpuState, action: &GuestAction, info: &SigInfo) -> Delivery {
+    fn begin_handler(
+        &mut self,
+        process: &Process,
+        cpu: &mut CpuState,
+        action: &GuestAction,
+        info: &SigInfo,
+    ) -> Delivery {
         let signal = number_of(info);
         let sp = cpu.sp().0;
         let on_stack = action.flags & SA_ONSTACK != 0 && self.alt_stack.size != 0 && !self.alt_stack.holds(sp);
@@ -122,6 +128,7 @@ impl Thread {
                 return Delivery::Die(libc::SIGSEGV);
             }
             return self.fault(
+                process,
                 cpu,
                 Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None },
             );
@@ -136,7 +143,7 @@ impl Thread {
         }
         cpu.x[29] = placed.record;
         let restorer = action.flags & SA_RESTORER != 0;
-        cpu.x[30] = if restorer { action.restorer } else { self.process.sigreturn_code().0 };
+        cpu.x[30] = if restorer { action.restorer } else { process.sigreturn_code().0 };
         cpu.x[CpuState::SP] = placed.frame;
         cpu.pc = GuestAddr(action.handler);
         cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
@@ -147,18 +154,22 @@ impl Thread {
     }
 
     /// rt_sigreturn(2): goes back to what the frame at SP says.
-    pub(super) fn return_from_handler(&mut self, cpu: &mut CpuState) -> Delivery {
+    pub(super) fn return_from_handler(&mut self, process: &Process, cpu: &mut CpuState) -> Delivery {
         let sp = cpu.sp();
         let Ok(restored) = frame::read(cpu, sp.0) else {
-            let code = self.process.memory().fault_code(sp);
+            let code = process.memory().fault_code(sp);
             cpu.x[0] = 0;
-            return self.fault(cpu, Fault { signal: libc::SIGSEGV, code, addr: sp, syndrome: Some((GuestAddr(0), 0)) });
+            return self.fault(
+                process,
+                cpu,
+                Fault { signal: libc::SIGSEGV, code, addr: sp, syndrome: Some((GuestAddr(0), 0)) },
+            );
         };
         cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
         self.port.set_mask(restored.mask & !UNSTOPPABLE);
         // As in the kernel, a stack that is none changes nothing, and is no error.
         let _ = self.alt_stack.replace(restored.stack, cpu.sp().0);
-        self.deliver(cpu)
+        self.deliver(process, cpu)
     }
 }
 
@@ -171,7 +182,7 @@ pub(super) fn send_back(info: &SigInfo) {
 }
 
 /// A wait with a mask of its own ends: if by a signal, that is delivered under that mask (ppoll, sigsuspend).
-pub(crate) fn after_wait(thread: &mut Thread, mask: Option<u64>, outcome: host::Outcome) -> host::Outcome {
+pub(crate) fn after_wait(thread: &mut ThreadState, mask: Option<u64>, outcome: host::Outcome) -> host::Outcome {
     if thread.port.has_signal() && outcome == Err(ir::Errno(libc::EINTR)) {
         thread.temporary_mask = mask.map(|mask| mask & !UNSTOPPABLE);
     }

@@ -211,11 +211,6 @@ impl SignalActions {
     pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
         lock(&self.set)
     }
-
-    /// The signals among those with emu's handlers that the guest ignores: a new program inherits that.
-    fn ignored_owned(&self) -> Vec<i32> {
-        [libc::SIGSEGV, libc::SIGBUS].into_iter().filter(|&signal| self.get(signal).handler == SIG_IGN).collect()
-    }
 }
 
 /// What the action was before the program set any.
@@ -258,19 +253,21 @@ pub(crate) fn unblock(port: &Port) {
 }
 
 /// What emu keeps of the calling thread's signals, given to the host's kernel for a new program to inherit.
-pub(crate) struct ForNewProgram {
-    port: Arc<Port>,
+pub(crate) struct ForNewProgram<'a> {
+    port: &'a Port,
     /// Emu's actions in whose place the guest's stand.
-    ours: Vec<(i32, HostAction)>,
+    ours: [Option<(i32, HostAction)>; 2],
 }
 
 /// Prepares for execve(2), which is to be made by [`Context::guest_call`]. To be dropped if that fails.
-pub(crate) fn before_exec(context: &Context<'_>) -> ForNewProgram {
-    let port = Arc::clone(&context.thread.port);
+pub(crate) fn before_exec<'a>(context: &'a Context<'_>) -> ForNewProgram<'a> {
+    let port = &context.thread.port;
     // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
     let ignore = HostAction { handler: SIG_IGN, ..HostAction::default() };
-    let ignored = context.process.actions.ignored_owned().into_iter();
-    let ours = ignored.filter_map(|signal| Some((signal, host::sigaction(signal, Some(ignore)).ok()?))).collect();
+    let ours = [libc::SIGSEGV, libc::SIGBUS].map(|signal| {
+        let is_ignored = context.process.actions.get(signal).handler == SIG_IGN;
+        is_ignored.then(|| host::sigaction(signal, Some(ignore)).ok()).flatten().map(|action| (signal, action))
+    });
     let blocked = port.mask() & OWNED;
     if blocked != 0 {
         let _ = host::sigmask(libc::SIG_BLOCK, Some(blocked));
@@ -281,9 +278,9 @@ pub(crate) fn before_exec(context: &Context<'_>) -> ForNewProgram {
     ForNewProgram { port, ours }
 }
 
-impl Drop for ForNewProgram {
+impl Drop for ForNewProgram<'_> {
     fn drop(&mut self) {
-        for (signal, action) in &self.ours {
+        for (signal, action) in self.ours.iter().flatten() {
             let _ = host::sigaction(*signal, Some(*action));
         }
         if self.port.mask() & OWNED != 0 {
@@ -367,7 +364,7 @@ pub(crate) fn sigaltstack(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// rt_sigreturn implements Linux syscall rt_sigreturn(2). Its result is what X0 is in the frame.
 pub(crate) fn rt_sigreturn(context: &mut Context<'_>, _: Args) -> Outcome {
-    if let Delivery::Die(signal) = context.thread.return_from_handler(context.cpu) {
+    if let Delivery::Die(signal) = context.thread.return_from_handler(context.process, context.cpu) {
         context.after = After::Killed(signal);
     }
     Ok(context.cpu.x[0])
