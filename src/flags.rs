@@ -302,8 +302,14 @@ pub fn help() -> String {
 
 fn spelling(flag: &Flag) -> String {
     // As QEMU and its users write them; emu's own are written with two dashes.
-    let dashes =
-        if matches!(flag.name, "va-bits" | "limit" | "personality" | "tier" | "emit-threshold" | "threshold" | "stats" | "demo") { "--" } else { "-" };
+    let dashes = if matches!(
+        flag.name,
+        "va-bits" | "limit" | "personality" | "tier" | "emit-threshold" | "threshold" | "stats" | "demo"
+    ) {
+        "--"
+    } else {
+        "-"
+    };
     format!("{dashes}{}", flag.name)
 }
 

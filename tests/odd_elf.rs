@@ -301,11 +301,7 @@ fn loaders() {
         Link::StaticPie,
         Box::new(|file, _| file.name_interpreter(b"/nonexistent/loader\0", 20)),
     ));
-    cases.push((
-        "a directory".to_owned(),
-        Link::StaticPie,
-        Box::new(|file, _| file.name_interpreter(b"/tmp\0", 5)),
-    ));
+    cases.push(("a directory".to_owned(), Link::StaticPie, Box::new(|file, _| file.name_interpreter(b"/tmp\0", 5))));
     check("odd-elf-with-loaders", cases);
     let _ = fs::remove_dir_all(scratch);
 }

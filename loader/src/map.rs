@@ -148,13 +148,7 @@ impl Loading<'_> {
         Ok(page)
     }
 
-    fn pages_of_the_file(
-        &mut self,
-        segment: &Segment,
-        page: u64,
-        flags: i32,
-        total_bytes: u64,
-    ) -> Result<u64, Errno> {
+    fn pages_of_the_file(&mut self, segment: &Segment, page: u64, flags: i32, total_bytes: u64) -> Result<u64, Errno> {
         let in_page = segment.vaddr & (PAGE_BYTES - 1);
         let bytes = page_up(segment.file_bytes.wrapping_add(in_page));
         let offset = segment.offset.wrapping_sub(in_page);

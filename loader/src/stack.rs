@@ -82,11 +82,8 @@ pub(crate) struct Filled {
 /// Maps the stack, as large as it gets.
 pub(crate) fn map_stack(memory: &mut dyn GuestMemory, place: GuestRange, executable: bool) -> Result<Stack, Errno> {
     let prot = Prot::READ.union(Prot::WRITE).union(if executable { Prot::EXEC } else { Prot::NONE });
-    let flags = libc::MAP_PRIVATE
-        | libc::MAP_ANONYMOUS
-        | libc::MAP_NORESERVE
-        | libc::MAP_STACK
-        | libc::MAP_FIXED_NOREPLACE;
+    let flags =
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK | libc::MAP_FIXED_NOREPLACE;
     memory.map(MapRequest { addr: place.start, bytes: place.bytes(), prot, flags, fd: -1, offset: 0 })?;
     Ok(Stack { range: place })
 }

@@ -114,10 +114,7 @@ impl HostMap {
     fn at(self, at: GuestRange, extra_flags: i32) -> Outcome {
         let flags = self.flags & !(libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) | extra_flags;
         let Self { prot, fd, offset, .. } = self;
-        host::call(
-            libc::SYS_mmap,
-            [at.start.0, at.bytes(), prot as u64, flags as u64, fd as u64, offset as u64],
-        )
+        host::call(libc::SYS_mmap, [at.start.0, at.bytes(), prot as u64, flags as u64, fd as u64, offset as u64])
     }
 
     /// With MAP_SHARED_VALIDATE the host refuses MAP_FIXED_NOREPLACE as a flag that it does not know.

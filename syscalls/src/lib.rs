@@ -23,6 +23,7 @@ mod ipc;
 mod limits;
 mod locking;
 mod memory;
+mod new_program;
 mod paths;
 mod persona;
 mod placement;

@@ -69,7 +69,8 @@ impl State {
     pub(crate) fn afford(&self, bytes: u64, data_bytes: u64) -> Result<(), Errno> {
         let Bounds { address_space, data, emus_reserve } = self.bounds;
         let fits = |used: u64, more: u64, limit: u64| more == 0 || used.saturating_add(more) <= limit;
-        if !fits(self.regions.counted_bytes(), bytes, address_space) || !fits(self.regions.data_bytes(), data_bytes, data)
+        if !fits(self.regions.counted_bytes(), bytes, address_space)
+            || !fits(self.regions.data_bytes(), data_bytes, data)
         {
             return Err(Errno(libc::ENOMEM));
         }

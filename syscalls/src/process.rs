@@ -6,11 +6,12 @@ use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
+use crate::new_program::{self, Ready};
 use crate::persona::Persona;
 use crate::share::NewProcess;
 use crate::signals::{self, AltStack, FaultRecord, OWNED, Port, SignalActions};
-use crate::strace::Strace;
-use crate::table::{self, Action};
+use crate::strace::{Line, Strace};
+use crate::table::{self, Action, Row};
 use crate::thread::{self, ThreadHost, Threads};
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
@@ -70,6 +71,8 @@ pub enum After {
     Killed(i32),
     /// A process is to be made that shares memory: call [`Thread::share`].
     Share,
+    /// The host is to be asked for another program in this one's place: call [`Thread::become_program`].
+    Exec,
     /// The thread has ended and others go on: let its host thread end, or if that is the process's first
     /// ([`Process::on_first_thread`]) call [`Process::rest`].
     ThreadEnded,
@@ -223,6 +226,10 @@ pub struct Thread {
     pub(crate) fault_record: FaultRecord,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
+    /// The program of [`After::Exec`].
+    pub(crate) ready: Option<Box<Ready>>,
+    /// What `-strace` has to say of that.
+    traced: Option<(Line, Option<&'static Row>)>,
 }
 
 /// What a handler works with.
@@ -273,6 +280,8 @@ impl Thread {
             temporary_mask: None,
             fault_record: FaultRecord::default(),
             new_process: None,
+            ready: None,
+            traced: None,
         }
     }
 
@@ -283,6 +292,26 @@ impl Thread {
         self.port.open();
         signals::unblock(&self.port);
         cpu.x[0] = result.unwrap_or_else(|Errno(error)| -i64::from(error) as u64);
+    }
+
+    /// Becomes the program of [`After::Exec`]. Comes back if that has failed, with the reason in X0.
+    pub fn become_program(&mut self, cpu: &mut CpuState) {
+        if self.ready.as_ref().is_some_and(|ready| ready.is_certain()) {
+            self.say_traced(Ok(0));
+        }
+        let result = new_program::become_program(self);
+        self.say_traced(result);
+        match result {
+            Ok(value) => cpu.x[0] = value,
+            Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
+            Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,
+        }
+    }
+
+    fn say_traced(&mut self, outcome: Outcome) {
+        if let (Some(strace), Some((line, row))) = (&self.process.strace, self.traced.take()) {
+            strace.leave(line, row, outcome);
+        }
     }
 
     /// Has signals call the thread out of guest code by `words`.
@@ -312,6 +341,10 @@ impl Thread {
         };
         let after = context.after;
         match outcome {
+            Ok(_) if after == After::Exec => {
+                self.traced = traced.map(|line| (line, row));
+                return after;
+            }
             Ok(value) => cpu.x[0] = value,
             Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
             Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,

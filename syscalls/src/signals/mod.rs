@@ -264,12 +264,13 @@ pub(crate) struct ForNewProgram {
     ours: Vec<(i32, HostAction)>,
 }
 
-/// Prepares for execve(2), which is to be made by [`Context::guest_call`]. To be dropped if that fails.
-pub(crate) fn before_exec(context: &Context<'_>) -> ForNewProgram {
-    let port = Arc::clone(&context.thread.port);
+/// Prepares the calling thread for execve(2), which is to be made by [`host::guest_call`]. To be taken back if that
+/// fails; dropping it changes nothing.
+pub(crate) fn before_exec(process: &crate::Process, port: &Arc<Port>) -> ForNewProgram {
+    let port = Arc::clone(port);
     // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
     let ignore = HostAction { handler: SIG_IGN, ..HostAction::default() };
-    let ignored = context.process.actions.ignored_owned().into_iter();
+    let ignored = process.actions.ignored_owned().into_iter();
     let ours = ignored.filter_map(|signal| Some((signal, host::sigaction(signal, Some(ignore)).ok()?))).collect();
     let blocked = port.mask() & OWNED;
     if blocked != 0 {
@@ -281,8 +282,9 @@ pub(crate) fn before_exec(context: &Context<'_>) -> ForNewProgram {
     ForNewProgram { port, ours }
 }
 
-impl Drop for ForNewProgram {
-    fn drop(&mut self) {
+impl ForNewProgram {
+    /// Gives the signals back to emu.
+    pub(crate) fn take_back(self) {
         for (signal, action) in &self.ours {
             let _ = host::sigaction(*signal, Some(*action));
         }
