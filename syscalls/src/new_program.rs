@@ -73,11 +73,6 @@ impl Ready {
         Self { plan, envp, call: None, signals: None }
     }
 
-    /// Whether there is little that could still go wrong.
-    pub(crate) fn is_certain(&self) -> bool {
-        self.plan.kind != ProgramKind::Other
-    }
-
     fn start(&mut self, process: &Process, port: &Arc<Port>) -> Outcome {
         if let Some(reexec) = &process.config.reexec
             && matches!(self.plan.kind, ProgramKind::Guest | ProgramKind::HostInSysroot)

@@ -296,21 +296,14 @@ impl Thread {
 
     /// Becomes the program of [`After::Exec`]. Comes back if that has failed, with the reason in X0.
     pub fn become_program(&mut self, cpu: &mut CpuState) {
-        if self.ready.as_ref().is_some_and(|ready| ready.is_certain()) {
-            self.say_traced(Ok(0));
-        }
         let result = new_program::become_program(self);
-        self.say_traced(result);
+        if let (Some(strace), Some((line, row))) = (&self.process.strace, self.traced.take()) {
+            strace.leave(line, row, result);
+        }
         match result {
             Ok(value) => cpu.x[0] = value,
             Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
             Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,
-        }
-    }
-
-    fn say_traced(&mut self, outcome: Outcome) {
-        if let (Some(strace), Some((line, row))) = (&self.process.strace, self.traced.take()) {
-            strace.leave(line, row, outcome);
         }
     }
 
