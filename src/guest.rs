@@ -269,6 +269,7 @@ impl World {
                         }
                         After::Killed(signal) => self.die(kernel, None, signal, cpu),
                         After::Share => kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel)),
+                        After::Exec => kernel.become_program(cpu),
                         After::ThreadEnded => return,
                     }
                 }

@@ -25,6 +25,7 @@ mod limits;
 mod locking;
 mod memory;
 mod namespaces;
+mod new_program;
 mod paths;
 mod persona;
 mod placement;

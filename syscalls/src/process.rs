@@ -6,11 +6,12 @@ use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
+use crate::new_program::{self, Ready};
 use crate::persona::Persona;
-use crate::share::{Kept, NewProcess};
+use crate::share::NewProcess;
 use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SignalActions};
-use crate::strace::Strace;
-use crate::table::{self, Action};
+use crate::strace::{Line, Strace};
+use crate::table::{self, Action, Row};
 use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
@@ -73,6 +74,8 @@ pub enum After {
     Killed(i32),
     /// A process is to be made that shares memory: call [`Thread::share`].
     Share,
+    /// The host is to be asked for another program in this one's place: call [`Thread::become_program`].
+    Exec,
     /// The thread has ended and others go on: let its host thread end, or if that is the process's first
     /// ([`Process::on_first_thread`]) call [`Process::rest`].
     ThreadEnded,
@@ -213,7 +216,7 @@ fn name_process(comm: &CStr) {
 
 /// A thread of the guest.
 pub struct Thread {
-    process: Arc<Process>,
+    pub(crate) process: Arc<Process>,
     pub(crate) state: ThreadState,
 }
 
@@ -235,8 +238,10 @@ pub(crate) struct ThreadState {
     pub(crate) passes_tags: bool,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
-    /// What execve(2) works with.
-    pub(crate) kept: Kept,
+    /// The program of [`After::Exec`].
+    pub(crate) ready: Option<Box<Ready>>,
+    /// What `-strace` has to say of that.
+    traced: Option<(Line, Option<&'static Row>)>,
 }
 
 /// What a handler works with.
@@ -287,7 +292,8 @@ impl Thread {
             fault_record: FaultRecord::default(),
             passes_tags: false,
             new_process: None,
-            kept: Kept::default(),
+            ready: None,
+            traced: None,
         };
         Self { process, state }
     }
@@ -299,6 +305,19 @@ impl Thread {
         self.state.port.open();
         signals::unblock(&self.state.port);
         cpu.x[0] = result.unwrap_or_else(|Errno(error)| -i64::from(error) as u64);
+    }
+
+    /// Becomes the program of [`After::Exec`]. Comes back if that has failed, with the reason in X0.
+    pub fn become_program(&mut self, cpu: &mut CpuState) {
+        let result = new_program::become_program(self);
+        if let (Some(strace), Some((line, row))) = (&self.process.strace, self.state.traced.take()) {
+            strace.leave(line, row, result);
+        }
+        match result {
+            Ok(value) => cpu.x[0] = value,
+            Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
+            Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,
+        }
     }
 
     /// Has signals call the thread out of guest code by `words`.
@@ -343,6 +362,10 @@ impl Thread {
         };
         let after = context.after;
         match outcome {
+            Ok(_) if after == After::Exec => {
+                self.state.traced = traced.map(|line| (line, row));
+                return after;
+            }
             Ok(value) => cpu.x[0] = value,
             Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
             Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,
