@@ -140,6 +140,8 @@ programs! {
     process: Source::new("process.c"), Static, Native;
     waiting: Source::new("waiting.c"), Static, Native;
     children: Source::new("children.c"), Static, Native;
+    tagged_pointers: Source::new("tagged_pointers.c"), Static, Itself;
+    fork_flavours: Source::new("fork_flavours.c"), Static, Native;
     children_dynamic: Source::new("children.c"), Dynamic, Native;
     exec_errors: Source::new("exec_errors.c"), Static, Native;
     exec_scripts: Source::new("exec_scripts.c"), Static, Native;

@@ -243,12 +243,3 @@ pub(crate) fn die(signal: i32) -> ! {
     let _ = call3(libc::SYS_tgkill, pid, tid, signal as u64);
     exit_group(128 + signal)
 }
-
-/// fork(2) through libc, which puts its own locks in order in the child. Gives 0 in the child.
-pub(crate) fn fork() -> Outcome {
-    // SAFETY: the caller runs the fork hooks, so no lock of emu's is held by another thread.
-    match unsafe { libc::fork() } {
-        -1 => Err(Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN))),
-        pid => Ok(pid as u64),
-    }
-}

@@ -109,6 +109,7 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
     start_child(&mut cpu, request);
     let wanted = |flag: u64, at: u64| (flags & flag != 0).then_some(at);
     let mut thread = Thread::with_port(Arc::clone(context.process), context.thread.port.mask());
+    thread.state.passes_tags = context.thread.passes_tags;
     thread.state.clear_tid_at = wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0);
     // The new thread begins with everything blocked: it can take a signal only once it is the guest's.
     signals::block(&context.thread.port)?;
