@@ -55,6 +55,10 @@ impl syscalls::ForkHooks for RestWhileForking {
         let _dying = only_one(&self.dying);
         self.engine.around_fork(fork);
     }
+
+    fn stop_threads(&self) {
+        self.engine.stop_worker();
+    }
 }
 
 /// Makes threads in the world that it will have been told.
@@ -269,7 +273,7 @@ impl World {
                     }
                 }
                 Stop::CodeChanged => {
-                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
+                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr.untagged(), CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => {

@@ -11,6 +11,7 @@ use crate::share::{Kept, NewProcess};
 use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SignalActions};
 use crate::strace::Strace;
 use crate::table::{self, Action};
+use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
@@ -24,6 +25,8 @@ pub trait ForkHooks: Send + Sync {
     /// hold, but for this crate's. It returns twice, and says whether it has returned in the child, where only the
     /// calling thread exists.
     fn around(&self, fork: &mut dyn FnMut() -> bool);
+    /// Ends threads that are not the guest's, until there is something for them to do.
+    fn stop_threads(&self);
 }
 
 /// What the process is started with.
@@ -96,6 +99,8 @@ impl Process {
     #[must_use]
     pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
         name_process(&config.comm);
+        // Before the guest gives signal 33 an action.
+        host::settle_threads();
         let strace = config.strace.take().map(|out| Arc::new(Strace::new(out)));
         let actions = SignalActions::new(config.ignored_signals);
         let memory = AddressSpace::new(watcher, config.layout);
@@ -226,6 +231,8 @@ pub(crate) struct ThreadState {
     pub(crate) temporary_mask: Option<u64>,
     /// What frames say of the last fault.
     pub(crate) fault_record: FaultRecord,
+    /// System calls take tagged pointers (`tags.rs`).
+    pub(crate) passes_tags: bool,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
     /// What execve(2) works with.
@@ -278,6 +285,7 @@ impl Thread {
             port,
             temporary_mask: None,
             fault_record: FaultRecord::default(),
+            passes_tags: false,
             new_process: None,
             kept: Kept::default(),
         };
@@ -319,8 +327,13 @@ impl Thread {
         let process = &self.process;
         // The kernel looks at W8 only.
         let number = u64::from(cpu.x[8] as u32);
-        let args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
+        let mut args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
         let row = table::by_number(number);
+        if self.state.passes_tags
+            && let Some(row) = row
+        {
+            tags::take_from(row, &mut args);
+        }
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
         let mut context = Context { process, thread: &mut self.state, cpu, after: After::Continue };
         let outcome = match row.map(|row| row.action) {

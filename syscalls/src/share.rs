@@ -10,7 +10,7 @@
 use crate::fork::{CLONE_PIDFD, CLONE_VFORK, CloneRequest};
 use crate::host::{self, Outcome};
 use crate::process::Thread;
-use crate::signals;
+use crate::signals::{self, BLOCKABLE};
 use ir::{Errno, Vcpu};
 use std::any::Any;
 use std::cell::RefCell;
@@ -66,6 +66,8 @@ impl NewProcess {
 extern "C" fn begin(start: *mut u8) -> ! {
     // SAFETY: `run` passes a `Start` that lives until this process has begun another program or ended.
     let start = unsafe { &mut *start.cast::<Start<'_>>() };
+    // Before anybody knows of it: on a thread that is lent, libc has unblocked signal 32.
+    let _ = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
     if let Some(started) = start.started.take() {
         let _ = started.send(host::call3(libc::SYS_getpid, 0, 0, 0));
     }

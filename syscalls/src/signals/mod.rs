@@ -230,11 +230,12 @@ fn adopt(signal: i32, restart: bool) -> Result<(), Errno> {
     host::sigaction(signal, Some(action)).map(|_| ())
 }
 
-/// The signals that the calling process ignores, as a set. To be asked before emu's own handlers are installed.
+/// The signals that the calling process ignores, as a set, among those whose handlers will be emu's: to be asked before
+/// these are installed.
 #[must_use]
 pub fn ignored_signals() -> u64 {
     let ignores = |signal: &i32| host::sigaction(*signal, None).is_ok_and(|action| action.handler == SIG_IGN);
-    (1..=COUNT as i32).filter(ignores).map(bit).sum()
+    [libc::SIGSEGV, libc::SIGBUS].into_iter().filter(ignores).map(bit).sum()
 }
 
 /// Has no signal come to the calling thread until [`unblock`]. [`RESTART`] if one has come already: it goes first.
