@@ -15,6 +15,7 @@ mod files;
 mod flags;
 mod fork;
 mod gaps;
+mod growth;
 mod host;
 #[cfg(test)]
 mod hostile_tests;
