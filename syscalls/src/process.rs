@@ -2,6 +2,7 @@
 //! looks the number up in the table and does what the row says. It must not know any one call.
 
 use crate::address_space::AddressSpace;
+use crate::descriptors;
 use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
@@ -355,7 +356,9 @@ impl Thread {
         }
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
         let mut context = Context { process, thread: &mut self.state, cpu, after: After::Continue };
+        let is_emus = row.is_some_and(|row| descriptors::names_private(&process.config.private_fds, row, &args));
         let outcome = match row.map(|row| row.action) {
+            _ if is_emus => Err(Errno(libc::EBADF)),
             Some(Action::Host(host_number)) => context.guest_call(host_number, args),
             Some(Action::Do(handler)) => handler(&mut context, args),
             Some(Action::Refuse) | None => refuse(&context, number, row.map(|row| row.name)),
