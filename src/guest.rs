@@ -55,6 +55,10 @@ impl syscalls::ForkHooks for RestWhileForking {
         let _dying = only_one(&self.dying);
         self.engine.around_fork(fork);
     }
+
+    fn stop_threads(&self) {
+        self.engine.stop_worker();
+    }
 }
 
 /// Makes threads in the world that it will have been told.
@@ -265,11 +269,12 @@ impl World {
                         }
                         After::Killed(signal) => self.die(kernel, None, signal, cpu),
                         After::Share => kernel.share(cpu, &mut |cpu, kernel| self.follow(cpu, code, kernel)),
+                        After::Exec => kernel.become_program(cpu),
                         After::ThreadEnded => return,
                     }
                 }
                 Stop::CodeChanged => {
-                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
+                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr.untagged(), CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => {

@@ -305,3 +305,25 @@ fn loaders() {
     check("odd-elf-with-loaders", cases);
     let _ = fs::remove_dir_all(scratch);
 }
+
+/// What a program sees that starts such files: the kernel's error, or the death of a process that was no more.
+#[test]
+fn seen_by_who_starts_them() {
+    let scratch = harness::scratch("odd-elf-started");
+    let mut paths = [Vec::new(), Vec::new()];
+    // But for those that say what the processor does.
+    for (name, change) in CHANGES.iter().filter(|(name, _)| !name.contains("entry")) {
+        for (index, mut file) in twins(Link::StaticPie).into_iter().enumerate() {
+            change(&mut file);
+            paths[index].push(write(&scratch, &format!("{name}-{index}"), &file));
+        }
+    }
+    let starter = Source::new("start_files.c");
+    let [host, guest] = paths;
+    let right = run(Command::new(starter.for_host(Link::Static)).args(host), LIMIT);
+    let outcome = run(emu(Tier::Auto).arg(starter.for_arm64(Link::Static)).args(guest), LIMIT);
+    let (right, seen) = (right.stdout_text(), outcome.stdout_text());
+    let differing: Vec<_> = right.lines().zip(seen.lines()).filter(|(right, seen)| right != seen).collect();
+    assert_eq!(right, seen, "{differing:?}: {}", outcome.stderr_text());
+    let _ = fs::remove_dir_all(scratch);
+}

@@ -140,6 +140,8 @@ programs! {
     process: Source::new("process.c"), Static, Native;
     waiting: Source::new("waiting.c"), Static, Native;
     children: Source::new("children.c"), Static, Native;
+    tagged_pointers: Source::new("tagged_pointers.c"), Static, Itself;
+    fork_flavours: Source::new("fork_flavours.c"), Static, Native;
     children_dynamic: Source::new("children.c"), Dynamic, Native;
     exec_errors: Source::new("exec_errors.c"), Static, Native;
     exec_scripts: Source::new("exec_scripts.c"), Static, Native;
@@ -152,12 +154,15 @@ programs! {
     auxv_dynamic: Source::new("auxv.c"), Dynamic, Itself;
     vdso: Source::new("vdso.c"), Static, Itself;
     vdso_dynamic: Source::new("vdso.c"), Dynamic, Itself;
+    job_control: Source::new("job_control.c"), Static, Native;
     signals: Source::new("signals.c"), Static, Native;
     signal_actions: Source::new("signal_actions.c"), Static, Native;
     signal_calls: Source::new("signal_calls.c"), Static, Native;
     signal_races: Source::new("signal_races.c"), Static, Native;
     signal_faults: Source::new("signal_faults.c"), Static, Native;
+    signal_deaths: Source::new("signal_deaths.c"), Static, Native;
     signal_fault_states: Source::new("signal_fault_states.c"), Static, Itself;
+    signal_threads: Source::new("signal_threads.c"), Static, Native;
     signal_timers: Source::new("signal_timers.c"), Static, Native;
     signal_frames: Source::new("signal_frames.c"), Static, Itself;
     code_rewrite: Source::new("code_rewrite.c"), Static, Itself;

@@ -309,6 +309,10 @@ const MOST_DORMANT: usize = 1 << 16;
 pub struct Code<F: Frontend> {
     /// The current generation, once something has been compiled.
     pub generation: Option<Arc<Generation>>,
+    /// Those before that threads may still be in.
+    earlier: Vec<Weak<Generation>>,
+    /// What is made is made knowing that the guest uses tags.
+    pub untags: bool,
     blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
     /// Blocks of which the guest said that it has changed them, with the code that they had, or 0.
     dormant: FxHashMap<Place, (Arc<HotBlock<F>>, CodePtr)>,
@@ -337,6 +341,8 @@ impl<F: Frontend> Default for Code<F> {
     fn default() -> Self {
         Self {
             generation: None,
+            earlier: Vec::new(),
+            untags: false,
             blocks: FxHashMap::default(),
             dormant: FxHashMap::default(),
             regions: FxHashMap::default(),
@@ -787,6 +793,11 @@ impl<F: Frontend> Code<F> {
         true
     }
 
+    /// All generations whose code threads may be in.
+    pub fn generations(&self) -> Vec<Arc<Generation>> {
+        self.earlier.iter().filter_map(Weak::upgrade).chain(self.generation.clone()).collect()
+    }
+
     /// Forgets everything compiled, and all blocks with it. Threads that are in the old code leave it at their next
     /// safepoint; its memory goes with the last of them.
     pub fn empty(&mut self) {
@@ -803,7 +814,8 @@ impl<F: Frontend> Code<F> {
         self.region_blocks.clear();
         self.regions_by_page.clear();
         self.incoming.clear();
-        self.generation = None;
+        self.earlier.retain(|generation| generation.strong_count() != 0);
+        self.earlier.extend(self.generation.take().map(|generation| Arc::downgrade(&generation)));
         self.each_seat(Seat::call_back);
     }
 }

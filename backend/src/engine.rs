@@ -14,7 +14,7 @@ use crate::region::{Limits, Region};
 use crate::tier0::{self, FetchFault, HotBlock};
 use crate::trampoline::{self, CodePtr};
 use crate::worker::Worker;
-use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange};
+use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange, eval};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -295,7 +295,8 @@ impl<F: Frontend> Engine<F> {
     }
 
     fn mode(&self, entry: Place) -> Mode {
-        Mode { flushing: entry.flushing(), count: self.config.count, holding: self.config.holding }
+        let Config { count, holding, .. } = self.config;
+        Mode { flushing: entry.flushing(), count, holding, untags: eval::tags_met() }
     }
 
     /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.
@@ -400,6 +401,15 @@ impl<F: Frontend> Engine<F> {
         self.code().growing(hot, self.config.region_insns, |entry| loops.contains(&entry))
     }
 
+    /// The guest uses tags in addresses: forgets all code that was made without knowing that.
+    #[cold]
+    pub(crate) fn ignore_tags(&self) {
+        let mut code = self.code();
+        if !std::mem::replace(&mut code.untags, true) {
+            code.empty();
+        }
+    }
+
     /// Forgets all compiled code, if that is still the code of `full`.
     fn empty(&self, full: &Arc<Generation>) {
         let mut code = self.code();
@@ -408,14 +418,21 @@ impl<F: Frontend> Engine<F> {
         }
     }
 
+    /// Stops the background thread, if there is one, so that the process has no thread but the guest's: the kernel
+    /// refuses some calls otherwise. What waits for it waits until something else does.
+    pub fn stop_worker(&self) {
+        self.worker.stop();
+    }
+
     /// Calls `fork`, which says whether it has returned in the child, with the background thread at rest and none of
     /// the engine's locks held by another thread.
     pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
         self.worker.around_fork(|| {
             let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
             let mut code = self.code();
-            let generation = code.generation.clone();
-            let _records = generation.as_ref().map(|generation| generation.quiet());
+            // A thread may still run the code of an earlier generation, and meet a fault there.
+            let generations = code.generations();
+            let _records: Vec<_> = generations.iter().map(|generation| generation.quiet()).collect();
             let _profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
             let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
             let child = fork();

@@ -10,6 +10,7 @@ use crate::code::Place;
 use crate::inject::{self, Failure};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often the thread looks around when it has run out of jobs.
@@ -26,6 +27,12 @@ struct Jobs {
     forking: bool,
     /// It is compiling.
     busy: bool,
+    /// It is to end, and somebody waits for that.
+    stopping: bool,
+    /// What to wait by.
+    handle: Option<JoinHandle<()>>,
+    /// Its id with the kernel, 0 if it has not begun.
+    tid: i64,
 }
 
 /// Queue and state of the background thread.
@@ -36,6 +43,20 @@ pub struct Worker {
 }
 
 impl Worker {
+    #[cfg(test)]
+    const fn new() -> Self {
+        let jobs = Jobs {
+            queue: VecDeque::new(),
+            started: false,
+            forking: false,
+            busy: false,
+            stopping: false,
+            handle: None,
+            tid: 0,
+        };
+        Self { jobs: Mutex::new(jobs), changed: Condvar::new() }
+    }
+
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,9 +72,8 @@ impl Worker {
                 replace_mask(BLOCKED);
                 body();
             };
-            if with_signals_blocked(|| thread.spawn(body)).is_err() {
-                return false;
-            }
+            let Ok(handle) = with_signals_blocked(|| thread.spawn(body)) else { return false };
+            jobs.handle = Some(handle);
             jobs.started = true;
         }
         jobs.queue.push_back(entry);
@@ -73,7 +93,12 @@ impl Worker {
         const CANDIDATES: usize = 64;
         let mut looks = 0;
         let mut jobs = self.jobs();
+        // SAFETY: no arguments.
+        jobs.tid = unsafe { libc::syscall(libc::SYS_gettid) };
         loop {
+            if jobs.stopping {
+                return;
+            }
             if jobs.forking || jobs.queue.is_empty() && looks == 0 {
                 jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -110,6 +135,29 @@ impl Worker {
         }
     }
 
+    /// Ends the thread, if there is one, and comes back when the kernel has forgotten it. The next job starts another.
+    pub fn stop(&self) {
+        let mut jobs = self.jobs();
+        while jobs.stopping {
+            // Somebody else does it.
+            jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+        let Some(handle) = jobs.handle.take() else { return };
+        jobs.stopping = true;
+        self.changed.notify_all();
+        drop(jobs);
+        let _ = handle.join();
+        let mut jobs = self.jobs();
+        // The library learns of the thread's end before the kernel has taken it out of its lists.
+        // SAFETY: no signal is sent.
+        while unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), jobs.tid, 0) } == 0 {
+            std::thread::yield_now();
+        }
+        jobs.stopping = false;
+        jobs.started = false;
+        self.changed.notify_all();
+    }
+
     /// For tests: a panic when it would do most harm.
     #[cold]
     fn fail_once_a_fork_waits(&self) {
@@ -135,6 +183,9 @@ impl Worker {
         }
         if fork() {
             jobs.started = false;
+            jobs.stopping = false;
+            // There is no such thread here.
+            std::mem::forget(jobs.handle.take());
         }
         jobs.forking = false;
         self.changed.notify_all();
@@ -193,6 +244,32 @@ mod tests {
         assert!(worker.submit(Place::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
         while done.load(Ordering::SeqCst) < 2 {
             std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn it_stops_and_starts_again() {
+        static WORKER: Worker = Worker::new();
+        static DONE: AtomicUsize = AtomicUsize::new(0);
+        let body = || {
+            WORKER.serve(
+                |_| 0,
+                |_| {
+                    DONE.fetch_add(1, Ordering::SeqCst);
+                },
+                |_| false,
+            );
+        };
+        WORKER.stop();
+        for n in 1..=200 {
+            assert!(WORKER.submit(Place::new(GuestAddr(4), false), body));
+            if n % 2 == 0 {
+                while DONE.load(Ordering::SeqCst) < n {
+                    std::thread::yield_now();
+                }
+            }
+            WORKER.stop();
+            assert!(!WORKER.jobs().started);
         }
     }
 

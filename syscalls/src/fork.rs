@@ -5,7 +5,7 @@ use crate::host::{self, Args, Outcome};
 use crate::process::Thread;
 use crate::process::{After, Context, lock};
 use crate::share::NewProcess;
-use crate::{signals, thread, user};
+use crate::{libc_fork, signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
 use std::sync::mpsc::channel;
 
@@ -198,6 +198,7 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
         process.actions.forget_handlers();
     }
     let mut thread = Thread::with_port(process, context.thread.port.mask());
+    thread.state.passes_tags = context.thread.passes_tags;
     if flags & CLONE_VFORK != 0 {
         thread.state.alt_stack = context.thread.alt_stack;
     }
@@ -274,15 +275,8 @@ fn fork(context: &Context<'_>, request: &CloneRequest) -> Outcome {
     let mut result = Err(Errno(libc::EAGAIN));
     let mut call = || {
         result = process.quiet(|| {
-            // Through libc where that can be said to it: it brings its own locks in order in the child.
-            if host_flags == 0 && request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() {
-                host::fork()
-            } else if request.needs_clone3() {
-                let wanted = CloneRequest { flags: host_flags, ..*request };
-                host::call3(libc::SYS_clone3, wanted.for_host(0, 0).as_ptr() as u64, 88, 0)
-            } else {
-                host::call3(libc::SYS_clone, host_flags | request.exit_signal, 0, 0)
-            }
+            let wanted = CloneRequest { flags: host_flags, ..*request };
+            libc_fork::fork(wanted.for_host(0, 0))
         });
         result == Ok(0)
     };

@@ -2,7 +2,7 @@
 
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
-use crate::user;
+use crate::{tags, user};
 use ir::Errno;
 
 /// Bytes of each field of `struct new_utsname`, the same on both sides.
@@ -33,7 +33,9 @@ fn set(names: &mut [u8], index: usize, text: &[u8]) {
 
 /// prctl implements Linux syscall prctl(2). What sets or asks the processor's state answers as an AArch64 machine
 /// without the feature does; seccomp and PR_SET_MDWE would be applied to emu itself.
-pub(crate) fn prctl(_: &mut Context<'_>, args: Args) -> Outcome {
+pub(crate) fn prctl(context: &mut Context<'_>, args: Args) -> Outcome {
+    const PR_SET_TAGGED_ADDR_CTRL: i32 = 55;
+    const PR_GET_TAGGED_ADDR_CTRL: i32 = 56;
     const PR_SET_IO_FLUSHER: i32 = 57;
     const PR_GET_IO_FLUSHER: i32 = 58;
     const PR_SET_MEMORY_MERGE: i32 = 67;
@@ -66,6 +68,8 @@ pub(crate) fn prctl(_: &mut Context<'_>, args: Args) -> Outcome {
         | PR_GET_MEMORY_MERGE
         | libc::PR_SET_VMA
         | libc::PR_SET_PTRACER => host::call(libc::SYS_prctl, args),
+        PR_SET_TAGGED_ADDR_CTRL => tags::set_control(context, args),
+        PR_GET_TAGGED_ADDR_CTRL => tags::get_control(context, args),
         _ => Err(Errno(libc::EINVAL)),
     }
 }

@@ -15,14 +15,18 @@ mod files;
 mod flags;
 mod fork;
 mod gaps;
+mod growth;
 mod host;
 #[cfg(test)]
 mod hostile_tests;
 mod identity;
 mod ipc;
+mod libc_fork;
 mod limits;
 mod locking;
 mod memory;
+mod namespaces;
+mod new_program;
 mod paths;
 mod persona;
 mod placement;
@@ -36,6 +40,7 @@ mod signals;
 mod stat;
 mod strace;
 mod table;
+mod tags;
 #[cfg(test)]
 mod testing;
 mod thread;

@@ -2,12 +2,13 @@
 
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
+use crate::tags;
 use crate::user;
 use ir::{Errno, GuestAddr, GuestRange, MapRequest, PAGE_BYTES, Prot};
 
-/// An address without its tag: these calls take tagged ones (Documentation/arch/arm64/tagged-address-abi.rst).
+/// These calls take tagged addresses from everybody.
 fn untagged(addr: u64) -> GuestAddr {
-    GuestAddr(((addr << 8) as i64 >> 8) as u64)
+    GuestAddr(tags::untagged(addr))
 }
 
 fn page_range(args: &Args) -> GuestRange {

@@ -6,11 +6,13 @@ use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::Limits;
+use crate::new_program::{self, Ready};
 use crate::persona::Persona;
-use crate::share::{Kept, NewProcess};
+use crate::share::NewProcess;
 use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SignalActions};
-use crate::strace::Strace;
-use crate::table::{self, Action};
+use crate::strace::{Line, Strace};
+use crate::table::{self, Action, Row};
+use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
@@ -24,6 +26,8 @@ pub trait ForkHooks: Send + Sync {
     /// hold, but for this crate's. It returns twice, and says whether it has returned in the child, where only the
     /// calling thread exists.
     fn around(&self, fork: &mut dyn FnMut() -> bool);
+    /// Ends threads that are not the guest's, until there is something for them to do.
+    fn stop_threads(&self);
 }
 
 /// What the process is started with.
@@ -70,6 +74,8 @@ pub enum After {
     Killed(i32),
     /// A process is to be made that shares memory: call [`Thread::share`].
     Share,
+    /// The host is to be asked for another program in this one's place: call [`Thread::become_program`].
+    Exec,
     /// The thread has ended and others go on: let its host thread end, or if that is the process's first
     /// ([`Process::on_first_thread`]) call [`Process::rest`].
     ThreadEnded,
@@ -96,6 +102,8 @@ impl Process {
     #[must_use]
     pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
         name_process(&config.comm);
+        // Before the guest gives signal 33 an action.
+        host::settle_threads();
         let strace = config.strace.take().map(|out| Arc::new(Strace::new(out)));
         let actions = SignalActions::new(config.ignored_signals);
         let memory = AddressSpace::new(watcher, config.layout);
@@ -208,7 +216,7 @@ fn name_process(comm: &CStr) {
 
 /// A thread of the guest.
 pub struct Thread {
-    process: Arc<Process>,
+    pub(crate) process: Arc<Process>,
     pub(crate) state: ThreadState,
 }
 
@@ -226,10 +234,14 @@ pub(crate) struct ThreadState {
     pub(crate) temporary_mask: Option<u64>,
     /// What frames say of the last fault.
     pub(crate) fault_record: FaultRecord,
+    /// System calls take tagged pointers (`tags.rs`).
+    pub(crate) passes_tags: bool,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
-    /// What execve(2) works with.
-    pub(crate) kept: Kept,
+    /// The program of [`After::Exec`].
+    pub(crate) ready: Option<Box<Ready>>,
+    /// What `-strace` has to say of that.
+    traced: Option<(Line, Option<&'static Row>)>,
 }
 
 /// What a handler works with.
@@ -278,8 +290,10 @@ impl Thread {
             port,
             temporary_mask: None,
             fault_record: FaultRecord::default(),
+            passes_tags: false,
             new_process: None,
-            kept: Kept::default(),
+            ready: None,
+            traced: None,
         };
         Self { process, state }
     }
@@ -291,6 +305,19 @@ impl Thread {
         self.state.port.open();
         signals::unblock(&self.state.port);
         cpu.x[0] = result.unwrap_or_else(|Errno(error)| -i64::from(error) as u64);
+    }
+
+    /// Becomes the program of [`After::Exec`]. Comes back if that has failed, with the reason in X0.
+    pub fn become_program(&mut self, cpu: &mut CpuState) {
+        let result = new_program::become_program(self);
+        if let (Some(strace), Some((line, row))) = (&self.process.strace, self.state.traced.take()) {
+            strace.leave(line, row, result);
+        }
+        match result {
+            Ok(value) => cpu.x[0] = value,
+            Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
+            Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,
+        }
     }
 
     /// Has signals call the thread out of guest code by `words`.
@@ -319,8 +346,13 @@ impl Thread {
         let process = &self.process;
         // The kernel looks at W8 only.
         let number = u64::from(cpu.x[8] as u32);
-        let args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
+        let mut args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
         let row = table::by_number(number);
+        if self.state.passes_tags
+            && let Some(row) = row
+        {
+            tags::take_from(row, &mut args);
+        }
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
         let mut context = Context { process, thread: &mut self.state, cpu, after: After::Continue };
         let outcome = match row.map(|row| row.action) {
@@ -330,6 +362,10 @@ impl Thread {
         };
         let after = context.after;
         match outcome {
+            Ok(_) if after == After::Exec => {
+                self.state.traced = traced.map(|line| (line, row));
+                return after;
+            }
             Ok(value) => cpu.x[0] = value,
             Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
             Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,

@@ -6,7 +6,8 @@ use crate::flags::*;
 use crate::table::Arg::*;
 use crate::table::{Row, host, none, own};
 use crate::{
-    descriptors, exec, files, fork, identity, ipc, limits, locking, memory, persona, poll, signals, stat, thread, time,
+    descriptors, exec, files, fork, identity, ipc, limits, locking, memory, namespaces, persona, poll, signals, stat,
+    thread, time,
 };
 
 /// The rows.
@@ -110,7 +111,7 @@ pub(crate) const ROWS: &[Row] = &[
     own ( 94, "exit_group",              &[Int], fork::exit_group),
     host( 95, "waitid",                  &[Int, Int, Ptr, Hex, Ptr], libc::SYS_waitid),
     own ( 96, "set_tid_address",         &[Ptr], thread::set_tid_address),
-    host( 97, "unshare",                 &[Hex], libc::SYS_unshare),
+    own ( 97, "unshare",                 &[Hex], namespaces::unshare),
     host( 98, "futex",                   &[Ptr, Enum(FUTEX), Int, TimeSpec, Ptr, Hex], libc::SYS_futex),
     own ( 99, "set_robust_list",         &[Ptr, Long], thread::set_robust_list),
     host(100, "get_robust_list",         &[Int, Ptr, Ptr], libc::SYS_get_robust_list),
@@ -234,8 +235,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(217, "add_key",                 &[Str, Str, Ptr, Long, Int], libc::SYS_add_key),
     host(218, "request_key",             &[Str, Str, Str, Int], libc::SYS_request_key),
     host(219, "keyctl",                  &[Int, Hex, Hex, Hex, Hex], libc::SYS_keyctl),
-    own (220, "clone",                   &[Flags(CLONE), Ptr, Ptr, Ptr, Ptr], fork::clone)
-        .but("memory is shared with threads only; vfork copies it"),
+    own (220, "clone",                   &[Flags(CLONE), Ptr, Ptr, Ptr, Ptr], fork::clone),
     own (221, "execve",                  &[Path, Argv, Ptr], exec::execve),
     own (222, "mmap",                    &[Ptr, Long, Flags(PROT), Flags(MAP), Fd, Hex], memory::mmap),
     host(223, "fadvise64",               &[Fd, Long, Long, Int], libc::SYS_fadvise64),
@@ -269,7 +269,7 @@ pub(crate) const ROWS: &[Row] = &[
     own (265, "open_by_handle_at",       &[Fd, Ptr, Flags(OPEN)], files::open_by_handle_at),
     host(266, "clock_adjtime",           &[Enum(CLOCK), Ptr], libc::SYS_clock_adjtime),
     host(267, "syncfs",                  &[Fd], libc::SYS_syncfs),
-    host(268, "setns",                   &[Fd, Hex], libc::SYS_setns),
+    own (268, "setns",                   &[Fd, Hex], namespaces::setns),
     host(269, "sendmmsg",                &[Fd, Ptr, Int, Hex], libc::SYS_sendmmsg),
     host(270, "process_vm_readv",        &[Int, Ptr, Long, Ptr, Long, Hex], libc::SYS_process_vm_readv),
     host(271, "process_vm_writev",       &[Int, Ptr, Long, Ptr, Long, Hex], libc::SYS_process_vm_writev),
@@ -311,8 +311,7 @@ pub(crate) const ROWS: &[Row] = &[
     host(432, "fsmount",                 &[Fd, Hex, Hex], 432),
     host(433, "fspick",                  &[DirFd, Path, Hex], 433),
     host(434, "pidfd_open",              &[Int, Hex], 434),
-    own (435, "clone3",                  &[Ptr, Long], fork::clone3)
-        .but("as clone; set_tid, cgroups and CLONE_NEWTIME give EINVAL"),
+    own (435, "clone3",                  &[Ptr, Long], fork::clone3),
     own (436, "close_range",             &[Fd, Fd, Hex], descriptors::close_range),
     own (437, "openat2",                 &[DirFd, Path, Ptr, Long], files::openat2),
     host(438, "pidfd_getfd",             &[Fd, Fd, Hex], 438),

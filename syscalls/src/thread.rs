@@ -40,6 +40,8 @@ impl NewThread {
     /// Makes the calling host thread the guest's thread. None if the kernel refuses; the host thread then ends.
     #[must_use]
     pub fn begin(self) -> Option<(Box<CpuState>, Thread)> {
+        // Who made it had blocked all signals, but libc unblocks 32 in each new thread.
+        host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE)).ok()?;
         if self.unshared != 0 {
             host::call3(libc::SYS_unshare, self.unshared, 0, 0).ok()?;
         }
@@ -107,6 +109,7 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
     start_child(&mut cpu, request);
     let wanted = |flag: u64, at: u64| (flags & flag != 0).then_some(at);
     let mut thread = Thread::with_port(Arc::clone(context.process), context.thread.port.mask());
+    thread.state.passes_tags = context.thread.passes_tags;
     thread.state.clear_tid_at = wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0);
     // The new thread begins with everything blocked: it can take a signal only once it is the guest's.
     signals::block(&context.thread.port)?;

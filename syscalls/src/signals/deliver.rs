@@ -6,6 +6,7 @@ use super::port::{SigInfo, number_of};
 use super::{AltStack, GuestAction, OWNED, SIG_DFL, SIG_IGN, UNSTOPPABLE, bit};
 use crate::host::{self, RESTART};
 use crate::process::{Process, ThreadState};
+use crate::tags;
 use ir::{CpuState, GuestAddr};
 
 const SA_SIGINFO: u64 = 4;
@@ -86,7 +87,7 @@ impl ThreadState {
     pub(crate) fn fault(&mut self, process: &Process, cpu: &mut CpuState, fault: Fault) -> Delivery {
         let Fault { signal, code, addr, syndrome } = fault;
         if let Some((far, esr)) = syndrome {
-            self.fault_record = FaultRecord { address: without_tag(far.0), esr };
+            self.fault_record = FaultRecord { address: tags::untagged(far.0), esr };
         }
         let action = process.actions.get(signal);
         if self.port.mask() & bit(signal) != 0 || matches!(action.handler, SIG_DFL | SIG_IGN) {
@@ -96,7 +97,7 @@ impl ThreadState {
         let mut info: SigInfo = [0; 16];
         info[0] = signal as u64;
         info[1] = u64::from(code as u32);
-        info[2] = if action.flags & SA_EXPOSE_TAGBITS != 0 { addr.0 } else { without_tag(addr.0) };
+        info[2] = if action.flags & SA_EXPOSE_TAGBITS != 0 { addr.0 } else { tags::untagged(addr.0) };
         match self.begin_handler(process, cpu, &action, &info) {
             Delivery::GoOn => self.deliver(process, cpu),
             died => died,
@@ -188,9 +189,4 @@ pub(crate) fn after_wait(thread: &mut ThreadState, mask: Option<u64>, outcome: h
     }
     debug_assert!(outcome != Err(RESTART) || thread.port.has_signal());
     outcome
-}
-
-/// An address as `si_addr` and FAR show it: without bits 56 to 63 if bit 55 is zero.
-fn without_tag(addr: u64) -> u64 {
-    addr & ((addr << 8) as i64 >> 8) as u64
 }

@@ -18,7 +18,7 @@ pub(crate) use wait::{
 };
 
 use crate::host::{self, Args, HostAction, Outcome, RESTART};
-use crate::process::{After, Context, lock};
+use crate::process::{After, Context, Process, lock};
 use crate::user;
 use ir::Errno;
 use port::Ignored;
@@ -230,11 +230,12 @@ fn adopt(signal: i32, restart: bool) -> Result<(), Errno> {
     host::sigaction(signal, Some(action)).map(|_| ())
 }
 
-/// The signals that the calling process ignores, as a set. To be asked before emu's own handlers are installed.
+/// The signals that the calling process ignores, as a set, among those whose handlers will be emu's: to be asked before
+/// these are installed.
 #[must_use]
 pub fn ignored_signals() -> u64 {
     let ignores = |signal: &i32| host::sigaction(*signal, None).is_ok_and(|action| action.handler == SIG_IGN);
-    (1..=COUNT as i32).filter(ignores).map(bit).sum()
+    [libc::SIGSEGV, libc::SIGBUS].into_iter().filter(ignores).map(bit).sum()
 }
 
 /// Has no signal come to the calling thread until [`unblock`]. [`RESTART`] if one has come already: it goes first.
@@ -259,13 +260,12 @@ pub(crate) struct ForNewProgram<'a> {
     ours: [Option<(i32, HostAction)>; 2],
 }
 
-/// Prepares for execve(2), which is to be made by [`Context::guest_call`]. To be dropped if that fails.
-pub(crate) fn before_exec<'a>(context: &'a Context<'_>) -> ForNewProgram<'a> {
-    let port = &context.thread.port;
+/// Prepares the calling thread for execve(2), which is to be made by [`host::guest_call`]. To be dropped if that fails.
+pub(crate) fn before_exec<'a>(process: &Process, port: &'a Port) -> ForNewProgram<'a> {
     // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
     let ignore = HostAction { handler: SIG_IGN, ..HostAction::default() };
     let ours = [libc::SIGSEGV, libc::SIGBUS].map(|signal| {
-        let is_ignored = context.process.actions.get(signal).handler == SIG_IGN;
+        let is_ignored = process.actions.get(signal).handler == SIG_IGN;
         is_ignored.then(|| host::sigaction(signal, Some(ignore)).ok()).flatten().map(|action| (signal, action))
     });
     let blocked = port.mask() & OWNED;
