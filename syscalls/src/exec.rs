@@ -124,14 +124,14 @@ impl Drop for Plan {
 
 /// execve implements Linux syscall execve(2).
 pub(crate) fn execve(context: &mut Context<'_>, args: Args) -> Outcome {
-    let result = exec(context, AT_FDCWD, args[0], args[1], args[2], 0);
-    context.thread.kept.clear();
-    result
+    execveat(context, [AT_FDCWD, args[0], args[1], args[2], 0, 0])
 }
 
 /// execveat implements Linux syscall execveat(2).
 pub(crate) fn execveat(context: &mut Context<'_>, args: Args) -> Outcome {
-    exec(context, u64::from(args[0] as u32), args[1], args[2], args[3], args[4] & 0xffff_ffff)
+    let result = exec(context, u64::from(args[0] as u32), args[1], args[2], args[3], args[4] & 0xffff_ffff);
+    context.thread.kept.clear();
+    result
 }
 
 fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags: u64) -> Outcome {
