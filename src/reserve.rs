@@ -22,9 +22,8 @@ pub fn lay_by() {
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     for part in RESERVE.iter().take(parts) {
         // SAFETY: a fresh anonymous mapping.
-        let at = unsafe {
-            libc::mmap(ptr::null_mut(), PART_BYTES, prot, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
-        };
+        let at =
+            unsafe { libc::mmap(ptr::null_mut(), PART_BYTES, prot, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
         if at == libc::MAP_FAILED {
             return;
         }

@@ -97,7 +97,10 @@ fn memory_that_is_full() {
             let program = full.for_arm64(Link::Static);
             let wanted = emu_for(tier, Link::Static, &program);
             let mut shell = Command::new("sh");
-            shell.args(["-c", &format!("{before} exec \"$@\""), "sh"]).arg(wanted.get_program()).args(wanted.get_args());
+            shell
+                .args(["-c", &format!("{before} exec \"$@\""), "sh"])
+                .arg(wanted.get_program())
+                .args(wanted.get_args());
             let outcome = run(&mut shell, Duration::from_secs(100));
             let text = outcome.stdout_text();
             let fine = outcome.status == End::Exited(0) && text.ends_with("ok\n");

@@ -26,7 +26,11 @@ fn emulator() -> String {
 
 fn check(name: &str, way: &str) {
     let system = root().join("tests/.rootfs/core");
-    assert!(system.with_extension("packages").exists(), "{} is not there: tests/rootfs core makes it", system.display());
+    assert!(
+        system.with_extension("packages").exists(),
+        "{} is not there: tests/rootfs core makes it",
+        system.display()
+    );
     let script = directory().join(format!("{name}.sh"));
     let mut command = Command::new(directory().join("enter"));
     command.args([way, &emulator()]).arg(system).arg(script);
