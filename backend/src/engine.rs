@@ -36,6 +36,9 @@ struct Workshop {
     stack: Option<HostStack>,
 }
 
+/// A region and what has been made of it.
+type Made<I> = (Region<I>, Compiled, Listing);
+
 /// What a request for compilation came to.
 enum Attempt {
     /// The code.
@@ -241,7 +244,7 @@ impl<F: Frontend> Engine<F> {
         workshop: &mut Workshop,
         entry: Place,
         generation: &Arc<Generation>,
-    ) -> Result<Option<(Region<F::Insn>, Compiled, Listing)>, CompileError> {
+    ) -> Result<Option<Made<F::Insn>>, CompileError> {
         let Workshop { compiler, stack } = workshop;
         if stack.is_none() {
             *stack = HostStack::new(COMPILER_STACK_BYTES).ok();

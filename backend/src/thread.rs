@@ -265,8 +265,8 @@ impl<F: Frontend> Thread<F> {
                 self.run_to_fault(cpu)
             }
             code => match stop_of(code) {
-                // The details are tier 0's to find.
-                Stop::Misaligned => self.run_to_fault(cpu),
+                // The details are tier 0's to find: code and its helpers may have taken a tag off the address.
+                Stop::Misaligned | Stop::Fault => self.run_to_fault(cpu),
                 stop => Err(stop),
             },
         }

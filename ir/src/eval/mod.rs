@@ -222,17 +222,17 @@ pub fn store_wide(bytes: u8, addr: u64, value: u128) -> Result<(), Fault> {
 /// Stores if the monitor still holds (address, size, and memory unchanged); opens the monitor. 0 when stored, else 1.
 fn store_exclusive_wide(cpu: &mut CpuState, bytes: u8, addr: u64, value: u128) -> Result<u64, Fault> {
     let armed = cpu.exclusive_addr == GuestAddr(addr).untagged().0 && cpu.exclusive_bytes == u64::from(bytes);
-    cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
-    if !armed {
-        return Ok(1);
-    }
     let [low, high] = cpu.exclusive_value;
-    let stored = if bytes == 16 {
+    let stored = if !armed {
+        false
+    } else if bytes == 16 {
         let expected = u128::from(high) << 64 | u128::from(low);
         at(addr, |addr| memory::cas_u128(addr, expected, value))? == expected
     } else {
         cas_bytes(bytes, addr, low, value as u64)? == low
     };
+    // Not before: what faults may be performed again.
+    cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
     Ok(u64::from(!stored))
 }
 
