@@ -146,6 +146,7 @@ programs! {
     exec_errors: Source::new("exec_errors.c"), Static, Native;
     exec_scripts: Source::new("exec_scripts.c"), Static, Native;
     exec_names: Source::new("exec_names.c"), Static, Native;
+    exec_descriptors: Source::new("exec_names.c").both(&["-DBY_DESCRIPTORS=1"]), Static, Native;
     exec_threads: Source::new("exec_threads.c"), Static, Native;
     exec_full: Source::new("exec_full.c"), Static, Native;
     exec_root: Source::new("exec_root.c"), Static, Native;
