@@ -140,7 +140,10 @@ fn compare(name: &str, host: &Path, guest: &Path) -> Option<String> {
     (!agrees).then(|| format!("{name}: natively {right:?}, under emu {}: {text}", outcome.status))
 }
 
-fn check(directory: &str, cases: impl IntoIterator<Item = (String, Link, Box<dyn Fn(&mut File, bool)>)>) {
+/// What makes a file odd; told whether it is the host's twin.
+type Change = Box<dyn Fn(&mut File, bool)>;
+
+fn check(directory: &str, cases: impl IntoIterator<Item = (String, Link, Change)>) {
     let scratch = harness::scratch(directory);
     let mut reports = Vec::new();
     for (name, link, change) in cases {
@@ -231,7 +234,7 @@ const CHANGES: &[(&str, Change)] = &[
 fn programs() {
     let cases = CHANGES.iter().flat_map(|&(name, change)| {
         [Link::Static, Link::StaticPie].map(|link| {
-            let change: Box<dyn Fn(&mut File, bool)> = Box::new(move |file, _| change(file));
+            let change: Change = Box::new(move |file, _| change(file));
             (name.to_owned(), link, change)
         })
     });
@@ -268,7 +271,7 @@ fn loaders() {
         ("another machine's", Link::StaticPie, |f| f.put(18, 243_u16.to_le_bytes())),
         ("too much memory", Link::StaticPie, |f| f.change(1, P_MEMSZ, |_| 1 << 60)),
     ];
-    let mut cases: Vec<(String, Link, Box<dyn Fn(&mut File, bool)>)> = Vec::new();
+    let mut cases: Vec<(String, Link, Change)> = Vec::new();
     for (what, link, change) in changes {
         let loaders = twins(link);
         let paths: Vec<PathBuf> = (loaders.into_iter().enumerate())

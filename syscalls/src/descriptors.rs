@@ -14,9 +14,8 @@ const CLOSE_RANGE: u16 = 436;
 
 /// Whether an argument is a descriptor of emu's own: to the guest it is not open.
 pub(crate) fn names_private(private_fds: &[i32], row: &Row, args: &Args) -> bool {
-    let is_private = |&(arg, &value): &(&Arg, &u64)| {
-        matches!(arg, Arg::Fd | Arg::DirFd) && private_fds.contains(&(value as i32))
-    };
+    let is_private =
+        |&(arg, &value): &(&Arg, &u64)| matches!(arg, Arg::Fd | Arg::DirFd) && private_fds.contains(&(value as i32));
     row.number != CLOSE_RANGE && row.args.iter().zip(args).any(|pair| is_private(&pair))
 }
 
