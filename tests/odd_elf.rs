@@ -141,9 +141,9 @@ fn compare(name: &str, host: &Path, guest: &Path) -> Option<String> {
 }
 
 /// What makes a file odd; told whether it is the host's twin.
-type Change = Box<dyn Fn(&mut File, bool)>;
+type TwinChange = Box<dyn Fn(&mut File, bool)>;
 
-fn check(directory: &str, cases: impl IntoIterator<Item = (String, Link, Change)>) {
+fn check(directory: &str, cases: impl IntoIterator<Item = (String, Link, TwinChange)>) {
     let scratch = harness::scratch(directory);
     let mut reports = Vec::new();
     for (name, link, change) in cases {
@@ -234,7 +234,7 @@ const CHANGES: &[(&str, Change)] = &[
 fn programs() {
     let cases = CHANGES.iter().flat_map(|&(name, change)| {
         [Link::Static, Link::StaticPie].map(|link| {
-            let change: Change = Box::new(move |file, _| change(file));
+            let change: TwinChange = Box::new(move |file, _| change(file));
             (name.to_owned(), link, change)
         })
     });
@@ -271,7 +271,7 @@ fn loaders() {
         ("another machine's", Link::StaticPie, |f| f.put(18, 243_u16.to_le_bytes())),
         ("too much memory", Link::StaticPie, |f| f.change(1, P_MEMSZ, |_| 1 << 60)),
     ];
-    let mut cases: Vec<(String, Link, Change)> = Vec::new();
+    let mut cases: Vec<(String, Link, TwinChange)> = Vec::new();
     for (what, link, change) in changes {
         let loaders = twins(link);
         let paths: Vec<PathBuf> = (loaders.into_iter().enumerate())
