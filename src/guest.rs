@@ -298,11 +298,12 @@ impl World {
                                 place.hide();
                             }
                         }
+                        After::Exec => kernel.become_program(cpu),
                         After::ThreadEnded => return,
                     }
                 }
                 Stop::CodeChanged => {
-                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr, CODE_LINE_BYTES));
+                    self.process.memory().code_changed(GuestRange::new(cpu.stop.addr.untagged(), CODE_LINE_BYTES));
                     cpu.pc = cpu.pc.offset(4);
                 }
                 Stop::Safepoint => {

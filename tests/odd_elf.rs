@@ -140,7 +140,10 @@ fn compare(name: &str, host: &Path, guest: &Path) -> Option<String> {
     (!agrees).then(|| format!("{name}: natively {right:?}, under emu {}: {text}", outcome.status))
 }
 
-fn check(directory: &str, cases: impl IntoIterator<Item = (String, Link, Box<dyn Fn(&mut File, bool)>)>) {
+/// What makes a file odd; told whether it is the host's twin.
+type TwinChange = Box<dyn Fn(&mut File, bool)>;
+
+fn check(directory: &str, cases: impl IntoIterator<Item = (String, Link, TwinChange)>) {
     let scratch = harness::scratch(directory);
     let mut reports = Vec::new();
     for (name, link, change) in cases {
@@ -231,7 +234,7 @@ const CHANGES: &[(&str, Change)] = &[
 fn programs() {
     let cases = CHANGES.iter().flat_map(|&(name, change)| {
         [Link::Static, Link::StaticPie].map(|link| {
-            let change: Box<dyn Fn(&mut File, bool)> = Box::new(move |file, _| change(file));
+            let change: TwinChange = Box::new(move |file, _| change(file));
             (name.to_owned(), link, change)
         })
     });
@@ -268,7 +271,7 @@ fn loaders() {
         ("another machine's", Link::StaticPie, |f| f.put(18, 243_u16.to_le_bytes())),
         ("too much memory", Link::StaticPie, |f| f.change(1, P_MEMSZ, |_| 1 << 60)),
     ];
-    let mut cases: Vec<(String, Link, Box<dyn Fn(&mut File, bool)>)> = Vec::new();
+    let mut cases: Vec<(String, Link, TwinChange)> = Vec::new();
     for (what, link, change) in changes {
         let loaders = twins(link);
         let paths: Vec<PathBuf> = (loaders.into_iter().enumerate())
@@ -303,5 +306,27 @@ fn loaders() {
     ));
     cases.push(("a directory".to_owned(), Link::StaticPie, Box::new(|file, _| file.name_interpreter(b"/tmp\0", 5))));
     check("odd-elf-with-loaders", cases);
+    let _ = fs::remove_dir_all(scratch);
+}
+
+/// What a program sees that starts such files: the kernel's error, or the death of a process that was no more.
+#[test]
+fn seen_by_who_starts_them() {
+    let scratch = harness::scratch("odd-elf-started");
+    let mut paths = [Vec::new(), Vec::new()];
+    // But for those that say what the processor does.
+    for (name, change) in CHANGES.iter().filter(|(name, _)| !name.contains("entry")) {
+        for (index, mut file) in twins(Link::StaticPie).into_iter().enumerate() {
+            change(&mut file);
+            paths[index].push(write(&scratch, &format!("{name}-{index}"), &file));
+        }
+    }
+    let starter = Source::new("start_files.c");
+    let [host, guest] = paths;
+    let right = run(Command::new(starter.for_host(Link::Static)).args(host), LIMIT);
+    let outcome = run(emu(Tier::Auto).arg(starter.for_arm64(Link::Static)).args(guest), LIMIT);
+    let (right, seen) = (right.stdout_text(), outcome.stdout_text());
+    let differing: Vec<_> = right.lines().zip(seen.lines()).filter(|(right, seen)| right != seen).collect();
+    assert_eq!(right, seen, "{differing:?}: {}", outcome.stderr_text());
     let _ = fs::remove_dir_all(scratch);
 }

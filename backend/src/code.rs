@@ -311,6 +311,8 @@ pub struct Code<F: Frontend> {
     pub generation: Option<Arc<Generation>>,
     /// Those before that threads may still be in.
     earlier: Vec<Weak<Generation>>,
+    /// What is made is made knowing that the guest uses tags.
+    pub untags: bool,
     blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
     /// Blocks of which the guest said that it has changed them, with the code that they had, or 0.
     dormant: FxHashMap<Place, (Arc<HotBlock<F>>, CodePtr)>,
@@ -340,6 +342,7 @@ impl<F: Frontend> Default for Code<F> {
         Self {
             generation: None,
             earlier: Vec::new(),
+            untags: false,
             blocks: FxHashMap::default(),
             dormant: FxHashMap::default(),
             regions: FxHashMap::default(),

@@ -14,7 +14,7 @@ use crate::region::{Limits, Region};
 use crate::tier0::{self, FetchFault, HotBlock};
 use crate::trampoline::{self, CodePtr};
 use crate::worker::Worker;
-use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange};
+use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange, eval};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +35,9 @@ struct Workshop {
     /// What it runs on, whichever thread compiles.
     stack: Option<HostStack>,
 }
+
+/// A region and what has been made of it.
+type Made<I> = (Region<I>, Compiled, Listing);
 
 /// What a request for compilation came to.
 enum Attempt {
@@ -241,7 +244,7 @@ impl<F: Frontend> Engine<F> {
         workshop: &mut Workshop,
         entry: Place,
         generation: &Arc<Generation>,
-    ) -> Result<Option<(Region<F::Insn>, Compiled, Listing)>, CompileError> {
+    ) -> Result<Option<Made<F::Insn>>, CompileError> {
         let Workshop { compiler, stack } = workshop;
         if stack.is_none() {
             *stack = HostStack::new(COMPILER_STACK_BYTES).ok();
@@ -295,7 +298,8 @@ impl<F: Frontend> Engine<F> {
     }
 
     fn mode(&self, entry: Place) -> Mode {
-        Mode { flushing: entry.flushing(), count: self.config.count, holding: self.config.holding }
+        let Config { count, holding, .. } = self.config;
+        Mode { flushing: entry.flushing(), count, holding, untags: eval::tags_met() }
     }
 
     /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.
@@ -398,6 +402,15 @@ impl<F: Frontend> Engine<F> {
     fn growing(&self, hot: Place) -> Option<Place> {
         let loops: Vec<GuestAddr> = self.region_at(hot)?.blocks.iter().map(|block| block.start).collect();
         self.code().growing(hot, self.config.region_insns, |entry| loops.contains(&entry))
+    }
+
+    /// The guest uses tags in addresses: forgets all code that was made without knowing that.
+    #[cold]
+    pub(crate) fn ignore_tags(&self) {
+        let mut code = self.code();
+        if !std::mem::replace(&mut code.untags, true) {
+            code.empty();
+        }
     }
 
     /// Forgets all compiled code, if that is still the code of `full`.

@@ -35,6 +35,8 @@ pub struct Thread<F: Frontend> {
     /// Where the code lies that this thread runs.
     generation: Option<Arc<Generation>>,
     emitter: Emitter,
+    /// The engine knows that the guest uses tags.
+    untags: bool,
     /// What the host had at the last fault.
     fault_frame: Box<FaultFrame>,
 }
@@ -48,7 +50,7 @@ impl<F: Frontend> Thread<F> {
         let near = (0..NEAR_ENTRIES).map(|_| None).collect();
         let emitter = Emitter::default();
         let (engine, fault_frame) = (Arc::clone(engine), Box::default());
-        Ok(Self { engine, seat, words: None, near, generation: None, emitter, fault_frame })
+        Ok(Self { engine, seat, words: None, near, generation: None, emitter, untags: false, fault_frame })
     }
 
     /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
@@ -137,7 +139,18 @@ impl<F: Frontend> Thread<F> {
         }
         self.seat.counts.add(counts::TIER0_BLOCKS, 1);
         self.seat.counts.add(counts::TIER0_INSNS, block.insn_count());
-        block.run(cpu)
+        let result = block.run(cpu);
+        self.look_for_tags();
+        result
+    }
+
+    /// After anything has been performed: code that ignores no tags is no good once there are some. The host stops it
+    /// at each, and a monitor of an exclusive access that tier 0 has set would never be one that it knows.
+    fn look_for_tags(&mut self) {
+        if eval::tags_met() && !self.untags {
+            self.untags = true;
+            self.engine.ignore_tags();
+        }
     }
 
     /// Counts a run in tier 0; gives the tier that should take the block now.
@@ -165,6 +178,7 @@ impl<F: Frontend> Thread<F> {
     /// The block at `cpu.pc`, taken out of its place in `near`, and that place: the caller puts it back. (Sharing it
     /// instead would cost two atomic operations a block.)
     fn find(&mut self, cpu: &mut Vcpu) -> Result<(usize, Arc<HotBlock<F>>), Stop> {
+        cpu.pc = cpu.pc.untagged();
         let place = Place::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
         let index = (cpu.pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
         if let Some(block) = self.near[index].take()
@@ -223,6 +237,8 @@ impl<F: Frontend> Thread<F> {
         bug::does(Doing::Code);
         let exit = trampoline::enter_region(cpu, code);
         bug::does(Doing::Tier0);
+        // A branch ignores tags too.
+        cpu.pc = cpu.pc.untagged();
         self.spent(counts::CODE_NS, started);
         self.seat.counts.left(exit);
         match exit {
@@ -249,8 +265,8 @@ impl<F: Frontend> Thread<F> {
                 self.run_to_fault(cpu)
             }
             code => match stop_of(code) {
-                // The details are tier 0's to find.
-                Stop::Misaligned => self.run_to_fault(cpu),
+                // The details are tier 0's to find: code and its helpers may have taken a tag off the address.
+                Stop::Misaligned | Stop::Fault => self.run_to_fault(cpu),
                 stop => Err(stop),
             },
         }
@@ -276,7 +292,12 @@ impl<F: Frontend> Thread<F> {
             let result = block.run(cpu);
             self.near[index] = Some(block);
             result?;
-            if cpu.words().reasons() != 0 {
+            if eval::tags_met() && !self.untags {
+                // That was all that there is to it.
+                self.look_for_tags();
+                return Ok(());
+            }
+            if cpu.words().safepoint.load(Ordering::SeqCst) != 0 {
                 return Ok(());
             }
         }

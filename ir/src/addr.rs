@@ -29,6 +29,20 @@ impl GuestAddr {
         Self(self.0.wrapping_add(PAGE_BYTES - 1) & !(PAGE_BYTES - 1))
     }
 
+    /// The address that an access or a branch goes to: the highest byte is a tag, which is ignored (TBI). Bit 55 says
+    /// which half of the address space it is in.
+    #[must_use]
+    pub const fn untagged(self) -> Self {
+        Self(((self.0 as i64) << 8 >> 8) as u64)
+    }
+
+    /// The address with the highest byte of another one.
+    #[must_use]
+    pub const fn tagged_as(self, other: Self) -> Self {
+        const TAG: u64 = 0xff << 56;
+        Self(self.0 & !TAG | other.0 & TAG)
+    }
+
     /// Whether the address is a multiple of `bytes`, a power of two.
     #[must_use]
     pub const fn is_aligned(self, bytes: u64) -> bool {

@@ -59,7 +59,7 @@ fn host_munmap(at: GuestRange) -> Outcome {
 }
 
 /// The protection the host gets: code must be readable, and is not executable.
-fn host_prot(prot: Prot) -> i32 {
+pub(crate) fn host_prot(prot: Prot) -> i32 {
     let readable = if prot.contains(Prot::EXEC) { libc::PROT_READ } else { 0 };
     prot.0 & (libc::PROT_READ | libc::PROT_WRITE) | readable
 }
@@ -523,7 +523,7 @@ impl State {
         Some(Backing { object: (device, inode), bias: (call.offset as u64).wrapping_sub(at.start.0) })
     }
 
-    fn unmap(&mut self, range: GuestRange) -> Result<(), Errno> {
+    pub(crate) fn unmap(&mut self, range: GuestRange) -> Result<(), Errno> {
         for (piece, kind) in self.regions.pieces(range) {
             if kind.is_guest() {
                 host_munmap(piece)?;
@@ -581,78 +581,6 @@ impl State {
             self.brk = to;
         }
         changed
-    }
-
-    fn guard_stack(&mut self, stack: GuestRange) {
-        let guard = GuestRange { start: stack.start.offset(-(ir::STACK_GUARD_BYTES as i64)), end: stack.start };
-        if self.regions.is_free(guard) {
-            self.regions.insert(guard, Kind::Guard);
-        }
-    }
-
-    fn resize_stack(&mut self, bytes: u64) {
-        let end = self.layout.stack.end;
-        let is_stack = |kind: &Kind| matches!(kind, Kind::Guest { growth: Growth::Stack, .. });
-        let Some((old, kind)) = self.regions.find(end.offset(-1)).filter(|(_, kind)| is_stack(kind)) else { return };
-        let bytes = bytes.clamp(PAGE_BYTES, self.layout.ordinary_end / 4).next_multiple_of(PAGE_BYTES);
-        let mut start = end.offset(-(bytes as i64));
-        let guard = GuestRange { start: old.start.offset(-(ir::STACK_GUARD_BYTES as i64)), end: old.start };
-        for (piece, kind) in self.regions.pieces(guard) {
-            if kind == Kind::Guard {
-                self.regions.remove(piece);
-            }
-        }
-        if start < old.start {
-            // As far as there is room.
-            if let Some((below, _)) = self.regions.pieces(GuestRange { start: GuestAddr(0), end: old.start }).last() {
-                start = start.max(below.end.offset(ir::STACK_GUARD_BYTES as i64));
-            }
-            let Kind::Guest { prot, .. } = kind else { return };
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-            let more = GuestRange { start, end: old.start.max(start) };
-            if more.bytes() > 0 && host_mmap(more, host_prot(prot), flags).is_ok() {
-                self.regions.insert(more, kind);
-            }
-        } else {
-            let less = GuestRange { start: old.start, end: start };
-            let untouched = GuestRange { start: old.start, end: start.min(lowest_resident(less)) };
-            let _ = self.unmap(untouched);
-        }
-        if let Some((now, _)) = self.regions.find(end.offset(-1)) {
-            self.guard_stack(now);
-        }
-    }
-
-    /// Records what has become of mappings that grow where they are touched.
-    fn follow_growth(&mut self) {
-        for (known, kind) in self.regions.growing() {
-            let mut start = known.start;
-            loop {
-                let below = GuestRange { start: start.offset(-(PAGE_BYTES as i64)), end: start };
-                if !self.regions.is_free(below) || !is_mapped(below) {
-                    break;
-                }
-                start = below.start;
-            }
-            self.regions.insert(GuestRange { start, end: known.start }, kind);
-        }
-    }
-}
-
-/// Whether something is mapped at a page.
-fn is_mapped(page: GuestRange) -> bool {
-    let mut resident = 0_u8;
-    host::call3(libc::SYS_mincore, page.start.0, PAGE_BYTES, &raw mut resident as u64).is_ok()
-}
-
-/// The first page of a mapping that is in memory; its end if none is.
-fn lowest_resident(range: GuestRange) -> GuestAddr {
-    let mut resident = vec![0_u8; (range.bytes() / PAGE_BYTES) as usize];
-    let known = host::call3(libc::SYS_mincore, range.start.0, range.bytes(), resident.as_mut_ptr() as u64).is_ok();
-    match resident.iter().position(|page| page & 1 != 0) {
-        Some(first) if known => range.start.offset(first as i64 * PAGE_BYTES as i64),
-        None if known => range.end,
-        _ => range.start,
     }
 }
 

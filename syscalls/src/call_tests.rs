@@ -319,7 +319,10 @@ fn execve_runs_host_programs_and_scripts() {
     // (tests/guest/children.c).
     let pid = guest.call("clone", &[libc::SIGCHLD as u64]);
     if pid == 0 {
-        guest.call("execve", &[at(&mut path[..]), at(&mut argv), at(&mut envp)]);
+        let (_, after) = guest.call_after("execve", &[at(&mut path[..]), at(&mut argv), at(&mut envp)]);
+        if after == After::Exec {
+            guest.thread.become_program(&mut guest.cpu);
+        }
         guest.thread.process().exit(1);
     }
     let mut status = 0u32;

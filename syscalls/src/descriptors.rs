@@ -6,19 +6,17 @@
 use crate::flags;
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
-use ir::Errno;
+use crate::table::{Arg, Row};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-fn is_private(context: &Context<'_>, fd: u64) -> bool {
-    context.process.config.private_fds.contains(&(fd as i32))
-}
+/// close_range(2), which goes around them.
+const CLOSE_RANGE: u16 = 436;
 
-/// close implements Linux syscall close(2).
-pub(crate) fn close(context: &mut Context<'_>, args: Args) -> Outcome {
-    if is_private(context, args[0]) {
-        return Err(Errno(libc::EBADF));
-    }
-    context.guest_call(libc::SYS_close, args)
+/// Whether an argument is a descriptor of emu's own: to the guest it is not open.
+pub(crate) fn names_private(private_fds: &[i32], row: &Row, args: &Args) -> bool {
+    let is_private =
+        |&(arg, &value): &(&Arg, &u64)| matches!(arg, Arg::Fd | Arg::DirFd) && private_fds.contains(&(value as i32));
+    row.number != CLOSE_RANGE && row.args.iter().zip(args).any(|pair| is_private(&pair))
 }
 
 /// close_range implements Linux syscall close_range(2), around emu's own descriptors.
@@ -39,19 +37,8 @@ pub(crate) fn close_range(context: &mut Context<'_>, args: Args) -> Outcome {
     host::call3(libc::SYS_close_range, u64::from(first), u64::from(last), args[2])
 }
 
-/// dup3 implements Linux syscall dup3(2).
-pub(crate) fn dup3(context: &mut Context<'_>, args: Args) -> Outcome {
-    if is_private(context, args[1]) {
-        return Err(Errno(libc::EBADF));
-    }
-    host::call(libc::SYS_dup3, args)
-}
-
 /// fcntl implements Linux syscall fcntl(2). `struct flock` is the same; F_GETFL and F_SETFL speak open flags.
 pub(crate) fn fcntl(context: &mut Context<'_>, mut args: Args) -> Outcome {
-    if is_private(context, args[0]) {
-        return Err(Errno(libc::EBADF));
-    }
     match args[1] as i32 {
         libc::F_GETFL => host::call(libc::SYS_fcntl, args).map(flags::open_to_guest),
         libc::F_SETFL => {

@@ -1,13 +1,13 @@
-//! execve(2): an AArch64 program is run by starting emu again, by the descriptor of its own file and with the same
-//! options; everything else goes to the host's kernel. Whatever can be found out about the program is found out here,
-//! while the caller can still be told. It must not know how emu reads its command line beyond the words that
-//! [`Plan::emu_arguments`] puts there, nor what program files look like: [`Programs`] says that.
+//! execve(2): finds the program and finds out whatever can be about it, while the caller can still be told: what it is,
+//! whether the kernel would execute it, what runs it if it is a script. `new_program.rs` then becomes it. It must not know
+//! what program files look like: [`Programs`] says that.
 
-use crate::descriptors::{number, own, set_inherited, with_spare_descriptors};
+use crate::descriptors::{number, own, with_spare_descriptors};
 use crate::host::{self, Args, Outcome};
+use crate::new_program::Ready;
 use crate::paths::{self, Links, Status};
-use crate::process::{Context, Process};
-use crate::{signals, user};
+use crate::process::{After, Context, Process};
+use crate::user;
 use ir::Errno;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -15,7 +15,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 const ENOENT: Errno = Errno(libc::ENOENT);
-const ENOEXEC: Errno = Errno(libc::ENOEXEC);
 const EACCES: Errno = Errno(libc::EACCES);
 const EMFILE: Errno = Errno(libc::EMFILE);
 const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
@@ -73,60 +72,43 @@ pub struct Reexec {
 
 /// A file named for execution.
 #[derive(Clone, Debug)]
-struct Target {
+pub(crate) struct Target {
     /// How the host finds it: these are execveat(2)'s.
-    dir: u64,
-    path: CString,
-    flags: u64,
+    pub dir: u64,
+    pub path: CString,
+    pub flags: u64,
     /// What the kernel calls it: AT_EXECFN, and what a script's interpreter is told.
-    name: CString,
+    pub name: CString,
     /// The caller has named the file by a descriptor alone.
-    is_nameless: bool,
+    pub is_nameless: bool,
     /// That descriptor will be closed, and the name with it.
-    name_is_lost: bool,
+    pub name_is_lost: bool,
     /// The host finds it elsewhere than the guest has said.
-    is_moved: bool,
+    pub is_moved: bool,
 }
 
 /// What is to be started.
-struct Plan {
-    kind: ProgramKind,
+pub(crate) struct Plan {
+    pub kind: ProgramKind,
     /// What the caller named.
-    first: Target,
+    pub first: Target,
     /// What runs it: the same file if it is no script.
-    last: Target,
-    /// The last file; None when it cannot be read, or there is no descriptor left for it.
-    file: Option<OwnedFd>,
+    pub last: Target,
+    /// The last file; None when it cannot be read, or there is no descriptor left for it. Not closed by itself.
+    pub file: Option<u64>,
     /// Whether it cannot be read.
-    is_execute_only: bool,
+    pub is_execute_only: bool,
     /// The caller's arguments.
-    arguments: Vec<OsString>,
+    pub arguments: Vec<OsString>,
     /// Those of the last file.
-    argv: Vec<OsString>,
+    pub argv: Vec<OsString>,
     /// Whether the host would find another file anywhere on the way.
-    is_moved: bool,
-    /// The process whose descriptor `file` is.
-    process_id: Outcome,
-}
-
-fn process_id() -> Outcome {
-    host::call3(libc::SYS_getpid, 0, 0, 0)
-}
-
-impl Drop for Plan {
-    fn drop(&mut self) {
-        // In the process that has lent its memory the number is another file's.
-        if self.process_id != process_id() {
-            self.file.take().map(IntoRawFd::into_raw_fd);
-        }
-    }
+    pub is_moved: bool,
 }
 
 /// execve implements Linux syscall execve(2).
 pub(crate) fn execve(context: &mut Context<'_>, args: Args) -> Outcome {
-    let result = exec(context, AT_FDCWD, args[0], args[1], args[2], 0);
-    context.thread.kept.clear();
-    result
+    exec(context, AT_FDCWD, args[0], args[1], args[2], 0)
 }
 
 /// execveat implements Linux syscall execveat(2).
@@ -134,9 +116,10 @@ pub(crate) fn execveat(context: &mut Context<'_>, args: Args) -> Outcome {
     exec(context, u64::from(args[0] as u32), args[1], args[2], args[3], args[4] & 0xffff_ffff)
 }
 
-fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags: u64) -> Outcome {
-    let kept = &context.thread.kept;
-    let path = kept.keep(user::read_path(path)?);
+/// Gets the program ready; [`crate::new_program`] does the rest, once nothing lies on this stack that a process which
+/// shares memory would leave behind.
+fn exec(context: &mut Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags: u64) -> Outcome {
+    let path = user::read_path(path)?;
     if path.is_empty() && flags & AT_EMPTY_PATH == 0 {
         return Err(ENOENT);
     }
@@ -145,7 +128,7 @@ fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags:
     }
     let process = context.process;
     let dir = if dir as i32 == libc::AT_FDCWD { AT_FDCWD } else { dir };
-    let target = kept.keep(Target::find(process, dir, path, flags & !AT_EXECVE_CHECK)?);
+    let target = Target::find(process, dir, &path, flags & !AT_EXECVE_CHECK)?;
     // As the kernel does it: first the file, then the arguments, then what is in the file.
     let opened = target.open();
     if let Err(error) = &opened
@@ -154,25 +137,25 @@ fn exec(context: &Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, flags:
         return Err(*error);
     }
     let mut argv = user::read_strings(argv)?;
-    let envp = kept.keep(user::read_strings(envp)?);
+    let envp = user::read_strings(envp)?;
     if flags & AT_EXECVE_CHECK != 0 {
         return Ok(0);
     }
     if argv.is_empty() {
         argv.push(OsString::new());
     }
-    let argv = kept.keep(argv);
-    let Some(reexec) = &process.config.reexec else { return hand_over(context, target, argv, envp) };
     let mut plan = match opened {
-        Ok(opened) => Plan::make(process, reexec, target, Some(opened), argv),
+        Ok(opened) => Plan::make(process, &target, Some(opened), &argv),
         Err(error) => Err(error),
     };
     if matches!(&plan, Err(error) if *error == EMFILE) {
-        let open: Vec<i32> = [dir as i32].into_iter().chain(process.config.private_fds.iter().copied()).collect();
-        let make = || Plan::make(process, reexec, target, None, argv).map(Plan::without_file);
-        plan = with_spare_descriptors(&open, make).unwrap_or(Err(EMFILE));
+        let kept: Vec<i32> = [dir as i32].into_iter().chain(process.config.private_fds.iter().copied()).collect();
+        let make = || Plan::make(process, &target, None, &argv).map(Plan::without_file);
+        plan = with_spare_descriptors(&kept, make).unwrap_or(Err(EMFILE));
     }
-    kept.keep(plan?).start(context, reexec, envp)
+    context.thread.ready = Some(Box::new(Ready::new(plan?, envp)));
+    context.after = After::Exec;
+    Ok(0)
 }
 
 /// What can be had of a target.
@@ -242,7 +225,7 @@ impl Target {
     }
 
     /// A path by which the new emu finds the file if it is given no descriptor.
-    fn path_for_emu(&self) -> CString {
+    pub(crate) fn path_for_emu(&self) -> CString {
         if self.dir == AT_FDCWD || self.path.to_bytes().starts_with(b"/") {
             return self.path.clone();
         }
@@ -315,13 +298,7 @@ fn may_execute(dir: u64, path: &CStr, flags: u64) -> Result<(), Errno> {
 
 impl Plan {
     /// Follows scripts to what runs them.
-    fn make(
-        process: &Process,
-        reexec: &Reexec,
-        first: &Target,
-        opened: Option<Access>,
-        arguments: &[OsString],
-    ) -> Result<Self, Errno> {
+    fn make(process: &Process, first: &Target, opened: Option<Access>, arguments: &[OsString]) -> Result<Self, Errno> {
         let mut plan = Self {
             kind: ProgramKind::Other,
             first: first.clone(),
@@ -331,7 +308,6 @@ impl Plan {
             arguments: arguments.to_owned(),
             argv: arguments.to_owned(),
             is_moved: first.is_moved,
-            process_id: process_id(),
         };
         let mut opened = opened;
         for _ in 0..=SCRIPT_DEPTH {
@@ -343,11 +319,12 @@ impl Plan {
                 plan.is_execute_only = true;
                 return Ok(plan);
             };
+            let Some(reexec) = &process.config.reexec else { return Ok(plan) };
             let called = Path::new(OsStr::from_bytes(plan.last.name.to_bytes()));
             let (kind, file) = reexec.programs.kind(file, called)?;
             plan.kind = kind;
             let ProgramKind::Script { interpreter, argument } = &plan.kind else {
-                plan.file = Some(file);
+                plan.file = Some(file.into_raw_fd() as u64);
                 return Ok(plan);
             };
             if plan.last.name_is_lost {
@@ -370,203 +347,8 @@ impl Plan {
         self.file = None;
         self
     }
-
-    fn start(&self, context: &Context<'_>, reexec: &Reexec, envp: &[OsString]) -> Outcome {
-        if matches!(self.kind, ProgramKind::Guest | ProgramKind::HostInSysroot) {
-            if reexec.is_registered && self.brings_rights() {
-                let _ = hand_over(context, &self.first, &self.arguments, envp);
-            }
-            return self.start_emu(context, reexec, envp);
-        }
-        // Emu's descriptors are marked so already, unless another thread is about to start emu.
-        for &fd in &context.process.config.private_fds {
-            set_inherited(fd as u64, false);
-        }
-        let result = if self.is_moved {
-            hand_over(context, &self.last, &self.argv, envp)
-        } else {
-            hand_over(context, &self.first, &self.arguments, envp)
-        };
-        match result {
-            Err(ENOEXEC) if self.is_execute_only => {
-                let name = self.last.name.to_string_lossy();
-                let line = format!("{name}: may be executed but not read; only binfmt_misc with flag O can do that");
-                context.process.report_once(221, &line);
-                Err(EACCES)
-            }
-            result => result,
-        }
-    }
-
-    /// Whether the file says that whoever runs it gets its owner's rights, or others.
-    fn brings_rights(&self) -> bool {
-        let Some(file) = &self.file else { return false };
-        let set_id = |mode: u32| mode & libc::S_ISUID != 0 || mode & 0o2010 == 0o2010;
-        let name = c"security.capability".as_ptr() as u64;
-        Status::of(number(file), c"", AT_EMPTY_PATH).is_ok_and(|status| set_id(status.mode))
-            || host::call(libc::SYS_fgetxattr, [number(file), name, 0, 0, 0, 0]).is_ok()
-    }
-
-    /// Becomes emu, with the program.
-    fn start_emu(&self, context: &Context<'_>, reexec: &Reexec, envp: &[OsString]) -> Outcome {
-        // Without a descriptor of its own, emu can take the caller's.
-        let borrowed = self.file.is_none() && self.last.path.is_empty();
-        let program = if borrowed { Some(self.last.dir) } else { self.file.as_ref().map(number) };
-        let is_kept = borrowed && !self.last.name_is_lost && !self.last.is_moved;
-        let inherited = [program.filter(|_| !is_kept), reexec.log_fd.map(|fd| fd as u64)];
-        let kept = &context.thread.kept;
-        let start = |emu: u64| {
-            let mut options = reexec.options.clone();
-            options.extend(context.process.inherited_options());
-            let argv = kept.keep(self.emu_arguments(reexec, options, emu, program, is_kept));
-            let all = || inherited.into_iter().flatten().chain([emu]);
-            all().for_each(|fd| set_inherited(fd, true));
-            let target = kept.keep(Target {
-                dir: emu,
-                path: CString::default(),
-                flags: AT_EMPTY_PATH,
-                name: CString::default(),
-                is_nameless: true,
-                name_is_lost: false,
-                is_moved: false,
-            });
-            let result = hand_over(context, target, argv, envp);
-            all().for_each(|fd| set_inherited(fd, false));
-            result
-        };
-        let result = reexec.emu_fd.map_or(Err(ENOENT), |emu| start(emu as u64));
-        match result {
-            // The user that the guest has become may not execute the file, or it is being written, or is not there.
-            Err(Errno(libc::EACCES | libc::EPERM | libc::ENOENT | libc::EBADF | libc::ETXTBSY)) => {
-                let copy = (reexec.copy)().map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EACCES)))?;
-                start(number(&copy))
-            }
-            result => result,
-        }
-    }
-
-    /// The arguments with which emu runs the program: its own, then the program's.
-    fn emu_arguments(
-        &self,
-        reexec: &Reexec,
-        options: Vec<OsString>,
-        emu: u64,
-        program: Option<u64>,
-        is_kept: bool,
-    ) -> Vec<OsString> {
-        let mut all = vec![reexec.emu.clone().into_os_string()];
-        all.extend(options);
-        let mut add = |name: &str, value: OsString| all.extend([name.into(), value]);
-        add("--emu-fd", emu.to_string().into());
-        if let Some(log) = reexec.log_fd {
-            add("--log-fd", log.to_string().into());
-        }
-        add("--execfn", OsStr::from_bytes(self.first.name.to_bytes()).to_owned());
-        if self.first.is_nameless
-            && let Some(name) = self.file_name(program)
-        {
-            add("--comm", name);
-        }
-        add("-0", self.argv.first().cloned().unwrap_or_default());
-        let path = match program {
-            Some(fd) => {
-                add(if is_kept { "--kept-program-fd" } else { "--program-fd" }, fd.to_string().into());
-                self.last.name.clone()
-            }
-            None => self.last.path_for_emu(),
-        };
-        all.push("--".into());
-        all.push(OsStr::from_bytes(path.to_bytes()).to_owned());
-        all.extend(self.argv.iter().skip(1).cloned());
-        all
-    }
-
-    /// What the directory calls the file: where the caller has not said a name, the kernel names the process so.
-    fn file_name(&self, program: Option<u64>) -> Option<OsString> {
-        let path = match program {
-            Some(fd) => paths::descriptor_path(fd)?,
-            None => self.last.path_for_emu(),
-        };
-        let path = path.to_bytes();
-        let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-        Path::new(OsStr::from_bytes(path)).file_name().map(OsStr::to_owned)
-    }
-}
-
-/// The host's execveat. Comes back only with an error.
-fn hand_over(context: &Context<'_>, target: &Target, argv: &[OsString], envp: &[OsString]) -> Outcome {
-    let kept = &context.thread.kept;
-    let (_, argv) = kept.keep(pointers(argv)?);
-    let (_, envp) = kept.keep(pointers(envp)?);
-    let _signals = signals::before_exec(context);
-    let (path, argv, envp) = (target.path.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64);
-    if target.dir == AT_FDCWD && target.flags == 0 {
-        context.guest_call(libc::SYS_execve, [path, argv, envp, 0, 0, 0])
-    } else {
-        context.guest_call(libc::SYS_execveat, [target.dir, path, argv, envp, target.flags, 0])
-    }
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString, Errno> {
     CString::new(bytes).map_err(|_| ENOENT)
-}
-
-fn pointers(strings: &[OsString]) -> Result<(Vec<CString>, Vec<u64>), Errno> {
-    let strings: Result<Vec<_>, _> = strings.iter().map(|string| CString::new(string.as_bytes())).collect();
-    let strings = strings.map_err(|_| Errno(libc::EINVAL))?;
-    let mut pointers: Vec<u64> = strings.iter().map(|string| string.as_ptr() as u64).collect();
-    pointers.push(0);
-    Ok((strings, pointers))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Nothing;
-
-    impl Programs for Nothing {
-        fn kind(&self, file: OwnedFd, _: &Path) -> Result<(ProgramKind, OwnedFd), Errno> {
-            Ok((ProgramKind::Guest, file))
-        }
-    }
-
-    #[test]
-    fn emu_is_started_with_its_options() {
-        let reexec = Reexec {
-            emu: "/bin/emu".into(),
-            emu_fd: Some(800),
-            log_fd: Some(801),
-            copy: || Err(std::io::ErrorKind::Unsupported.into()),
-            options: vec!["-L".into(), "/root".into()],
-            is_registered: false,
-            programs: Box::new(Nothing),
-        };
-        let target = |name: &CStr| Target {
-            dir: AT_FDCWD,
-            path: name.to_owned(),
-            flags: 0,
-            name: name.to_owned(),
-            is_nameless: false,
-            name_is_lost: false,
-            is_moved: false,
-        };
-        let plan = Plan {
-            kind: ProgramKind::Guest,
-            first: target(c"./script"),
-            last: target(c"/bin/ls"),
-            file: None,
-            is_execute_only: false,
-            arguments: vec!["script".into()],
-            argv: vec!["ls".into(), "-l".into()],
-            is_moved: false,
-            process_id: process_id(),
-        };
-        let words = "/bin/emu -L /root --emu-fd 800 --log-fd 801 --execfn ./script -0 ls";
-        let expected = |rest: &[&str]| words.split(' ').chain(rest.iter().copied()).map(OsString::from).collect();
-        let all: Vec<OsString> = expected(&["--", "/bin/ls", "-l"]);
-        assert_eq!(plan.emu_arguments(&reexec, reexec.options.clone(), 800, None, false), all);
-        let all: Vec<OsString> = expected(&["--program-fd", "5", "--", "/bin/ls", "-l"]);
-        assert_eq!(plan.emu_arguments(&reexec, reexec.options.clone(), 800, Some(5), false), all);
-    }
 }

@@ -117,6 +117,11 @@ pub(crate) fn readlinkat(context: &mut Context<'_>, args: Args) -> Outcome {
     with_path(context, libc::SYS_readlinkat, args, 1, Links::Keep)
 }
 
+/// chdir implements Linux syscall chdir(2).
+pub(crate) fn chdir(context: &mut Context<'_>, args: Args) -> Outcome {
+    with_path(context, libc::SYS_chdir, args, 0, Links::Follow)
+}
+
 /// statfs implements Linux syscall statfs(2). The structure is the same.
 pub(crate) fn statfs(context: &mut Context<'_>, args: Args) -> Outcome {
     with_path(context, libc::SYS_statfs, args, 0, Links::Follow)

@@ -202,6 +202,37 @@ pub(crate) fn sigmask(how: i32, mask: Option<u64>) -> Result<u64, Errno> {
     Ok(old)
 }
 
+/// Has libc do now what it does when it makes the first thread: it gives signal 33 an action of its own and unblocks it.
+/// Both are put back, for the signal is the guest's.
+pub(crate) fn settle_threads() {
+    const SIGSETXID: i32 = 33;
+    let (action, mask) = (sigaction(SIGSETXID, None), sigmask(libc::SIG_BLOCK, None));
+    attempt_thread();
+    let _ = action.and_then(|action| sigaction(SIGSETXID, Some(action)));
+    let _ = mask.and_then(|mask| sigmask(libc::SIG_SETMASK, Some(mask)));
+}
+
+/// Asks libc for a thread that it cannot make, as its stack fits nowhere: that is enough.
+fn attempt_thread() {
+    const STACK_BYTES: usize = 1 << 62;
+    extern "C" fn nothing(argument: *mut libc::c_void) -> *mut libc::c_void {
+        argument
+    }
+    let mut thread = 0;
+    // SAFETY: the attributes are initialised before they are used, and were there a thread it would do nothing.
+    unsafe {
+        let mut attributes = std::mem::zeroed();
+        if libc::pthread_attr_init(&mut attributes) != 0 {
+            return;
+        }
+        libc::pthread_attr_setstacksize(&mut attributes, STACK_BYTES);
+        if libc::pthread_create(&mut thread, &attributes, nothing, std::ptr::null_mut()) == 0 {
+            libc::pthread_join(thread, std::ptr::null_mut());
+        }
+        libc::pthread_attr_destroy(&mut attributes);
+    }
+}
+
 /// Dies of `signal` by its default action, so that emu's wait status is the guest's. Comes back for no signal; one
 /// whose default action is not to kill ends the process as a shell would report it.
 pub(crate) fn die(signal: i32) -> ! {

@@ -16,6 +16,7 @@ mod files;
 mod flags;
 mod fork;
 mod gaps;
+mod growth;
 mod host;
 #[cfg(test)]
 mod hostile_tests;
@@ -26,6 +27,7 @@ mod limits;
 mod locking;
 mod memory;
 mod namespaces;
+mod new_program;
 mod paths;
 mod persona;
 mod placement;

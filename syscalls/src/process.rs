@@ -2,15 +2,17 @@
 //! looks the number up in the table and does what the row says. It must not know any one call.
 
 use crate::address_space::AddressSpace;
+use crate::descriptors;
 use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::{self, Limits};
+use crate::new_program::{self, Ready};
 use crate::persona::Persona;
-use crate::share::{Kept, NewProcess};
+use crate::share::NewProcess;
 use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SigInfo, SignalActions};
-use crate::strace::Strace;
-use crate::table::{self, Action};
+use crate::strace::{Line, Strace};
+use crate::table::{self, Action, Row};
 use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
@@ -73,6 +75,8 @@ pub enum After {
     Killed(i32),
     /// A process is to be made that shares memory: call [`Thread::share`].
     Share,
+    /// The host is to be asked for another program in this one's place: call [`Thread::become_program`].
+    Exec,
     /// The thread has ended and others go on: let its host thread end, or if that is the process's first
     /// ([`Process::on_first_thread`]) call [`Process::rest`].
     ThreadEnded,
@@ -99,6 +103,8 @@ impl Process {
     #[must_use]
     pub fn new(mut config: Config, watcher: Arc<dyn CodeWatcher>) -> Arc<Self> {
         name_process(&config.comm);
+        // Before the guest gives signal 33 an action.
+        host::settle_threads();
         let strace = config.strace.take().map(|out| Arc::new(Strace::new(out)));
         let actions = SignalActions::new(config.ignored_signals);
         let memory = AddressSpace::new(watcher, config.layout);
@@ -212,7 +218,7 @@ fn name_process(comm: &CStr) {
 
 /// A thread of the guest.
 pub struct Thread {
-    process: Arc<Process>,
+    pub(crate) process: Arc<Process>,
     pub(crate) state: ThreadState,
 }
 
@@ -236,8 +242,10 @@ pub(crate) struct ThreadState {
     pub(crate) passes_tags: bool,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
-    /// What execve(2) works with.
-    pub(crate) kept: Kept,
+    /// The program of [`After::Exec`].
+    pub(crate) ready: Option<Box<Ready>>,
+    /// What `-strace` has to say of that.
+    traced: Option<(Line, Option<&'static Row>)>,
 }
 
 /// What a handler works with.
@@ -289,7 +297,8 @@ impl Thread {
             died_of: None,
             passes_tags: false,
             new_process: None,
-            kept: Kept::default(),
+            ready: None,
+            traced: None,
         };
         Self { process, state }
     }
@@ -301,6 +310,19 @@ impl Thread {
         self.state.port.open();
         signals::unblock(&self.state.port);
         cpu.x[0] = result.unwrap_or_else(|Errno(error)| -i64::from(error) as u64);
+    }
+
+    /// Becomes the program of [`After::Exec`]. Comes back if that has failed, with the reason in X0.
+    pub fn become_program(&mut self, cpu: &mut CpuState) {
+        let result = new_program::become_program(self);
+        if let (Some(strace), Some((line, row))) = (&self.process.strace, self.state.traced.take()) {
+            strace.leave(line, row, result);
+        }
+        match result {
+            Ok(value) => cpu.x[0] = value,
+            Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
+            Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,
+        }
     }
 
     /// Has signals call the thread out of guest code by `words`.
@@ -338,13 +360,19 @@ impl Thread {
         }
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
         let mut context = Context { process, thread: &mut self.state, cpu, after: After::Continue };
+        let is_emus = row.is_some_and(|row| descriptors::names_private(&process.config.private_fds, row, &args));
         let outcome = match row.map(|row| row.action) {
+            _ if is_emus => Err(Errno(libc::EBADF)),
             Some(Action::Host(host_number)) => context.guest_call(host_number, args),
             Some(Action::Do(handler)) => handler(&mut context, args),
             Some(Action::Refuse) | None => refuse(&context, number, row.map(|row| row.name)),
         };
         let after = context.after;
         match outcome {
+            Ok(_) if after == After::Exec => {
+                self.state.traced = traced.map(|line| (line, row));
+                return after;
+            }
             Ok(value) => cpu.x[0] = value,
             Err(host::RESTART) => cpu.pc = cpu.pc.offset(-4),
             Err(Errno(error)) => cpu.x[0] = -i64::from(error) as u64,

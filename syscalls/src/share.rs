@@ -1,8 +1,7 @@
 //! Processes that share memory with the one that makes them (CLONE_VM without CLONE_THREAD): vfork(2), posix_spawn(3),
 //! helpers of sanitizers. The child runs on a host stack of its own, in the same engine, and with the thread-local
 //! storage of a host thread that sleeps in the kernel until the child has begun another program or ended. What the child
-//! has allocated by then and not freed is lost: [`Kept`] keeps what execve(2) works with. It must not know how guest
-//! code is run.
+//! has on its stack by then is lost, with the memory that belongs to it. It must not know how guest code is run.
 //!
 //! Unsafe because a process begins on a stack made here.
 #![allow(unsafe_code)]
@@ -10,10 +9,8 @@
 use crate::fork::{CLONE_PIDFD, CLONE_VFORK, CloneRequest};
 use crate::host::{self, Outcome};
 use crate::process::Thread;
-use crate::signals;
+use crate::signals::{self, BLOCKABLE};
 use ir::{Errno, Vcpu};
-use std::any::Any;
-use std::cell::RefCell;
 use std::sync::mpsc::Sender;
 
 /// Host stack of the child: for emu's own functions, since the guest brings its stacks along.
@@ -66,6 +63,8 @@ impl NewProcess {
 extern "C" fn begin(start: *mut u8) -> ! {
     // SAFETY: `run` passes a `Start` that lives until this process has begun another program or ended.
     let start = unsafe { &mut *start.cast::<Start<'_>>() };
+    // Before anybody knows of it: on a thread that is lent, libc has unblocked signal 32.
+    let _ = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
     if let Some(started) = start.started.take() {
         let _ = started.send(host::call3(libc::SYS_getpid, 0, 0, 0));
     }
@@ -73,25 +72,6 @@ extern "C" fn begin(start: *mut u8) -> ! {
     signals::unblock(&start.thread.state.port);
     (start.body)(start.cpu, start.thread);
     host::exit_group(0)
-}
-
-/// Values that somebody works with until the next [`Kept::clear`]. A process that shares memory leaves them behind when
-/// it begins another program; they are freed with its thread, by whoever has made it.
-#[derive(Default)]
-pub(crate) struct Kept(RefCell<Vec<Box<dyn Any + Send>>>);
-
-impl Kept {
-    pub(crate) fn keep<T: Any + Send>(&self, value: T) -> &T {
-        let value = Box::new(value);
-        let at: *const T = &raw const *value;
-        self.0.borrow_mut().push(value);
-        // SAFETY: the box stays until it is cleared, for which nobody may have this reference any more.
-        unsafe { &*at }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.get_mut().clear();
-    }
 }
 
 /// Memory for a host stack, above the guest's.

@@ -40,6 +40,8 @@ impl NewThread {
     /// Makes the calling host thread the guest's thread. None if the kernel refuses; the host thread then ends.
     #[must_use]
     pub fn begin(self) -> Option<(Box<CpuState>, Thread)> {
+        // Who made it had blocked all signals, but libc unblocks 32 in each new thread.
+        host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE)).ok()?;
         if self.unshared != 0 {
             host::call3(libc::SYS_unshare, self.unshared, 0, 0).ok()?;
         }

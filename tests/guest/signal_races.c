@@ -571,7 +571,7 @@ static int execs(void)
     int status;
     pid_t child = fork();
     if (child == 0)
-        _exit(executes(rounds(50, 15)));
+        _exit(executes(15));
     target = child;
     pthread_t thread = start_shooting(SIGURG);
     pid_t got = waitpid(child, &status, 0);

@@ -10,7 +10,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8, I8X16, I16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{AbiParam, AtomicRmwOp, InstBuilder, MemFlagsData, Opcode, Signature, Type, Value};
 use cranelift_codegen::isa::CallConv;
-use ir::{Access, CpuState, Loaded, Order, Prefetch, Rmw, Stop};
+use ir::{Access, CpuState, GuestAddr, Loaded, Order, Prefetch, Rmw, Stop};
 use std::mem::offset_of;
 
 /// Flags of guest accesses: may fault, any alignment.
@@ -28,6 +28,21 @@ fn type_of_bytes(bytes: u8) -> Type {
 }
 
 impl Builder<'_, '_> {
+    /// The address that an access goes to, if the guest uses tags.
+    pub(super) fn untagged(&mut self, addr: Value) -> Value {
+        if !self.mode.untags {
+            return addr;
+        }
+        match self.constant(addr).map(GuestAddr) {
+            Some(known) if known == known.untagged() => addr,
+            Some(known) => self.iconst(known.untagged().0),
+            None => {
+                let above = self.fb.ins().ishl_imm_u(addr, 8);
+                self.fb.ins().sshr_imm_u(above, 8)
+            }
+        }
+    }
+
     /// Stops with `Misaligned` unless `addr` is a multiple of `bytes`.
     pub(super) fn check_aligned(&mut self, addr: Value, bytes: u8) {
         if bytes <= 1 {
@@ -279,7 +294,10 @@ impl Builder<'_, '_> {
         let held = self.load_state(I64, offset_of!(CpuState, exclusive_addr) as i32);
         let size = self.load_state(I64, offset_of!(CpuState, exclusive_bytes) as i32);
         let seen = self.load_state(I64, offset_of!(CpuState, exclusive_value) as i32);
-        let same_addr = self.fb.ins().icmp(IntCC::Equal, held, addr);
+        // But for a tag: if this code ignores none, the swap will fault.
+        let difference = self.fb.ins().bxor(held, addr);
+        let difference = self.fb.ins().ishl_imm_u(difference, 8);
+        let same_addr = self.fb.ins().icmp_imm_s(IntCC::Equal, difference, 0);
         let same_size = self.fb.ins().icmp_imm_s(IntCC::Equal, size, i64::from(bytes));
         let armed = self.fb.ins().band(same_addr, same_size);
         let (swap, lost, done) = (self.fb.create_block(), self.cold_block(), self.fb.create_block());

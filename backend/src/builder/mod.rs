@@ -167,6 +167,8 @@ pub(crate) struct Mode {
     pub count: bool,
     /// See `Config::holding`.
     pub holding: Holding,
+    /// The guest uses tags in addresses: every access ignores them.
+    pub untags: bool,
 }
 
 /// A computed branch that has been seen to go to this many targets at most compares with each.

@@ -143,21 +143,26 @@ impl Ops for Builder<'_, '_> {
     }
 
     fn load(&mut self, access: Access, addr: Value) -> Result<Value, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_load(access, addr))
     }
     fn store(&mut self, access: Access, addr: Value, value: Value) -> Result<(), Infallible> {
+        let addr = self.untagged(addr);
         self.build_store(access, addr, value);
         Ok(())
     }
     fn load_vec(&mut self, access: Access, addr: Value) -> Result<Value, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_load_vec(access.bytes, addr))
     }
     fn store_vec(&mut self, access: Access, addr: Value, value: Value) -> Result<(), Infallible> {
+        let addr = self.untagged(addr);
         let value = self.exact(value);
         self.build_store_vec(access.bytes, addr, value);
         Ok(())
     }
     fn zero_block(&mut self, addr: Value) -> Result<(), Infallible> {
+        let addr = self.untagged(addr);
         self.build_zero_block(addr);
         Ok(())
     }
@@ -165,9 +170,11 @@ impl Ops for Builder<'_, '_> {
         self.build_prefetch(place, addr);
     }
     fn rmw(&mut self, op: Rmw, bytes: u8, addr: Value, value: Value) -> Result<Value, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_rmw(op, bytes, addr, value))
     }
     fn cas(&mut self, bytes: u8, addr: Value, expected: Value, new: Value) -> Result<Value, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_cas(bytes, addr, expected, new))
     }
     fn cas_pair(
@@ -177,19 +184,24 @@ impl Ops for Builder<'_, '_> {
         expected: [Value; 2],
         new: [Value; 2],
     ) -> Result<[Value; 2], Infallible> {
+        let addr = self.untagged(addr);
         let operands = [expected[0], expected[1], new[0], new[1]];
         Ok(self.build_atomic(AtomicOp::CasPair, Rmw::Swp, bytes, addr, &operands))
     }
     fn load_exclusive(&mut self, bytes: u8, addr: Value) -> Result<Value, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_load_exclusive(bytes, addr))
     }
     fn store_exclusive(&mut self, bytes: u8, addr: Value, value: Value) -> Result<Value, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_store_exclusive(bytes, addr, value))
     }
     fn load_exclusive_pair(&mut self, bytes: u8, addr: Value) -> Result<[Value; 2], Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_atomic(AtomicOp::LoadExclusivePair, Rmw::Swp, bytes, addr, &[]))
     }
     fn store_exclusive_pair(&mut self, bytes: u8, addr: Value, values: [Value; 2]) -> Result<Value, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.build_atomic(AtomicOp::StoreExclusivePair, Rmw::Swp, bytes, addr, &values)[0])
     }
     fn clear_exclusive(&mut self) {

@@ -2,12 +2,12 @@
 //! place is noted, so that a fault needs nothing else.
 
 use super::Emitter;
-use super::asm::{Alu, Cc, Gpr, MAP_0F, Mem, Op, R15, RAX, RCX, RDX, Xmm};
+use super::asm::{Alu, Cc, Gpr, MAP_0F, Mem, Op, R15, RAX, RCX, RDX, Shift, Xmm};
 use super::exits::Cold;
 use super::value::{Arg, Val, Vector};
 use crate::helpers::{AtomicOp, Helper};
 use crate::layout;
-use ir::{Access, CpuState, Loaded, Order, Prefetch, Rmw};
+use ir::{Access, CpuState, Int2, Loaded, Ops, Order, Prefetch, Rmw, Width};
 use std::mem::offset_of;
 
 const EXCLUSIVE_ADDR: i32 = offset_of!(CpuState, exclusive_addr) as i32;
@@ -24,6 +24,15 @@ impl Emitter {
         self.store_flags();
         debug_assert!(self.regs.is_saved() || self.refused, "registers needed here have been stored");
         self.mark_location();
+    }
+
+    /// The address that an access goes to, if the guest uses tags.
+    pub(super) fn untagged(&mut self, addr: Val) -> Val {
+        if !self.mode.untags {
+            return addr;
+        }
+        let above = self.int2(Int2::Lsl, Width::X, addr, Val::Imm(8));
+        self.int2(Int2::Asr, Width::X, above, Val::Imm(8))
     }
 
     /// Stops unless the address is a multiple of `bytes`. Uses rax.
@@ -234,7 +243,9 @@ impl Emitter {
         let done = self.asm.label();
         self.asm.mov(true, RCX, state(EXCLUSIVE_ADDR));
         self.asm.mov_imm(to, 1);
-        self.asm.alu(Alu::Cmp, true, RCX, RDX);
+        // But for a tag: if this code ignores none, the swap will fault.
+        self.asm.alu(Alu::Xor, true, RCX, RDX);
+        self.asm.shift_imm(Shift::Shl, true, RCX, 8);
         self.asm.jcc(Cc::Ne, done);
         self.asm.alu_imm(Alu::Cmp, true, state(EXCLUSIVE_BYTES), i32::from(bytes));
         self.asm.jcc(Cc::Ne, done);

@@ -87,20 +87,25 @@ impl Ops for Emitter {
     }
 
     fn load(&mut self, access: Access, addr: Val) -> Result<Val, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_load(access, addr))
     }
     fn store(&mut self, access: Access, addr: Val, value: Val) -> Result<(), Infallible> {
+        let addr = self.untagged(addr);
         self.emit_store(access, addr, value);
         Ok(())
     }
     fn load_vec(&mut self, access: Access, addr: Val) -> Result<Vector, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_load_vec(access.bytes, addr))
     }
     fn store_vec(&mut self, access: Access, addr: Val, value: Vector) -> Result<(), Infallible> {
+        let addr = self.untagged(addr);
         self.emit_store_vec(access.bytes, addr, value);
         Ok(())
     }
     fn zero_block(&mut self, addr: Val) -> Result<(), Infallible> {
+        let addr = self.untagged(addr);
         self.emit_zero_block(addr);
         Ok(())
     }
@@ -108,25 +113,32 @@ impl Ops for Emitter {
         self.emit_prefetch(place, addr);
     }
     fn rmw(&mut self, op: Rmw, bytes: u8, addr: Val, value: Val) -> Result<Val, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_rmw(op, bytes, addr, value))
     }
     fn cas(&mut self, bytes: u8, addr: Val, expected: Val, new: Val) -> Result<Val, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_cas(bytes, addr, expected, new))
     }
     fn cas_pair(&mut self, bytes: u8, addr: Val, expected: [Val; 2], new: [Val; 2]) -> Result<[Val; 2], Infallible> {
+        let addr = self.untagged(addr);
         let operands = [expected[0], expected[1], new[0], new[1]];
         Ok(self.emit_atomic_helper(AtomicOp::CasPair, bytes, addr, &operands))
     }
     fn load_exclusive(&mut self, bytes: u8, addr: Val) -> Result<Val, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_load_exclusive(bytes, addr))
     }
     fn store_exclusive(&mut self, bytes: u8, addr: Val, value: Val) -> Result<Val, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_store_exclusive(bytes, addr, value))
     }
     fn load_exclusive_pair(&mut self, bytes: u8, addr: Val) -> Result<[Val; 2], Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_atomic_helper(AtomicOp::LoadExclusivePair, bytes, addr, &[]))
     }
     fn store_exclusive_pair(&mut self, bytes: u8, addr: Val, values: [Val; 2]) -> Result<Val, Infallible> {
+        let addr = self.untagged(addr);
         Ok(self.emit_atomic_helper(AtomicOp::StoreExclusivePair, bytes, addr, &values)[0])
     }
     fn clear_exclusive(&mut self) {

@@ -7,6 +7,8 @@ pub mod int;
 pub mod sysreg;
 pub mod vector;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::{
     Access, Arr, Barrier, Compare, Cond, CpuState, Extend, FlagKind, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1,
     Int2, IntHelper, Lane, LazyFlags, Loaded, Nzcv, Ops, Order, Prefetch, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2,
@@ -87,61 +89,85 @@ impl Eval<'_> {
     }
 }
 
+/// An access to an address with a tag has worked: generated code should ignore tags from now on.
+static TAGS_MET: AtomicBool = AtomicBool::new(false);
+
+/// Whether the guest has accessed memory by an address with a tag. That never becomes false again.
+pub fn tags_met() -> bool {
+    TAGS_MET.load(Ordering::Relaxed)
+}
+
+/// Performs an access. The host ignores no tags: it refuses such an address, and only then is the tag taken off.
+#[inline(always)]
+fn at<T>(addr: u64, access: impl Fn(GuestAddr) -> Result<T, Fault>) -> Result<T, Fault> {
+    let addr = GuestAddr(addr);
+    match access(addr) {
+        Err(fault) => without_tag(addr, fault, access),
+        done => done,
+    }
+}
+
+#[cold]
+fn without_tag<T>(addr: GuestAddr, fault: Fault, access: impl Fn(GuestAddr) -> Result<T, Fault>) -> Result<T, Fault> {
+    let plain = addr.untagged();
+    if plain == addr {
+        return Err(fault);
+    }
+    let result = access(plain);
+    TAGS_MET.fetch_or(result.is_ok(), Ordering::Relaxed);
+    result.map_err(|fault| Fault { addr: fault.addr.tagged_as(addr), ..fault })
+}
+
 /// Loads `bytes` bytes (1, 2, 4 or 8), zero-extended.
 #[inline(always)]
 pub fn load_bytes(bytes: u8, addr: u64) -> Result<u64, Fault> {
-    let addr = GuestAddr(addr);
     match bytes {
-        1 => memory::load_u8(addr).map(u64::from),
-        2 => memory::load_u16(addr).map(u64::from),
-        4 => memory::load_u32(addr).map(u64::from),
-        _ => memory::load_u64(addr),
+        1 => at(addr, |addr| memory::load_u8(addr).map(u64::from)),
+        2 => at(addr, |addr| memory::load_u16(addr).map(u64::from)),
+        4 => at(addr, |addr| memory::load_u32(addr).map(u64::from)),
+        _ => at(addr, memory::load_u64),
     }
 }
 
 /// Stores the low `bytes` bytes (1, 2, 4 or 8) of `value`.
 #[inline(always)]
 pub fn store_bytes(bytes: u8, addr: u64, value: u64) -> Result<(), Fault> {
-    let addr = GuestAddr(addr);
     match bytes {
-        1 => memory::store_u8(addr, value as u8),
-        2 => memory::store_u16(addr, value as u16),
-        4 => memory::store_u32(addr, value as u32),
-        _ => memory::store_u64(addr, value),
+        1 => at(addr, |addr| memory::store_u8(addr, value as u8)),
+        2 => at(addr, |addr| memory::store_u16(addr, value as u16)),
+        4 => at(addr, |addr| memory::store_u32(addr, value as u32)),
+        _ => at(addr, |addr| memory::store_u64(addr, value)),
     }
 }
 
 /// Swaps `bytes` bytes; gives the old value.
 pub fn swap_bytes(bytes: u8, addr: u64, value: u64) -> Result<u64, Fault> {
-    let addr = GuestAddr(addr);
-    match bytes {
+    at(addr, |addr| match bytes {
         1 => memory::swap_u8(addr, value as u8).map(u64::from),
         2 => memory::swap_u16(addr, value as u16).map(u64::from),
         4 => memory::swap_u32(addr, value as u32).map(u64::from),
         _ => memory::swap_u64(addr, value),
-    }
+    })
 }
 
 /// Adds to `bytes` bytes; gives the old value.
 pub fn add_bytes(bytes: u8, addr: u64, value: u64) -> Result<u64, Fault> {
-    let addr = GuestAddr(addr);
-    match bytes {
+    at(addr, |addr| match bytes {
         1 => memory::add_u8(addr, value as u8).map(u64::from),
         2 => memory::add_u16(addr, value as u16).map(u64::from),
         4 => memory::add_u32(addr, value as u32).map(u64::from),
         _ => memory::add_u64(addr, value),
-    }
+    })
 }
 
 /// Compares and swaps `bytes` bytes; gives the old value, zero-extended.
 pub fn cas_bytes(bytes: u8, addr: u64, expected: u64, new: u64) -> Result<u64, Fault> {
-    let addr = GuestAddr(addr);
-    match bytes {
+    at(addr, |addr| match bytes {
         1 => memory::cas_u8(addr, expected as u8, new as u8).map(u64::from),
         2 => memory::cas_u16(addr, expected as u16, new as u16).map(u64::from),
         4 => memory::cas_u32(addr, expected as u32, new as u32).map(u64::from),
         _ => memory::cas_u64(addr, expected, new),
-    }
+    })
 }
 
 /// What an atomic operation stores, given what memory holds and the register; only the low `bytes` bytes count.
@@ -184,29 +210,29 @@ pub fn rmw_bytes(op: Rmw, bytes: u8, addr: u64, value: u64) -> Result<u64, Fault
 /// Loads 1, 2, 4, 8 or 16 bytes, zero-extended.
 #[inline(always)]
 pub fn load_wide(bytes: u8, addr: u64) -> Result<u128, Fault> {
-    if bytes == 16 { memory::load_u128(GuestAddr(addr)) } else { load_bytes(bytes, addr).map(u128::from) }
+    if bytes == 16 { at(addr, memory::load_u128) } else { load_bytes(bytes, addr).map(u128::from) }
 }
 
 /// Stores the low 1, 2, 4, 8 or 16 bytes.
 #[inline(always)]
 pub fn store_wide(bytes: u8, addr: u64, value: u128) -> Result<(), Fault> {
-    if bytes == 16 { memory::store_u128(GuestAddr(addr), value) } else { store_bytes(bytes, addr, value as u64) }
+    if bytes == 16 { at(addr, |addr| memory::store_u128(addr, value)) } else { store_bytes(bytes, addr, value as u64) }
 }
 
 /// Stores if the monitor still holds (address, size, and memory unchanged); opens the monitor. 0 when stored, else 1.
 fn store_exclusive_wide(cpu: &mut CpuState, bytes: u8, addr: u64, value: u128) -> Result<u64, Fault> {
-    let armed = cpu.exclusive_addr == addr && cpu.exclusive_bytes == u64::from(bytes);
-    cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
-    if !armed {
-        return Ok(1);
-    }
+    let armed = cpu.exclusive_addr == GuestAddr(addr).untagged().0 && cpu.exclusive_bytes == u64::from(bytes);
     let [low, high] = cpu.exclusive_value;
-    let stored = if bytes == 16 {
+    let stored = if !armed {
+        false
+    } else if bytes == 16 {
         let expected = u128::from(high) << 64 | u128::from(low);
-        memory::cas_u128(GuestAddr(addr), expected, value)? == expected
+        at(addr, |addr| memory::cas_u128(addr, expected, value))? == expected
     } else {
         cas_bytes(bytes, addr, low, value as u64)? == low
     };
+    // Not before: what faults may be performed again.
+    cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
     Ok(u64::from(!stored))
 }
 
@@ -380,7 +406,7 @@ impl Ops for Eval<'_> {
             return Ok(());
         }
         let block = addr & !63;
-        let result = (0..4).try_for_each(|i| memory::store_u128(GuestAddr(block + 16 * i), 0));
+        let result = (0..4).try_for_each(|i| store_wide(16, block + 16 * i, 0));
         self.ok(result)
     }
     #[inline(always)]
@@ -402,7 +428,7 @@ impl Ops for Eval<'_> {
         self.check_aligned(addr, 2 * bytes)?;
         let (expected, new) = (join(bytes, expected), join(bytes, new));
         let old = if bytes == 8 {
-            memory::cas_u128(GuestAddr(addr), expected, new)
+            at(addr, |addr| memory::cas_u128(addr, expected, new))
         } else {
             cas_bytes(8, addr, expected as u64, new as u64).map(u128::from)
         };
@@ -412,7 +438,7 @@ impl Ops for Eval<'_> {
         self.check_aligned(addr, bytes)?;
         let value = load_bytes(bytes, addr);
         let value = self.ok(value)?;
-        self.cpu.exclusive_addr = addr;
+        self.cpu.exclusive_addr = GuestAddr(addr).untagged().0;
         self.cpu.exclusive_bytes = u64::from(bytes);
         self.cpu.exclusive_value = [value, 0];
         Ok(value)
@@ -426,7 +452,7 @@ impl Ops for Eval<'_> {
         self.check_aligned(addr, 2 * bytes)?;
         let pair = load_wide(2 * bytes, addr);
         let pair = self.ok(pair)?;
-        self.cpu.exclusive_addr = addr;
+        self.cpu.exclusive_addr = GuestAddr(addr).untagged().0;
         self.cpu.exclusive_bytes = u64::from(2 * bytes);
         self.cpu.exclusive_value = [pair as u64, (pair >> 64) as u64];
         Ok(split(bytes, pair))
@@ -471,15 +497,15 @@ impl Ops for Eval<'_> {
     }
     #[inline(always)]
     fn jump_indirect(&mut self, target: u64) {
-        self.cpu.pc = GuestAddr(target);
+        self.cpu.pc = GuestAddr(target).untagged();
     }
     #[inline(always)]
     fn call_indirect(&mut self, target: u64, _back: GuestAddr) {
-        self.cpu.pc = GuestAddr(target);
+        self.cpu.pc = GuestAddr(target).untagged();
     }
     #[inline(always)]
     fn ret(&mut self, target: u64) {
-        self.cpu.pc = GuestAddr(target);
+        self.cpu.pc = GuestAddr(target).untagged();
     }
     fn stop(&mut self, stop: Stop, code: i32) -> Result<(), Stop> {
         self.cpu.stop.code = code;

@@ -19,7 +19,7 @@ pub(crate) use wait::{
 };
 
 use crate::host::{self, Args, HostAction, Outcome, RESTART};
-use crate::process::{After, Context, lock};
+use crate::process::{After, Context, Process, lock};
 use crate::user;
 use ir::Errno;
 use port::Ignored;
@@ -300,13 +300,12 @@ pub(crate) struct ForNewProgram<'a> {
     ours: [Option<(i32, HostAction)>; 2],
 }
 
-/// Prepares for execve(2), which is to be made by [`Context::guest_call`]. To be dropped if that fails.
-pub(crate) fn before_exec<'a>(context: &'a Context<'_>) -> ForNewProgram<'a> {
-    let port = &context.thread.port;
+/// Prepares the calling thread for execve(2), which is to be made by [`host::guest_call`]. To be dropped if that fails.
+pub(crate) fn before_exec<'a>(process: &Process, port: &'a Port) -> ForNewProgram<'a> {
     // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
     let ignore = HostAction { handler: SIG_IGN, ..HostAction::default() };
     let ours = [libc::SIGSEGV, libc::SIGBUS].map(|signal| {
-        let is_ignored = context.process.actions.get(signal).handler == SIG_IGN;
+        let is_ignored = process.actions.get(signal).handler == SIG_IGN;
         is_ignored.then(|| host::sigaction(signal, Some(ignore)).ok()).flatten().map(|action| (signal, action))
     });
     let blocked = port.mask() & OWNED;
