@@ -244,6 +244,25 @@ pub fn effective_user() -> [u32; 2] {
     unsafe { [libc::geteuid(), libc::getegid()] }
 }
 
+/// The calling thread's name: comm in proc(5).
+pub fn thread_name() -> Vec<u8> {
+    let mut name = [0; 16];
+    // SAFETY: fills in 16 bytes, the last of them a NUL.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
+}
+
+/// The machine's name, as uname(2) has it.
+pub fn host_name() -> String {
+    // SAFETY: texts, for which zero is a value; filled in by the call, each with its NUL.
+    let name = unsafe {
+        let mut names: libc::utsname = std::mem::zeroed();
+        libc::uname(&raw mut names);
+        CStr::from_ptr(names.nodename.as_ptr()).to_owned()
+    };
+    name.to_string_lossy().into_owned()
+}
+
 /// The process's nice value.
 pub fn nice() -> i32 {
     // SAFETY: only asks.

@@ -181,6 +181,17 @@ fn a_limit_that_the_guest_sets_counts() {
 }
 
 #[test]
+fn no_descriptors_are_needed() {
+    let Some(directory) = place("core-descriptors") else { return };
+    let mut command = in_shell(&directory, "unlimited", Tier::Auto, Link::Static, &["without-descriptors"]);
+    assert_eq!(run(&mut command, LIMIT).status, End::Killed(SIGABRT));
+    assert_said(
+        &debug(Link::Static, &core(&directory), &["bt"]),
+        &["without-descriptors", "caller (how=", "main (argc="],
+    );
+}
+
+#[test]
 fn without_a_limit_there_is_none() {
     let Some(directory) = place("core-none") else { return };
     let deaths = [

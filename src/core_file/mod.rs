@@ -57,8 +57,12 @@ impl Death<'_> {
     /// Whether there is to be a core file of the guest's, and which.
     pub fn plan_core(&self) -> Option<Core> {
         let limit = self.process.core_limit(self.signal())?;
-        let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").ok()?;
-        let uses_pid = fs::read_to_string("/proc/sys/kernel/core_uses_pid").is_ok_and(|value| value.trim() != "0");
+        let (pattern, uses_pid) = despite_full_table(|| {
+            let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern")?;
+            let uses_pid = fs::read_to_string("/proc/sys/kernel/core_uses_pid").is_ok_and(|value| value.trim() != "0");
+            Ok((pattern, uses_pid))
+        })
+        .ok()?;
         let path = name::of(&pattern, uses_pid, &self.facts(limit))?.into();
         Some(Core { path, limit })
     }
@@ -68,13 +72,7 @@ impl Death<'_> {
     pub fn leave_core(&self, core: &Core, threads: &[Registers]) {
         self.process.limit_host_core(0);
         let about = self.about();
-        let write = || self.write(core, about.clone(), threads);
-        let result = match write() {
-            Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
-                syscalls::with_spare_descriptors(&[], write).unwrap_or(Err(error))
-            }
-            result => result,
-        };
+        let result = despite_full_table(|| self.write(core, about.clone(), threads));
         // One that is cut short is one, too.
         let is_left = result.map_or_else(|error| error.kind() == io::ErrorKind::FileTooLarge, |()| true);
         if is_left && nowhere::enter(&core.path) {
@@ -94,8 +92,8 @@ impl Death<'_> {
             signal: self.signal(),
             time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             limit,
-            host: line_of("/proc/sys/kernel/hostname"),
-            comm: line_of("/proc/thread-self/comm"),
+            host: process::host_name(),
+            comm: String::from_utf8_lossy(&process::thread_name()).into_owned(),
             exe: exe.unwrap_or_default(),
         }
     }
@@ -106,7 +104,7 @@ impl Death<'_> {
             user: process::user(),
             nice: process::nice(),
             times: process::times(),
-            comm: line_of("/proc/thread-self/comm").into_bytes(),
+            comm: process::thread_name(),
             arguments: self.started.map(|started| arguments(started.argv)).unwrap_or_default(),
             auxv: self.started.map(|started| started.auxv.clone()).unwrap_or_default(),
             siginfo: self.siginfo,
@@ -126,6 +124,16 @@ impl Death<'_> {
         let notes = notes::all(&about, threads);
         let file = create(&core.path)?;
         elf::write(&file, core.limit, &segments, &notes, &memory)
+    }
+}
+
+/// Does `work`, which opens files and closes them, also if no descriptors are left.
+fn despite_full_table<T: Send>(work: impl Fn() -> io::Result<T> + Sync) -> io::Result<T> {
+    match work() {
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
+            syscalls::with_spare_descriptors(&[], &work).unwrap_or(Err(error))
+        }
+        result => result,
     }
 }
 

@@ -162,6 +162,11 @@ int main(int argc, char **argv)
         limit_cores(RLIM_INFINITY);
         how = "quit";
     }
+    if (!strcmp(how, "without-descriptors")) {
+        while (dup(0) >= 0)
+            ;
+        how = "abort";
+    }
     if (!strcmp(how, "undumpable")) {
         prctl(PR_SET_DUMPABLE, 0);
         how = "quit";
