@@ -5,7 +5,7 @@ use crate::host::{self, Args, Outcome};
 use crate::process::Thread;
 use crate::process::{After, Context, lock};
 use crate::share::NewProcess;
-use crate::{libc_fork, signals, thread, user};
+use crate::{libc_fork, limits, signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
 use std::sync::mpsc::channel;
 
@@ -238,6 +238,8 @@ fn make_process(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
         return Ok(pid);
     }
     context.process.threads.only_one();
+    // It may be the first of a namespace, or the first one's child.
+    limits::follow_core_limit(context.process);
     if flags & CLONE_CLEAR_SIGHAND != 0 {
         context.process.actions.clear_handlers();
     }

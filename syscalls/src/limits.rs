@@ -83,8 +83,13 @@ pub(crate) fn limit_core(soft: u64) {
 /// Follows a limit that the host has.
 fn note(process: &Process, resource: u64) {
     if resource as u32 == libc::RLIMIT_CORE {
-        process.actions.catch_cores(soft_core_limit() != 0);
+        follow_core_limit(process);
     }
+}
+
+/// Has signals that leave a core file come to emu if there is to be one.
+pub(crate) fn follow_core_limit(process: &Process) {
+    process.actions.catch_cores(soft_core_limit() != 0);
 }
 
 fn get(process: &Process, resource: u64) -> Result<Limit, Errno> {
