@@ -96,7 +96,11 @@ impl<F: Frontend> Thread<F> {
     /// Lets generated code run. A safepoint asked for before is seen by looking at its word afterwards.
     fn open_guard(&self, cpu: &Vcpu) {
         let limit = trampoline::stack_pointer().saturating_sub(CALL_STACK_BYTES);
-        cpu.words().stack_guard.store(limit, Ordering::SeqCst);
+        let guard = &cpu.words().stack_guard;
+        // It mostly is open, and stores in order are slow.
+        if guard.load(Ordering::Relaxed) != limit {
+            guard.store(limit, Ordering::SeqCst);
+        }
     }
 
     fn step(&mut self, cpu: &mut Vcpu) -> Result<(), Stop> {

@@ -251,9 +251,6 @@ fn make_process(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     if flags & CLONE_CHILD_SETTID != 0 {
         let _ = user::write(child_tid, &tid);
     }
-    if flags & CLONE_PARENT_SETTID != 0 {
-        let _ = user::write(parent_tid, &tid);
-    }
     context.thread.clear_tid_at = if flags & CLONE_CHILD_CLEARTID != 0 { child_tid } else { 0 };
     Ok(0)
 }

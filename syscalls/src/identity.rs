@@ -20,8 +20,22 @@ pub(crate) fn uname(context: &mut Context<'_>, args: Args) -> Outcome {
     if let Some(release) = &context.process.config.uname_release {
         set(&mut names, RELEASE, release.as_bytes());
     }
+    if context.process.persona.is_uname26() {
+        let shown = as_2_6(&names[RELEASE * FIELD_BYTES..][..FIELD_BYTES]);
+        set(&mut names, RELEASE, &shown);
+    }
     user::write_bytes(args[0], &names)?;
     Ok(0)
+}
+
+/// A release as a kernel of version 2.6: 6.18.4-x is 2.6.78-x (`override_release`).
+fn as_2_6(release: &[u8]) -> Vec<u8> {
+    let text = release.split(|&byte| byte == 0).next().unwrap_or_default();
+    let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    let numbers = text.iter().take_while(|byte| is_number(byte)).count();
+    let second = text[..numbers].split(|&byte| byte == b'.').nth(1).and_then(|part| std::str::from_utf8(part).ok());
+    let patch_level: u32 = second.and_then(|part| part.parse().ok()).unwrap_or(0);
+    [format!("2.6.{}", patch_level.saturating_add(60)).as_bytes(), &text[numbers..]].concat()
 }
 
 fn set(names: &mut [u8], index: usize, text: &[u8]) {
@@ -71,5 +85,17 @@ pub(crate) fn prctl(context: &mut Context<'_>, args: Args) -> Outcome {
         PR_SET_TAGGED_ADDR_CTRL => tags::set_control(context, args),
         PR_GET_TAGGED_ADDR_CTRL => tags::get_control(context, args),
         _ => Err(Errno(libc::EINVAL)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_2_6;
+
+    #[test]
+    fn a_new_release_is_shown_as_an_old_one() {
+        assert_eq!(as_2_6(b"6.18.4-generic\0\0"), b"2.6.78-generic");
+        assert_eq!(as_2_6(b"5.0.0\0"), b"2.6.60");
+        assert_eq!(as_2_6(b"odd\0"), b"2.6.60odd");
     }
 }

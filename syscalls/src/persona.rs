@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const ASK: u32 = 0xffff_ffff;
 const PER_MASK: u32 = 0xff;
 const PER_LINUX32: u32 = 8;
+const UNAME26: u32 = 0x2_0000;
 const READ_IMPLIES_EXEC: u32 = 0x40_0000;
 
 /// What personality(2) has set.
@@ -32,6 +33,11 @@ impl Persona {
     pub(crate) fn of_the_next_program(&self) -> Option<u32> {
         let persona = self.0.load(Ordering::Relaxed) & !READ_IMPLIES_EXEC;
         (persona != of_the_host()).then_some(persona)
+    }
+
+    /// Whether programs are told that the kernel is an old one.
+    pub(crate) fn is_uname26(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & UNAME26 != 0
     }
 
     /// Whether programs are told that the machine has 32 bits.

@@ -37,8 +37,9 @@ __attribute__((noinline)) static double numbers(double start)
 int main(int argc, char **argv)
 {
     int forks = argc > 1 && strcmp(argv[1], "fork") == 0 ? 300 : 0;
-    for (int i = 0; i < 4; i++)
-        printf("%d: %016llx %.17g\n", i, (unsigned long long)whole_numbers(i), numbers(0.1 + i / 10.0));
+    // Long enough for the compiler's thread to come to it on a busy machine.
+    for (int i = 0; i < 32; i++)
+        printf("%d: %016llx %.17g\n", i, (unsigned long long)whole_numbers(i), numbers(0.1 + i / 50.0));
     fflush(stdout);
     for (int i = 0; i < forks; i++) {
         uint64_t sum = 0;
