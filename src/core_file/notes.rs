@@ -23,6 +23,9 @@ const LINUX_NAME_BYTES: u32 = 6;
 const FNAME_BYTES: usize = 16;
 const PSARGS_BYTES: usize = 80;
 
+/// A note of the process: its type and content.
+type Note = (u32, Vec<u8>);
+
 /// A time: seconds, microseconds.
 pub type Time = [u64; 2];
 
@@ -72,7 +75,7 @@ impl Bytes {
 /// All notes; the first thread is the one by which the process dies.
 pub fn all(about: &About, threads: &[Registers]) -> Vec<u8> {
     let mut notes = Vec::new();
-    let process: [fn(&About) -> (u32, Vec<u8>); 4] = [psinfo, siginfo, auxv, files];
+    let process: [fn(&About) -> Note; 4] = [psinfo, siginfo, auxv, files];
     for (index, thread) in threads.iter().enumerate() {
         note(&mut notes, true, NT_PRSTATUS, &status(about, thread, index == 0));
         if index == 0 {
@@ -135,7 +138,7 @@ fn vectors(thread: &Registers) -> Vec<u8> {
 }
 
 /// `struct elf_prpsinfo`
-fn psinfo(about: &About) -> (u32, Vec<u8>) {
+fn psinfo(about: &About) -> Note {
     let mut bytes = Bytes::default();
     // State: it runs, and is no zombie.
     bytes.0.extend([0, b'R', 0, about.nice as u8]);
@@ -150,17 +153,17 @@ fn psinfo(about: &About) -> (u32, Vec<u8>) {
     (NT_PRPSINFO, bytes.0)
 }
 
-fn siginfo(about: &About) -> (u32, Vec<u8>) {
+fn siginfo(about: &About) -> Note {
     (NT_SIGINFO, about.siginfo.iter().flat_map(|word| word.to_le_bytes()).collect())
 }
 
-fn auxv(about: &About) -> (u32, Vec<u8>) {
+fn auxv(about: &About) -> Note {
     let words = about.auxv.iter().flat_map(|&(kind, value)| [kind, value]);
     (NT_AUXV, words.flat_map(u64::to_le_bytes).collect())
 }
 
 /// How many there are, the unit of their offsets, the ranges, and then the names in the same order.
-fn files(about: &About) -> (u32, Vec<u8>) {
+fn files(about: &About) -> Note {
     let mut bytes = Bytes::default();
     bytes.word(about.files.len() as u64);
     bytes.word(PAGE_BYTES);
