@@ -152,6 +152,8 @@ impl World {
             count: options.stats,
             profile: Profile { map: options.perf_map, dump: options.jit_dump },
             log: log.clone(),
+            // Unless somebody wants to see the calls.
+            answers: (!options.strace).then_some(syscalls::answer),
             ..defaults
         };
         if let Some((failure, time)) = options.inject {

@@ -1,6 +1,7 @@
 //! What the engine is told, and what it tells about itself.
 
 use crate::{counts, helpers};
+use ir::CpuState;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -83,6 +84,9 @@ pub struct Config {
     pub profile: Profile,
     /// What to log.
     pub log: Log,
+    /// Performs the system call that the thread has stopped at, if it is one that is asked very often and takes nothing
+    /// but the registers; says whether it has. It runs with the guest's floating-point environment.
+    pub answers: Option<fn(&mut CpuState) -> bool>,
 }
 
 impl Default for Config {
@@ -98,6 +102,7 @@ impl Default for Config {
             holding: Holding::Usual,
             profile: Profile::default(),
             log: Log::none(),
+            answers: None,
         }
     }
 }

@@ -58,3 +58,4 @@ pub use share::NewProcess;
 pub use signals::{Delivery, Fault, ignored_signals, interrupt, on_signal};
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
 pub use thread::{NewThread, ThreadHost};
+pub use time::answer;
