@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn only_what_is_well_is_answered_at_once() {
         let mut time = [u64::MAX; 2];
-        let mut asked = |number: u64, clock: u64, to: u64| {
+        let asked = |number: u64, clock: u64, to: u64| {
             let mut cpu = CpuState::new();
             (cpu.x[8], cpu.x[0], cpu.x[1]) = (number, clock, to);
             let answered = answer(&mut cpu);

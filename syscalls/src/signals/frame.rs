@@ -136,13 +136,13 @@ pub(super) fn read(cpu: &mut CpuState, frame: u64) -> Result<Restored, Errno> {
     if !frame.is_multiple_of(16) {
         return Err(EFAULT);
     }
-    let word = |at: usize| user::read::<u64>(frame.wrapping_add(at as u64));
-    let mask = word(UC_SIGMASK)?;
-    let stack = AltStack { sp: word(UC_STACK)?, flags: word(UC_STACK + 8)? as u32, pad: 0, size: word(UC_STACK + 16)? };
-    let mut registers = [0u64; 34];
-    for (index, register) in registers.iter_mut().enumerate() {
-        *register = word(REGS + 8 * index)?;
-    }
+    // In few pieces: each guarded copy costs as much as a hundred bytes.
+    let mut fixed = [0; RESERVED];
+    user::read_bytes(frame.wrapping_add(UCONTEXT), &mut fixed[UC_FLAGS..])?;
+    let word = |at: usize| word_of(&fixed, at);
+    let mask = word(UC_SIGMASK);
+    let stack = AltStack { sp: word(UC_STACK), flags: word(UC_STACK + 8) as u32, pad: 0, size: word(UC_STACK + 16) };
+    let registers: [u64; 34] = std::array::from_fn(|index| word(REGS + 8 * index));
     let (pc, pstate) = (registers[32], registers[33]);
     cpu.x.copy_from_slice(&registers[..32]);
     cpu.pc = GuestAddr(pc);
@@ -151,13 +151,19 @@ pub(super) fn read(cpu: &mut CpuState, frame: u64) -> Result<Restored, Errno> {
         return Err(EFAULT);
     }
     let at = find_fpsimd(frame.wrapping_add(RESERVED as u64))?;
-    let control = user::read::<u64>(at.wrapping_add(8))?;
-    for number in 0..32 {
-        let [low, high] = user::read::<[u64; 2]>(at.wrapping_add(16 + 16 * number as u64))?;
-        cpu.v[number] = u128::from(high) << 64 | u128::from(low);
+    let mut fpsimd = [0; FPSIMD_BYTES];
+    user::read_bytes(at, &mut fpsimd)?;
+    for (number, value) in cpu.v.iter_mut().enumerate() {
+        let at = 16 + 16 * number;
+        *value = u128::from(word_of(&fpsimd, at + 8)) << 64 | u128::from(word_of(&fpsimd, at));
     }
+    let control = word_of(&fpsimd, 8);
     fp::restore_saved(cpu, control >> 32, control & 0xffff_ffff);
     Ok(Restored { mask, stack })
+}
+
+fn word_of(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..at + 8].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 /// Goes through the records as the kernel does (`parse_user_sigframe`); gives the address of the one that matters.
