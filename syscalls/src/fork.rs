@@ -69,15 +69,20 @@ pub(crate) struct CloneRequest {
 }
 
 impl CloneRequest {
-    /// Flags for the host's kernel when the child shares memory: all but those for threads of the guest's, whose
-    /// registers are emu's matter.
+    /// Flags for the host's kernel when the child shares memory: all but those whose work is done here. The registers are
+    /// emu's matter, and some of the handlers are emu's own.
     pub(crate) fn host_flags(&self) -> u64 {
-        self.flags & !CLONE_SETTLS
+        self.flags & !(CLONE_SETTLS | CLONE_CLEAR_SIGHAND)
+    }
+
+    /// Whether the child begins with the default in place of each handler.
+    pub(crate) fn clears_handlers(&self) -> bool {
+        self.flags & CLONE_CLEAR_SIGHAND != 0
     }
 
     /// Whether it asks for something that clone(2) has not.
     pub(crate) fn needs_clone3(&self) -> bool {
-        self.flags > u64::from(u32::MAX) || self.flags & CLONE_NEWTIME != 0 || self.set_tid != [0; 2]
+        self.host_flags() > u64::from(u32::MAX) || self.flags & CLONE_NEWTIME != 0 || self.set_tid != [0; 2]
     }
 
     /// `struct clone_args` for the host, with the host stack of the child.
@@ -194,9 +199,6 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     let Some(threads) = &context.process.config.threads else { return Err(Errno(libc::ENOSYS)) };
     signals::block(&context.thread.port)?;
     let process = context.process.sharing(flags & CLONE_SIGHAND != 0);
-    if flags & CLONE_CLEAR_SIGHAND != 0 {
-        process.actions.forget_handlers();
-    }
     let mut thread = Thread::with_port(process, context.thread.port.mask());
     thread.state.passes_tags = context.thread.passes_tags;
     if flags & CLONE_VFORK != 0 {
@@ -240,7 +242,7 @@ fn make_process(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     context.process.threads.only_one();
     // It may be the first of a namespace, or the first one's child.
     limits::follow_core_limit(context.process);
-    if flags & CLONE_CLEAR_SIGHAND != 0 {
+    if request.clears_handlers() {
         context.process.actions.clear_handlers();
     }
     thread::register_robust_list(0);

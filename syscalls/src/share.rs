@@ -34,6 +34,7 @@ struct Start<'a> {
     cpu: &'a mut Vcpu,
     thread: &'a mut Thread,
     started: Option<Sender<Outcome>>,
+    clears_handlers: bool,
     body: Body<'a>,
 }
 
@@ -47,7 +48,13 @@ impl NewProcess {
     pub fn run(mut self, body: Body<'_>) -> Result<u64, Errno> {
         let stack = HostStack::new()?;
         let started = self.started.clone();
-        let mut start = Start { cpu: &mut self.cpu, thread: &mut self.thread, started: self.started.take(), body };
+        let mut start = Start {
+            cpu: &mut self.cpu,
+            thread: &mut self.thread,
+            started: self.started.take(),
+            clears_handlers: self.request.clears_handlers(),
+            body,
+        };
         let request = CloneRequest { flags: self.request.flags | CLONE_VFORK, ..self.request };
         // SAFETY: `begin` runs on the new stack while this thread sleeps, so that nothing of `start` is used by two.
         let result = unsafe { stack.clone_onto(&request, begin, (&raw mut start).cast()) };
@@ -69,6 +76,9 @@ extern "C" fn begin(start: *mut u8) -> ! {
         let _ = started.send(host::call3(libc::SYS_getpid, 0, 0, 0));
     }
     start.thread.state.port.open();
+    if start.clears_handlers {
+        start.thread.process.actions.clear_handlers();
+    }
     signals::unblock(&start.thread.state.port);
     (start.body)(start.cpu, start.thread);
     host::exit_group(0)

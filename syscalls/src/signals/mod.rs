@@ -228,13 +228,6 @@ impl SignalActions {
         }
     }
 
-    /// Forgets what has a handler, in this record alone: the host's kernel does so for a process about to begin.
-    pub(crate) fn forget_handlers(&self) {
-        for action in lock(&self.set).iter_mut() {
-            *action = action.filter(|action| action.handler <= SIG_IGN);
-        }
-    }
-
     /// A copy, for a process that shares memory but not this.
     pub(crate) fn copy(&self) -> Self {
         let ignored = Arc::new(self.ignored.load(Ordering::Relaxed).into());
