@@ -13,7 +13,8 @@ use crate::recovery::FaultFrame;
 use crate::seat::{CODE_CHANGED, Seat, Sighting};
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
-use ir::eval::Performed;
+use ir::eval::Known;
+use ir::memory::{Fault, SI_KERNEL};
 use ir::{CpuState, Frontend, GuestAddr, Stop, Vcpu, Words, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -268,12 +269,16 @@ impl<F: Frontend> Thread<F> {
                 let recovered =
                     recovered.expect("only guest accesses fault in generated code, and each has a source location");
                 self.seat.counts.add(counts::RECOVERED, recovered.values);
+                // Of an address that is none the host does not say which it is.
+                let fault = cpu.stop;
+                let fault =
+                    Fault { addr: fault.addr, signal: fault.signal, code: fault.code, is_write: fault.is_write };
                 self.run_again(cpu, recovered)?;
-                self.run_to_fault(cpu)
+                self.run_to_fault(cpu, (fault.code != SI_KERNEL).then_some(Known::Faults(fault)))
             }
             code => match stop_of(code) {
                 // The details are tier 0's to find: code and its helpers may have taken a tag off the address.
-                Stop::Misaligned | Stop::Fault => self.run_to_fault(cpu),
+                Stop::Misaligned | Stop::Fault => self.run_to_fault(cpu, None),
                 stop => Err(stop),
             },
         }
@@ -285,18 +290,21 @@ impl<F: Frontend> Thread<F> {
             return Ok(());
         }
         let (index, block) = self.find(cpu)?;
-        let result = block.run_again(cpu, recovered.performed, Performed::new(recovered.loaded));
+        let result = block.run_again(cpu, recovered.performed, Known::performed(recovered.loaded));
         self.near[index] = Some(block);
         result
     }
 
     /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since
     /// again in tier 0, up to the same fault. Another thread may have mapped the page meanwhile; then this ends at the
-    /// next stop. An access that is misaligned stops there too.
-    fn run_to_fault(&mut self, cpu: &mut Vcpu) -> Result<(), Stop> {
+    /// next stop. An access that is misaligned stops there too. `known` is the fault, if it is known.
+    fn run_to_fault(&mut self, cpu: &mut Vcpu, mut known: Option<Known>) -> Result<(), Stop> {
         loop {
             let (index, block) = self.find(cpu)?;
-            let result = block.run(cpu);
+            let result = match &mut known {
+                Some(known) => block.run_knowing(cpu, known),
+                None => block.run(cpu),
+            };
             self.near[index] = Some(block);
             result?;
             if eval::tags_met() && !self.untags {
