@@ -153,7 +153,7 @@ static FLAGS: &[Flag] = &[
         Ok(())
     })
     .takes("RUNS")
-    .help("With auto: runs of a block before the optimising compiler takes it, 1 or more (2000)"),
+    .help("With auto: runs of a block before the optimising compiler takes it, 1 or more (16000)"),
     Flag::new("stats", |options, _| {
         options.stats = true;
         Ok(())
@@ -458,6 +458,12 @@ mod tests {
         assert_eq!(again.va_bits, ir::VaBits::Bits39);
         assert_eq!((again.log, again.uname_release), (options.log, Some("6.1".to_owned())));
         assert_eq!((again.sysroot, again.log_file), (Some("/sys".into()), Some("/tmp/log".into())));
+    }
+
+    #[test]
+    fn defaults_are_told() {
+        let threshold = FLAGS.iter().find(|flag| flag.name == "threshold").unwrap();
+        assert!(threshold.help.ends_with(&format!("({})", backend::Config::default().threshold)));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 mod harness;
 
-use backend::{Config, Engine, Thread, Tier};
+use backend::{Config, Engine, Extensions, Thread, Tier};
 use frontend::A64;
 use frontend::table::{Class, FlowKind, Row, rows};
 use harness::random::Random;
@@ -73,8 +73,18 @@ struct Machine {
 
 impl Machine {
     fn new(name: &'static str, tier: Tier, pages: &Pages) -> Self {
+        Self::with(name, Config { tier, ..Config::default() }, pages)
+    }
+
+    /// The emitter's code for a host without extensions.
+    fn plain(pages: &Pages) -> Self {
+        let config = Config { tier: Tier::Emit, emitted_uses: Extensions::NONE, ..Config::default() };
+        Self::with("emit without extensions", config, pages)
+    }
+
+    fn with(name: &'static str, config: Config, pages: &Pages) -> Self {
         let code = GuestRange::new(GuestAddr(pages.code), 4096);
-        let engine = Engine::new(Config { tier, ..Config::default() }, Arc::new(move |pc| code.contains(pc)));
+        let engine = Engine::new(config, Arc::new(move |pc| code.contains(pc)));
         let thread = Thread::new(&engine).expect("memory for the lookup table");
         Self { name, engine, thread }
     }
@@ -213,7 +223,8 @@ fn every_row_compiles_to_what_eval_does() {
     let only = std::env::var("EMU_TEST_ROW").ok();
     let pages = Pages::new(PLACE);
     let mut eval = Machine::new("eval", Tier::Eval, &pages);
-    let mut others = [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages)];
+    let mut others =
+        [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages), Machine::plain(&pages)];
     let only_machine = std::env::var("EMU_TEST_TIER").ok();
     let mut failures = Vec::new();
     let mut count = 0;
@@ -243,7 +254,8 @@ fn rows_that_use_each_others_results_compile_to_what_eval_does() {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let pages = Pages::new(PLACE + PAGES_APART);
     let mut eval = Machine::new("eval", Tier::Eval, &pages);
-    let mut others = [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages)];
+    let mut others =
+        [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages), Machine::plain(&pages)];
     // Stores would write where they should not when their address has been computed of something else.
     let is_wanted = |row: &&Row| match row.class {
         Class::Branch | Class::System | Class::Atomics | Class::SimdLoadStore => false,
@@ -277,7 +289,8 @@ fn flags_are_read_in_all_forms() {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let pages = Pages::new(PLACE + PAGES_APART);
     let mut eval = Machine::new("eval", Tier::Eval, &pages);
-    let mut others = [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages)];
+    let mut others =
+        [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages), Machine::plain(&pages)];
     let of_operation = |kind: FlagKind, a: u64, b: u64| {
         let above = LazyFlags { word: kind as u32 | LazyFlags::A_ABOVE, b, above: a as u32, ..JUNK };
         let below = LazyFlags::word_with(kind, b).into_iter().flat_map(move |word| {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use backend::{Config, Engine, Thread, Tier};
+use backend::{Config, Engine, Extensions, Thread, Tier};
 use frontend::A64;
 use frontend::table::{Class, rows};
 use harness::known;
@@ -245,8 +245,18 @@ struct Machine {
 
 impl Machine {
     fn new(name: &'static str, tier: Tier) -> Self {
+        Self::with(name, Config { tier, ..Config::default() })
+    }
+
+    /// The emitter's code for a host without extensions.
+    fn plain() -> Self {
+        let config = Config { tier: Tier::Emit, emitted_uses: Extensions::NONE, ..Config::default() };
+        Self::with("emit without extensions", config)
+    }
+
+    fn with(name: &'static str, config: Config) -> Self {
         let code = GuestRange::new(GuestAddr(CODE), CODE_BYTES as u64);
-        let engine = Engine::new(Config { tier, ..Config::default() }, Arc::new(move |pc| code.contains(pc)));
+        let engine = Engine::new(config, Arc::new(move |pc| code.contains(pc)));
         let thread = Thread::new(&engine).expect("memory for the lookup table");
         Self { name, engine, thread }
     }
@@ -300,8 +310,12 @@ fn check(vector: &Vector, machine: &mut Machine, memory: &Memory) -> Result<(), 
 fn instructions_do_what_the_oracle_says() {
     let only = std::env::var("EMU_TEST_ROW").ok();
     let memory = Memory::new();
-    let mut machines =
-        [Machine::new("eval", Tier::Eval), Machine::new("jit", Tier::Jit), Machine::new("emit", Tier::Emit)];
+    let mut machines = [
+        Machine::new("eval", Tier::Eval),
+        Machine::new("jit", Tier::Jit),
+        Machine::new("emit", Tier::Emit),
+        Machine::plain(),
+    ];
     let mut of_row: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for vector in vectors() {
         if only.as_ref().is_some_and(|name| !vector.row.contains(name.as_str())) {

@@ -61,6 +61,39 @@ pub enum Holding {
     Never,
 }
 
+/// Extensions of the host that code may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extensions {
+    /// AVX.
+    pub avx: bool,
+    /// FMA, which needs AVX.
+    pub fma: bool,
+    /// BMI1: ANDN.
+    pub bmi1: bool,
+    /// BMI2: shifts that leave the flags.
+    pub bmi2: bool,
+    /// LZCNT.
+    pub lzcnt: bool,
+}
+
+impl Extensions {
+    /// None: what every x86-64 processor has.
+    pub const NONE: Self = Self { avx: false, fma: false, bmi1: false, bmi2: false, lzcnt: false };
+
+    /// Those of this processor.
+    #[must_use]
+    pub fn detected() -> Self {
+        let avx = std::arch::is_x86_feature_detected!("avx");
+        Self {
+            avx,
+            fma: std::arch::is_x86_feature_detected!("fma") && avx,
+            bmi1: std::arch::is_x86_feature_detected!("bmi1"),
+            bmi2: std::arch::is_x86_feature_detected!("bmi2"),
+            lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
+        }
+    }
+}
+
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Clone)]
 pub struct Config {
@@ -80,6 +113,8 @@ pub struct Config {
     pub count: bool,
     /// Where regions hold registers instead of storing them: other than usual is for tests.
     pub holding: Holding,
+    /// What emitted blocks use of the host: less than it has is for tests.
+    pub emitted_uses: Extensions,
     /// What profilers are told.
     pub profile: Profile,
     /// What to log.
@@ -100,6 +135,7 @@ impl Default for Config {
             code_bytes: 128 << 20,
             count: false,
             holding: Holding::Usual,
+            emitted_uses: Extensions::detected(),
             profile: Profile::default(),
             log: Log::none(),
             answers: None,

@@ -158,7 +158,7 @@ impl<F: Frontend> Engine<F> {
             given_up => {
                 if let Err(reason) = given_up {
                     self.config.log.write(format_args!("emu: the emitter failed: {reason}\n"));
-                    *emitter = Emitter::default();
+                    *emitter = Emitter::new(self.config.emitted_uses);
                 }
                 self.code().stats.refused += 1;
                 self.config.log.write(format_args!("emu: block at {} is not emitted\n", block.place.pc()));

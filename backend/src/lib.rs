@@ -1,5 +1,5 @@
-//! Runs guest code: tier 0 interprets decoded blocks with `ir::Eval`, tier 1 compiles hot regions with Cranelift into
-//! the code cache. Also what must go with that: links between regions, the dispatcher, invalidation, and the way from
+//! Runs guest code: tier 0 interprets decoded blocks with `ir::Eval`, tier 1 emits single blocks in one pass, and tier 2
+//! compiles hot regions with Cranelift; the code of both is in the code cache. Also what must go with that: links between regions, the dispatcher, invalidation, and the way from
 //! a host fault to the guest's. Knows neither A64 encodings (it takes an `ir::Frontend`) nor system calls.
 
 mod bug;
@@ -31,7 +31,7 @@ mod trampoline;
 mod worker;
 
 pub use bug::report_bugs;
-pub use config::{Config, Holding, Log, Profile, Stats, Tier};
+pub use config::{Config, Extensions, Holding, Log, Profile, Stats, Tier};
 pub use engine::Engine;
 pub use host_stack::HostStack;
 pub use inject::{Failure, inject};

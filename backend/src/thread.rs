@@ -47,7 +47,7 @@ impl<F: Frontend> Thread<F> {
         let seat = Arc::new(Seat::new(engine.config.count));
         seat.lookup(false)?;
         engine.code().add_seat(&seat);
-        let emitter = Emitter::default();
+        let emitter = Emitter::new(engine.config.emitted_uses);
         let (engine, fault_frame) = (Arc::clone(engine), Box::default());
         let near = NearBlocks::default();
         Ok(Self { engine, seat, words: None, near, generation: None, emitter, untags: false, fault_frame })

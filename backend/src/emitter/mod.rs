@@ -27,6 +27,7 @@ mod vector_moves;
 use crate::builder::Mode;
 use crate::cache::{CodeMemory, Slot};
 use crate::compile::{Compiled, Location};
+use crate::config::Extensions;
 use crate::counts;
 use crate::region::Block;
 use asm::{Asm, Label};
@@ -40,16 +41,6 @@ use shared::Shared;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Refused;
 
-/// Extensions of the host that the code may use.
-#[derive(Clone, Copy, Debug)]
-struct Host {
-    avx: bool,
-    fma: bool,
-    bmi1: bool,
-    bmi2: bool,
-    lzcnt: bool,
-}
-
 /// What is known of an instruction from those behind it.
 #[derive(Clone, Copy, Default)]
 struct After {
@@ -62,7 +53,7 @@ struct After {
 /// Emits blocks one after the other; what it allocates is used again.
 pub(crate) struct Emitter {
     asm: Asm,
-    host: Host,
+    host: Extensions,
     regs: Registers,
     flags: Flags,
     flags_saved: bool,
@@ -85,21 +76,9 @@ pub(crate) struct Emitter {
     refused: bool,
 }
 
-impl Default for Emitter {
-    fn default() -> Self {
-        let host = Host {
-            avx: std::arch::is_x86_feature_detected!("avx"),
-            fma: std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx"),
-            bmi1: std::arch::is_x86_feature_detected!("bmi1"),
-            bmi2: std::arch::is_x86_feature_detected!("bmi2"),
-            lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
-        };
-        Self::new(host)
-    }
-}
-
 impl Emitter {
-    fn new(host: Host) -> Self {
+    /// Emits code that uses these extensions of the host.
+    pub fn new(host: Extensions) -> Self {
         let mut emitter = Self {
             asm: Asm::default(),
             host,
