@@ -4,7 +4,7 @@
 
 use crate::address_space::State;
 use crate::host::{self, Outcome};
-use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES};
+use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, STACK_GUARD_BYTES};
 
 /// Nothing is put below here unless the guest says so (vm.mmap_min_addr).
 const LOWEST: u64 = 64 << 10;
@@ -89,7 +89,8 @@ impl State {
             start => start.max(LOWEST),
         };
         let at = GuestRange::new(GuestAddr(start), bytes);
-        (at.end.0 <= self.layout.end && self.regions.is_free(at)).then_some(at)
+        let is_free = at.end.0 <= self.layout.end && self.regions.is_free(at);
+        (is_free && self.regions.growing_above(at).is_none()).then_some(at)
     }
 
     /// Tries places for `bytes` until `attempt` has success at one: the hinted one, then from the top, as the kernel
@@ -117,6 +118,10 @@ impl State {
             for _ in 0..ATTEMPTS {
                 let Some(start) = self.regions.highest(bytes, align, range(low, high)) else { break };
                 let at = GuestRange::new(start, bytes);
+                if let Some(growing) = self.regions.growing_above(at) {
+                    high = growing.0.saturating_sub(STACK_GUARD_BYTES);
+                    continue;
+                }
                 match attempt(at) {
                     Ok(_) => return Ok(at),
                     Err(Errno(libc::EEXIST)) => {}
