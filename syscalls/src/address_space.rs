@@ -153,11 +153,15 @@ impl AddressSpace {
         if range.bytes() == 0 {
             return Ok(());
         }
-        let mut state = self.lock();
-        let mut range = state.page_range(range.start, range.bytes(), libc::ENOMEM)?;
+        let bytes = range.bytes().checked_next_multiple_of(PAGE_BYTES);
+        if bytes.is_none_or(|bytes| range.start.0.checked_add(bytes).is_none()) {
+            return Err(Errno(libc::ENOMEM));
+        }
         if prot.0 & !known != 0 {
             return Err(Errno(libc::EINVAL));
         }
+        let mut state = self.lock();
+        let mut range = state.page_range(range.start, range.bytes(), libc::ENOMEM)?;
         if prot.0 & PROT_GROWS != 0 {
             range.start = state.start_to_grow(range, prot)?;
         }
@@ -269,8 +273,27 @@ impl AddressSpace {
     }
 
     /// Says that what the guest had in `range` is gone, as after madvise(2) with MADV_DONTNEED: code may be other code.
-    pub(crate) fn contents_changed(&self, range: GuestRange) {
-        let changed = executable(&self.lock().regions, range);
+    /// `everywhere`: so it is wherever else that memory is mapped (MADV_REMOVE).
+    pub(crate) fn contents_changed(&self, range: GuestRange, everywhere: bool) {
+        let regions = &self.lock().regions;
+        let mut changed = executable(regions, range);
+        if everywhere {
+            changed.extend(regions.aliases(range));
+        }
+        self.tell(&changed);
+    }
+
+    /// Says that the open file `fd` is shorter or has lost some of its contents: code that it is mapped as may be other
+    /// code, or none.
+    pub(crate) fn file_changed(&self, fd: i32) {
+        let mut shown = self.lock().regions.all();
+        shown.retain(|(_, kind)| kind.is_executable() && kind.backing().is_some());
+        if shown.is_empty() {
+            return;
+        }
+        let Ok(identity) = host::identity_of(fd) else { return };
+        shown.retain(|(_, kind)| kind.backing().is_some_and(|backing| backing.object == identity));
+        let changed: Vec<GuestRange> = shown.into_iter().map(|(range, _)| range).collect();
         self.tell(&changed);
     }
 

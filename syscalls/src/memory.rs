@@ -94,7 +94,7 @@ pub(crate) fn madvise(context: &mut Context<'_>, args: Args) -> Outcome {
         // What comes before a hole, or behind one, follows the advice all the same.
         let is_followed = matches!(result, Ok(_) | Err(Errno(libc::ENOMEM)));
         match args[2] as i32 {
-            advice if discards(advice) => memory.contents_changed(range),
+            advice if discards(advice) => memory.contents_changed(range, advice == libc::MADV_REMOVE),
             libc::MADV_DONTFORK if is_followed => memory.not_for_children(range, true),
             libc::MADV_DOFORK if is_followed => memory.not_for_children(range, false),
             _ => {}
@@ -195,7 +195,7 @@ pub(crate) fn process_madvise(context: &mut Context<'_>, args: Args) -> Outcome 
         };
         let result = whole_pages(part[0], part[1], libc::EINVAL).and_then(|range| {
             context.process.memory().on_guest_memory(range, advise).inspect(|_| {
-                context.process.memory().contents_changed(range);
+                context.process.memory().contents_changed(range, advice as i32 == libc::MADV_REMOVE);
             })
         });
         match result {

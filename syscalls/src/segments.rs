@@ -30,7 +30,8 @@ impl AddressSpace {
         };
         let at = match addr {
             Some(addr) => {
-                let at = state.page_range(addr, bytes, libc::EINVAL)?;
+                let wraps = addr.0.checked_add(bytes).is_none();
+                let at = state.page_range(addr, bytes, if wraps { libc::EINVAL } else { libc::ENOMEM })?;
                 let taken = if state.regions.unmapped(at) == [at] { 0 } else { at.bytes() };
                 if taken > 0 && !replace {
                     return Err(Errno(libc::EINVAL));

@@ -2,6 +2,7 @@
 // are thrown away, segments that have moved. The same answers as the host's kernel gives to the same program.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -187,31 +188,63 @@ static const uint32_t seven[] = {0x528000e0, 0xd65f03c0};
 static const uint32_t seven[] = {0x000007b8, 0x0000c300};
 #endif
 
-// A call of what has been thrown away is one of zeros, which are no instruction.
+static void put(char *at, const uint32_t *function)
+{
+    memcpy(at, function, sizeof seven);
+    __builtin___clear_cache(at, at + sizeof seven);
+}
+
+// How a call ends of what has been thrown away: zeros are no instruction of arm64's, and not tried on others.
+static int call(char *at)
+{
+    int result = -SIGILL * 100 - ILL_ILLOPC;
+    if (touch(at))
+        return -code;
+#ifdef __aarch64__
+    result = sigsetjmp(back, 1) == 0 ? ((int (*)(void))at)() : -code;
+#endif
+    return result;
+}
+
 static void code_goes(int advice)
 {
     char *m = mmap(0, P, RWX, ANY, -1, 0);
-    memcpy(m, seven, sizeof seven);
-    __builtin___clear_cache(m, m + sizeof seven);
+    put(m, seven);
     int sum = 0;
     for (int i = 0; i < 1000; i++)
         sum += ((int (*)(void))m)();
     printf("code %d, ", sum);
-    if (madvise(m, P, advice)) {
+    if (madvise(m, P, advice))
         printf("kept (%s)\n", strerrorname_np(errno));
-        return;
-    }
-    code = 0;
-    int first = touch(m);
-#ifdef __aarch64__
-    if (first == 0 && sigsetjmp(back, 1) == 0)
-        ((int (*)(void))m)();
-    first = first ? first : code / 100;
-#else
-    first = first ? first : SIGILL;
-#endif
-    printf("%d\n", first);
+    else
+        printf("gone %d\n", call(m));
     munmap(m, P);
+}
+
+// Code in a file that loses it, by whatever way.
+static void code_of_files(void)
+{
+    int fd = memfd_create("code", 0);
+    if (ftruncate(fd, 4 * P))
+        perror("ftruncate");
+    char *data = mmap(0, 4 * P, RW, MAP_SHARED, fd, 0);
+    char *there = mmap(0, 4 * P, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    for (int i = 0; i < 3; i++) {
+        put(data + i * P, seven);
+        __builtin___clear_cache(there + i * P, there + i * P + sizeof seven);
+    }
+    int sum = 0;
+    for (int i = 0; i < 3000; i++)
+        sum += ((int (*)(void))(there + i % 3 * P))();
+    printf("code in a file %d\n", sum);
+    SHOW(madvise(data, P, MADV_REMOVE));
+    printf("removed %d\n", call(there));
+    SHOW(fallocate(fd, 3, P, P));
+    printf("a hole %d\n", call(there + P));
+    SHOW(ftruncate(fd, P));
+    printf("shorter %d\n", call(there + 2 * P));
+    SHOW(ftruncate(fd, 4 * P));
+    printf("longer %d\n", call(there + 2 * P));
 }
 
 static void segments(void)
@@ -286,6 +319,7 @@ int main(void)
     children();
     code_goes(MADV_DONTNEED);
     code_goes(102);
+    code_of_files();
     segments();
     growing();
     heap();
