@@ -62,7 +62,7 @@ impl State {
             let room = GuestRange { end: grow.end.offset(PAGE_BYTES as i64), ..grow };
             if !self.regions.is_free(room)
                 || self.regions.growing_above(room).is_some()
-                || heap_bytes > self.bounds.data
+                || heap_bytes > self.bounds.heap
                 || self.afford(grow.bytes(), grow.bytes()).is_err()
             {
                 return Vec::new();

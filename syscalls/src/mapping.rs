@@ -42,6 +42,18 @@ impl HostMap {
         host::call3(libc::SYS_fcntl, self.fd as u64, libc::F_GETFD as u64, 0).err().unwrap_or(error)
     }
 
+    /// The error of a call that a limit refuses: the kernel counts last, when nothing else is wrong.
+    fn beyond_a_limit(self, error: Errno, bytes: u64) -> Errno {
+        let flags = self.flags & !(libc::MAP_POPULATE | libc::MAP_LOCKED) | libc::MAP_NORESERVE;
+        match (Self { flags, ..self }).at(GuestRange::new(GuestAddr(0), bytes), 0) {
+            Ok(start) => {
+                release(&[GuestRange::new(GuestAddr(start), bytes)]);
+                error
+            }
+            Err(sooner) => sooner,
+        }
+    }
+
     /// With MAP_SHARED_VALIDATE the host refuses MAP_FIXED_NOREPLACE as a flag that it does not know.
     fn is_validated(self) -> bool {
         self.flags & TYPE_MASK == libc::MAP_SHARED_VALIDATE
@@ -107,15 +119,16 @@ impl State {
             return Err(Errno(libc::EPERM));
         }
         call.flags |= self.locked_flag();
-        let is_data = call.flags & TYPE_MASK == libc::MAP_PRIVATE && prot.contains(Prot::WRITE);
         let growth = if flags & libc::MAP_GROWSDOWN != 0 { Growth::Down } else { Growth::None };
+        let is_private = call.flags & TYPE_MASK == libc::MAP_PRIVATE;
+        let is_data = is_private && prot.contains(Prot::WRITE) && growth == Growth::None;
         let mapping = Mapping { growth, ..Mapping::private(guest_prot(prot)) };
         if let Some(at) = exactly {
             let changed = executable(&self.regions, at);
             self.map_exactly(at, flags, call, is_data)?;
             return Ok((self.mapped(at, call, mapping), changed));
         }
-        self.afford(length, if is_data { length } else { 0 })?;
+        self.afford_call(call, length, length, is_data)?;
         let align = if is_data && length.is_multiple_of(HUGE_PAGE_BYTES) { HUGE_PAGE_BYTES } else { unit };
         let at = self.map_somewhere(addr, length, align, call)?;
         Ok((self.mapped(at, call, mapping), Vec::new()))
@@ -131,13 +144,19 @@ impl State {
         if flags & libc::MAP_FIXED_NOREPLACE != 0 && is_taken() { Err(Errno(libc::EEXIST)) } else { Ok(at) }
     }
 
+    /// Whether a mapping of `bytes` bytes, by which there are `more`, is within the limits.
+    fn afford_call(&self, call: HostMap, bytes: u64, more: u64, is_data: bool) -> Result<(), Errno> {
+        let data = if is_data { more } else { 0 };
+        self.afford(more, data).map_err(|error| call.beyond_a_limit(error, bytes))
+    }
+
     fn map_exactly(&mut self, at: GuestRange, flags: i32, call: HostMap, is_data: bool) -> Result<(), Errno> {
         let is_free = self.regions.unmapped(at) == [at];
         if flags & libc::MAP_FIXED_NOREPLACE != 0 && call.is_validated() {
             return call.at(at, libc::MAP_FIXED_NOREPLACE).and(Err(Errno(libc::EOPNOTSUPP)));
         }
         let more = at.bytes() - self.regions.counted_in(at);
-        self.afford(more, if is_data { more } else { 0 })?;
+        self.afford_call(call, at.bytes(), more, is_data)?;
         if !is_free {
             return call.over(&claim_exactly(&self.regions, at)?, at).map(|_| ());
         }

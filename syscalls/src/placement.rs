@@ -20,13 +20,15 @@ pub(crate) struct Bounds {
     pub address_space: u64,
     /// RLIMIT_DATA as the guest has set it.
     pub data: u64,
+    /// How large the heap may be, by the same limit.
+    pub heap: u64,
     /// What must be left of the address space that the host gives, if that is limited: emu needs some.
     pub emus_reserve: Option<u64>,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { address_space: u64::MAX, data: u64::MAX, emus_reserve: None }
+        Self { address_space: u64::MAX, data: u64::MAX, heap: u64::MAX, emus_reserve: None }
     }
 }
 
@@ -67,7 +69,7 @@ impl State {
 
     /// Whether there may be `bytes` more, `data_bytes` of them private and writable.
     pub(crate) fn afford(&self, bytes: u64, data_bytes: u64) -> Result<(), Errno> {
-        let Bounds { address_space, data, emus_reserve } = self.bounds;
+        let Bounds { address_space, data, emus_reserve, .. } = self.bounds;
         let fits = |used: u64, more: u64, limit: u64| more == 0 || used.saturating_add(more) <= limit;
         if !fits(self.regions.counted_bytes(), bytes, address_space)
             || !fits(self.regions.data_bytes(), data_bytes, data)
