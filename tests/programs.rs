@@ -132,6 +132,8 @@ programs! {
     jump_tables_pie: Source::new("jump_tables.c"), StaticPie, Native;
     system_registers: Source::new("system_registers.c"), Static, Itself;
     memory_calls: Source::new("memory_calls.c"), Static, Native;
+    memory_corners: Source::new("memory_corners.c"), Static, Native;
+    memory_random: Source::new("memory_random.c"), Static, Native;
     memory_calls_dynamic: Source::new("memory_calls.c"), Dynamic, Native;
     memory_limits: Source::new("memory_limits.c"), Static, Native;
     memory_limits_dynamic: Source::new("memory_limits.c"), Dynamic, Native;

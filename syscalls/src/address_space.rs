@@ -8,26 +8,15 @@
 use crate::host::{self, Outcome};
 use crate::locking::LockFuture;
 use crate::placement::{self, Bounds};
-use crate::regions::{Backing, Growth, Kind, Regions};
+use crate::regions::{Backing, Growth, Kind, Mapping, Regions};
 use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, Layout, MapRequest, PAGE_BYTES, Prot};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bits that mean something on x86-64 only (MAP_32BIT, MAP_ABOVE4G); AArch64 ignores bits that it does not know.
-const FOREIGN_FLAGS: i32 = 0xc0;
-/// MAP_TYPE
-const TYPE_MASK: i32 = 0xf;
 /// PROT_GROWSDOWN and PROT_GROWSUP: arguments of mprotect(2), not protections.
 const PROT_GROWS: i32 = 0x0300_0000;
 const PROT_GROWSDOWN: i32 = 0x0100_0000;
 /// What else mprotect(2) takes: PROT_SEM and PROT_BTI.
 const PROT_OTHERS: i32 = 0x18;
-/// The size of huge pages, if MAP_HUGETLB does not say, and of those that anonymous memory can have without it.
-const HUGE_PAGE_BYTES: u64 = 2 << 20;
-
-/// Objects without a file, told from devices, whose numbers have 32 bits.
-const ANONYMOUS: u64 = u64::MAX;
-const SEGMENT: u64 = u64::MAX - 1;
-
 pub(crate) struct State {
     pub(crate) regions: Regions,
     pub(crate) layout: Layout,
@@ -39,9 +28,9 @@ pub(crate) struct State {
     /// READ_IMPLIES_EXEC of personality(2).
     read_implies_exec: bool,
     /// Shared anonymous mappings made so far.
-    anonymous: u64,
-    brk_start: GuestAddr,
-    brk: GuestAddr,
+    pub(crate) anonymous: u64,
+    pub(crate) brk_start: GuestAddr,
+    pub(crate) brk: GuestAddr,
 }
 
 /// The guest's address space. Shared by all threads; `&AddressSpace` is a [`GuestMemory`].
@@ -65,7 +54,7 @@ pub(crate) fn host_prot(prot: Prot) -> i32 {
 }
 
 /// The protection bits that are recorded: PROT_BTI and the like change nothing here.
-fn guest_prot(prot: Prot) -> Prot {
+pub(crate) fn guest_prot(prot: Prot) -> Prot {
     Prot(prot.0 & 7)
 }
 
@@ -99,50 +88,6 @@ pub(crate) fn release(taken: &[GuestRange]) {
 
 pub(crate) fn executable(regions: &Regions, at: GuestRange) -> Vec<GuestRange> {
     regions.pieces(at).into_iter().filter(|(_, kind)| kind.is_executable()).map(|(piece, _)| piece).collect()
-}
-
-/// What mmap(2) tells the host but for the place.
-#[derive(Clone, Copy)]
-struct HostMap {
-    prot: i32,
-    flags: i32,
-    fd: i32,
-    offset: i64,
-}
-
-impl HostMap {
-    fn at(self, at: GuestRange, extra_flags: i32) -> Outcome {
-        let flags = self.flags & !(libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) | extra_flags;
-        let Self { prot, fd, offset, .. } = self;
-        host::call(libc::SYS_mmap, [at.start.0, at.bytes(), prot as u64, flags as u64, fd as u64, offset as u64])
-    }
-
-    /// With MAP_SHARED_VALIDATE the host refuses MAP_FIXED_NOREPLACE as a flag that it does not know.
-    fn is_validated(self) -> bool {
-        self.flags & TYPE_MASK == libc::MAP_SHARED_VALIDATE
-    }
-
-    /// At a place where the guest has nothing. EEXIST if it is taken all the same.
-    fn at_free(self, regions: &Regions, at: GuestRange) -> Outcome {
-        if self.is_validated() { self.over(&claim(regions, at)?, at) } else { self.at(at, libc::MAP_FIXED_NOREPLACE) }
-    }
-
-    /// In place of what is there, of which `taken` has just been taken.
-    fn over(self, taken: &[GuestRange], at: GuestRange) -> Outcome {
-        self.at(at, libc::MAP_FIXED).inspect_err(|_| release(taken))
-    }
-}
-
-/// What a mapping's length and address must be multiples of.
-fn page_unit(flags: i32) -> u64 {
-    if flags & (libc::MAP_HUGETLB | libc::MAP_ANONYMOUS) != libc::MAP_HUGETLB | libc::MAP_ANONYMOUS {
-        return PAGE_BYTES;
-    }
-    match flags as u32 >> libc::MAP_HUGE_SHIFT & libc::MAP_HUGE_MASK as u32 {
-        0 => HUGE_PAGE_BYTES,
-        log2 @ 12..=36 => 1 << log2,
-        _ => PAGE_BYTES,
-    }
 }
 
 impl AddressSpace {
@@ -202,21 +147,23 @@ impl AddressSpace {
     /// mprotect(2).
     pub fn protect(&self, range: GuestRange, prot: Prot) -> Result<(), Errno> {
         let known = 7 | PROT_OTHERS | PROT_GROWS;
-        if !range.start.is_aligned(PAGE_BYTES) || prot.0 & PROT_GROWS == PROT_GROWS || prot.0 & !known != 0 {
+        if !range.start.is_aligned(PAGE_BYTES) || prot.0 & PROT_GROWS == PROT_GROWS {
             return Err(Errno(libc::EINVAL));
         }
         if range.bytes() == 0 {
             return Ok(());
         }
+        let bytes = range.bytes().checked_next_multiple_of(PAGE_BYTES);
+        if bytes.is_none_or(|bytes| range.start.0.checked_add(bytes).is_none()) {
+            return Err(Errno(libc::ENOMEM));
+        }
+        if prot.0 & !known != 0 {
+            return Err(Errno(libc::EINVAL));
+        }
         let mut state = self.lock();
         let mut range = state.page_range(range.start, range.bytes(), libc::ENOMEM)?;
         if prot.0 & PROT_GROWS != 0 {
-            let (found, kind) = state.regions.find(range.start).ok_or(Errno(libc::ENOMEM))?;
-            let grows_down = matches!(kind, Kind::Guest { growth: Growth::Down | Growth::Stack, .. });
-            if prot.0 & PROT_GROWSDOWN == 0 || !grows_down {
-                return Err(Errno(libc::EINVAL));
-            }
-            range.start = found.start;
+            range.start = state.start_to_grow(range, prot)?;
         }
         let mut changed = executable(&state.regions, range);
         let result = state.protect(range, prot);
@@ -304,12 +251,74 @@ impl AddressSpace {
         mut act: impl FnMut(GuestRange) -> Outcome,
     ) -> Result<bool, Errno> {
         let state = self.lock();
-        for (piece, kind) in state.regions.pieces(range) {
-            if kind.is_guest() {
-                act(piece)?;
-            }
+        for run in state.regions.runs(range) {
+            act(run)?;
         }
         Ok(state.regions.covers(range))
+    }
+
+    /// Calls `act` for what is the guest's up to the first hole in `range`; ENOMEM if there is one.
+    pub(crate) fn on_guest_memory_up_to_a_hole(
+        &self,
+        range: GuestRange,
+        act: impl FnOnce(GuestRange) -> Outcome,
+    ) -> Outcome {
+        let state = self.lock();
+        let first = state.regions.runs(range).first().copied().filter(|run| run.start == range.start);
+        let until_hole = first.unwrap_or(GuestRange { end: range.start, ..range });
+        if until_hole == range || until_hole.bytes() > 0 {
+            act(until_hole)?;
+        }
+        if until_hole == range { Ok(0) } else { Err(Errno(libc::ENOMEM)) }
+    }
+
+    /// Says that what the guest had in `range` is gone, as after madvise(2) with MADV_DONTNEED: code may be other code.
+    /// `everywhere`: so it is wherever else that memory is mapped (MADV_REMOVE).
+    pub(crate) fn contents_changed(&self, range: GuestRange, everywhere: bool) {
+        let regions = &self.lock().regions;
+        let mut changed = executable(regions, range);
+        if everywhere {
+            changed.extend(regions.aliases(range));
+        }
+        self.tell(&changed);
+    }
+
+    /// Says that the open file `fd` is shorter or has lost some of its contents: code that it is mapped as may be other
+    /// code, or none.
+    pub(crate) fn file_changed(&self, fd: i32) {
+        let mut shown = self.lock().regions.all();
+        shown.retain(|(_, kind)| kind.is_executable() && kind.backing().is_some());
+        if shown.is_empty() {
+            return;
+        }
+        let Ok(identity) = host::identity_of(fd) else { return };
+        shown.retain(|(_, kind)| kind.backing().is_some_and(|backing| backing.object == identity));
+        let changed: Vec<GuestRange> = shown.into_iter().map(|(range, _)| range).collect();
+        self.tell(&changed);
+    }
+
+    /// Notes whether children are without what is in `range` (MADV_DONTFORK).
+    pub(crate) fn not_for_children(&self, range: GuestRange, not_for_children: bool) {
+        let regions = &mut self.lock().regions;
+        for (piece, kind) in regions.pieces(range) {
+            if let Kind::Guest(mapping) = kind {
+                regions.insert(piece, Kind::Guest(Mapping { not_for_children, ..mapping }));
+            }
+        }
+    }
+
+    /// Forgets what a process has not inherited that has just been made by fork(2).
+    pub(crate) fn begin_in_child(&self) {
+        let mut state = self.lock();
+        let mut gone = state.regions.all();
+        gone.retain(|(_, kind)| kind.mapping().is_some_and(|mapping| mapping.not_for_children));
+        let mut changed = Vec::new();
+        for (range, _) in gone {
+            changed.extend(executable(&state.regions, range));
+            state.regions.remove(range);
+        }
+        drop(state);
+        self.tell(&changed);
     }
 
     /// Calls `act` if all of `range` is the guest's; ENOMEM if not. Other threads cannot unmap any of it meanwhile.
@@ -323,15 +332,18 @@ impl AddressSpace {
     pub(crate) fn show_other_pages(&self, range: GuestRange, offset: u64, act: impl FnOnce() -> Outcome) -> Outcome {
         let mut state = self.lock();
         let pieces = state.regions.pieces(range);
-        if !state.regions.covers(range) || pieces.iter().any(|(_, kind)| kind.backing().is_none()) {
+        let prot = |kind: &Kind| kind.mapping().map(|mapping| mapping.prot);
+        let differs = |kind: &Kind| kind.backing().is_none() || prot(kind) != prot(&pieces[0].1);
+        if !state.regions.covers(range) || pieces.iter().any(|(_, kind)| differs(kind)) {
             return Err(Errno(libc::EINVAL));
         }
         let mut changed = executable(&state.regions, range);
         act()?;
         for (piece, kind) in pieces {
-            let Kind::Guest { prot, backing: Some(backing), growth } = kind else { continue };
+            let Kind::Guest(mapping) = kind else { continue };
             let bias = offset.wrapping_sub(range.start.0);
-            state.regions.insert(piece, Kind::Guest { prot, backing: Some(Backing { bias, ..backing }), growth });
+            let backing = mapping.backing.map(|backing| Backing { bias, ..backing });
+            state.regions.insert(piece, Kind::Guest(Mapping { backing, ..mapping }));
         }
         changed.extend(executable(&state.regions, range));
         drop(state);
@@ -344,62 +356,6 @@ impl AddressSpace {
         let mut changed = self.lock().regions.aliases(range);
         changed.push(range);
         self.tell(&changed);
-    }
-
-    /// Attaches the System V segment `id` of `bytes` bytes (shmat): at `addr`, in place of what is there, or anywhere.
-    /// `attach` does so at the address that it is given, over memory that may be replaced.
-    pub(crate) fn attach(
-        &self,
-        addr: Option<GuestAddr>,
-        bytes: u64,
-        prot: Prot,
-        id: u64,
-        replace: bool,
-        mut attach: impl FnMut(GuestAddr) -> Outcome,
-    ) -> Result<GuestAddr, Errno> {
-        let mut state = self.lock();
-        let mut over = |regions: &Regions, at: GuestRange| {
-            let taken = claim(regions, at)?;
-            attach(at.start).inspect_err(|_| release(&taken))
-        };
-        let at = match addr {
-            Some(addr) => {
-                let at = state.page_range(addr, bytes, libc::EINVAL)?;
-                let taken = if state.regions.unmapped(at) == [at] { 0 } else { at.bytes() };
-                if taken > 0 && !replace {
-                    return Err(Errno(libc::EINVAL));
-                }
-                state.afford(at.bytes() - state.regions.counted_in(at), 0)?;
-                over(&state.regions, at)
-                    .map_err(|error| if error.0 == libc::EEXIST { Errno(libc::EINVAL) } else { error })?;
-                at
-            }
-            None => {
-                let bytes = state.page_range(GuestAddr(0), bytes, libc::ENOMEM)?.bytes();
-                state.afford(bytes, 0)?;
-                state.somewhere(GuestAddr(0), bytes, PAGE_BYTES, |at| over(&state.regions, at))?
-            }
-        };
-        let mut changed = executable(&state.regions, at);
-        let backing = Backing { object: (SEGMENT, id), bias: at.start.0.wrapping_neg() };
-        let kind = Kind::Guest { prot: guest_prot(prot), backing: Some(backing), growth: Growth::None };
-        state.regions.insert(at, kind);
-        changed.extend(state.new_code(at));
-        drop(state);
-        self.tell(&changed);
-        Ok(at.start)
-    }
-
-    /// Forgets a mapping that the host kernel removes in `detach` (shmdt). Other threads cannot map anything else there
-    /// in between.
-    pub(crate) fn forget(&self, range: GuestRange, detach: impl FnOnce() -> Outcome) -> Outcome {
-        let mut state = self.lock();
-        let changed = executable(&state.regions, range);
-        let result = detach();
-        state.regions.remove(range);
-        drop(state);
-        self.tell(&changed);
-        result
     }
 
     /// Runs `call` with the record locked, so that no other thread is inside a change (fork).
@@ -417,170 +373,50 @@ impl State {
     }
 
     /// The protection that a mapping or a change of one asks for, with what personality(2) adds.
-    fn wanted_prot(&self, prot: Prot) -> Prot {
+    pub(crate) fn wanted_prot(&self, prot: Prot) -> Prot {
         if self.read_implies_exec && prot.contains(Prot::READ) { prot.union(Prot::EXEC) } else { prot }
     }
 
-    fn map(&mut self, request: MapRequest) -> Result<(GuestRange, Vec<GuestRange>), Errno> {
-        let MapRequest { addr, bytes, fd, offset, .. } = request;
-        let prot = self.wanted_prot(request.prot);
-        let is_file = request.flags & libc::MAP_ANONYMOUS == 0;
-        let mut call = HostMap { prot: host_prot(prot), flags: request.flags & !FOREIGN_FLAGS, fd, offset };
-        if is_file && call.is_validated() && request.flags & FOREIGN_FLAGS != 0 {
-            return Err(Errno(libc::EOPNOTSUPP));
-        }
-        if bytes == 0 {
-            let nothing = GuestRange::new(GuestAddr(0), 0);
-            return Err(call.at(nothing, 0).err().unwrap_or(Errno(libc::EINVAL)));
-        }
-        if is_file && prot.contains(Prot::EXEC) && host::is_noexec(fd) {
-            return Err(Errno(libc::EPERM));
-        }
-        let unit = page_unit(request.flags);
-        let length = bytes.checked_next_multiple_of(unit).ok_or(Errno(libc::ENOMEM))?;
-        let length = self.page_range(GuestAddr(0), length, libc::ENOMEM)?.bytes();
-        call.flags |= self.locked_flag();
-        let is_data = call.flags & TYPE_MASK == libc::MAP_PRIVATE && prot.contains(Prot::WRITE);
-        let data = if is_data { length } else { 0 };
-        let growth = if request.flags & libc::MAP_GROWSDOWN != 0 { Growth::Down } else { Growth::None };
-        let kind = Kind::Guest { prot: guest_prot(prot), backing: None, growth };
-        if request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0 {
-            if !addr.is_aligned(PAGE_BYTES) {
-                return Err(Errno(libc::EINVAL));
-            }
-            let at = self.page_range(addr, length, libc::ENOMEM)?;
-            let changed = executable(&self.regions, at);
-            self.map_exactly(at, request.flags, call, data)?;
-            return Ok((self.mapped(at, call, kind), changed));
-        }
-        self.afford(length, data)?;
-        let align = if data > 0 && length.is_multiple_of(HUGE_PAGE_BYTES) { HUGE_PAGE_BYTES } else { unit };
-        let at = self.map_somewhere(addr, length, align, call)?;
-        Ok((self.mapped(at, call, kind), Vec::new()))
-    }
-
-    fn map_exactly(&mut self, at: GuestRange, flags: i32, call: HostMap, data: u64) -> Result<(), Errno> {
-        let is_free = self.regions.unmapped(at) == [at];
-        if flags & libc::MAP_FIXED_NOREPLACE != 0 {
-            if call.is_validated() {
-                return call.at(at, libc::MAP_FIXED_NOREPLACE).and(Err(Errno(libc::EOPNOTSUPP)));
-            }
-            if !is_free {
-                return Err(Errno(libc::EEXIST));
-            }
-        }
-        self.afford(at.bytes() - self.regions.counted_in(at), data)?;
-        if !is_free {
-            return call.over(&claim_exactly(&self.regions, at)?, at).map(|_| ());
-        }
-        let insists = flags & libc::MAP_FIXED_NOREPLACE == 0;
-        call.at_free(&self.regions, at).map(|_| ()).map_err(|error| match error {
-            Errno(libc::EEXIST) if insists => Errno(libc::ENOMEM),
-            error => error,
-        })
-    }
-
-    fn map_somewhere(&self, hint: GuestAddr, bytes: u64, align: u64, call: HostMap) -> Result<GuestRange, Errno> {
-        let regions = &self.regions;
-        let found = self.somewhere(hint, bytes, align, |at| call.at_free(regions, at));
-        if found != Err(Errno(libc::EINVAL)) || call.flags & libc::MAP_ANONYMOUS != 0 {
-            return found;
-        }
-        // Of a hugetlbfs, which wants its own alignment; or of a driver that knows its places itself (io_uring).
-        let aligned = self.somewhere(hint, bytes, HUGE_PAGE_BYTES, |at| call.at_free(regions, at));
-        aligned.or_else(|_| {
-            let start = call.at(GuestRange::new(GuestAddr(0), bytes), 0)?;
-            Ok(GuestRange::new(GuestAddr(start), bytes))
-        })
-    }
-
-    /// Records what the host has mapped.
-    fn mapped(&mut self, at: GuestRange, call: HostMap, mut kind: Kind) -> GuestRange {
-        // MAP_SHARED_VALIDATE has the bit too.
-        let shown = if call.flags & libc::MAP_SHARED != 0 { self.backing(call, at) } else { None };
-        if let Kind::Guest { backing, growth, .. } = &mut kind {
-            *backing = shown;
-            if at == self.layout.stack {
-                *growth = Growth::Stack;
-            }
-        }
-        self.regions.insert(at, kind);
-        if at == self.layout.stack {
-            self.guard_stack(at);
-        }
-        self.lock_new(at);
-        at
-    }
-
-    /// What a new shared mapping shows.
-    fn backing(&mut self, call: HostMap, at: GuestRange) -> Option<Backing> {
-        if call.flags & libc::MAP_ANONYMOUS != 0 {
-            self.anonymous += 1;
-            return Some(Backing { object: (ANONYMOUS, self.anonymous), bias: at.start.0.wrapping_neg() });
-        }
-        // The file just mapped is open: this fails only if another thread has closed it since, or it has no inode.
-        let (device, inode) = host::identity_of(call.fd).ok()?;
-        Some(Backing { object: (device, inode), bias: (call.offset as u64).wrapping_sub(at.start.0) })
-    }
-
+    /// Removes what the guest has in `range`, adjoining mappings by one call: the host does all of that or nothing.
     pub(crate) fn unmap(&mut self, range: GuestRange) -> Result<(), Errno> {
-        for (piece, kind) in self.regions.pieces(range) {
-            if kind.is_guest() {
-                host_munmap(piece)?;
-                self.regions.remove(piece);
-            }
+        for run in self.regions.runs(range) {
+            host_munmap(run)?;
+            self.regions.remove(run);
         }
         Ok(())
+    }
+
+    /// Where a change of protection begins that goes as far as the mapping grows.
+    fn start_to_grow(&self, range: GuestRange, prot: Prot) -> Result<GuestAddr, Errno> {
+        let pieces = self.regions.pieces(range);
+        let (first, mapping) = pieces
+            .iter()
+            .find_map(|(piece, kind)| kind.mapping().map(|mapping| (piece.start, mapping)))
+            .ok_or(Errno(libc::ENOMEM))?;
+        if prot.0 & PROT_GROWSDOWN == 0 {
+            // No mapping of arm64's grows up.
+            return Err(Errno(if first == range.start { libc::EINVAL } else { libc::ENOMEM }));
+        }
+        let grows_down = matches!(mapping.growth, Growth::Down | Growth::Stack);
+        let whole = self.regions.find(first).filter(|_| grows_down).ok_or(Errno(libc::EINVAL))?;
+        Ok(whole.0.start)
     }
 
     fn protect(&mut self, range: GuestRange, prot: Prot) -> Result<(), Errno> {
         let prot = self.wanted_prot(prot);
         let mut at = range.start;
         for (piece, kind) in self.regions.pieces(range) {
-            let Kind::Guest { backing, growth, .. } = kind else { break };
+            let Kind::Guest(mapping) = kind else { break };
             if piece.start != at {
                 break;
             }
-            let new = Kind::Guest { prot: guest_prot(prot), backing, growth };
+            let new = Kind::Guest(Mapping { prot: guest_prot(prot), ..mapping });
             self.afford(0, if new.is_data() && !kind.is_data() { piece.bytes() } else { 0 })?;
             host::call3(libc::SYS_mprotect, piece.start.0, piece.bytes(), host_prot(prot) as u64)?;
             self.regions.insert(piece, new);
             at = piece.end;
         }
         if at == range.end { Ok(()) } else { Err(Errno(libc::ENOMEM)) }
-    }
-
-    fn brk(&mut self, to: GuestAddr) -> Vec<GuestRange> {
-        if to < self.brk_start || to.0 > self.layout.ordinary_end {
-            return Vec::new();
-        }
-        let (old_end, new_end) = (self.brk.page_up(), to.page_up());
-        if new_end > old_end {
-            let grow = GuestRange { start: old_end, end: new_end };
-            let heap_bytes = new_end.0 - self.brk_start.0;
-            // Anything the guest put in the way stops the heap, as it does on Linux.
-            if !self.regions.is_free(grow)
-                || heap_bytes > self.bounds.data
-                || self.afford(grow.bytes(), grow.bytes()).is_err()
-            {
-                return Vec::new();
-            }
-            let prot = self.wanted_prot(Prot::READ.union(Prot::WRITE));
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE | self.locked_flag();
-            if host_mmap(grow, host_prot(prot), flags).is_err() {
-                return Vec::new();
-            }
-            self.regions.insert(grow, Kind::Guest { prot, backing: None, growth: Growth::None });
-            self.lock_new(grow);
-            self.brk = to;
-            return executable(&self.regions, grow);
-        }
-        let shrink = GuestRange { start: new_end, end: old_end };
-        let changed = executable(&self.regions, shrink);
-        if self.unmap(shrink).is_ok() {
-            self.brk = to;
-        }
-        changed
     }
 }
 

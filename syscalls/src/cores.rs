@@ -23,7 +23,7 @@ impl AddressSpace {
     #[must_use]
     pub fn mapped(&self) -> Vec<Mapped> {
         let guests = |(range, kind)| match kind {
-            Kind::Guest { prot, .. } => Some(Mapped { range, prot }),
+            Kind::Guest(mapping) => Some(Mapped { range, prot: mapping.prot }),
             Kind::Guard => None,
         };
         self.lock().regions.all().into_iter().filter_map(guests).collect()

@@ -91,3 +91,19 @@ pub(crate) fn set_inherited(fd: u64, inherited: bool) {
     let flags = if inherited { 0 } else { libc::FD_CLOEXEC as u64 };
     let _ = host::call3(libc::SYS_fcntl, fd, libc::F_SETFD as u64, flags);
 }
+
+/// ftruncate implements Linux syscall ftruncate(2). What was mapped beyond the new end is gone.
+pub(crate) fn ftruncate(context: &mut Context<'_>, args: Args) -> Outcome {
+    changing_the_file(context, libc::SYS_ftruncate, args)
+}
+
+/// fallocate implements Linux syscall fallocate(2), which can make holes in what is mapped.
+pub(crate) fn fallocate(context: &mut Context<'_>, args: Args) -> Outcome {
+    changing_the_file(context, libc::SYS_fallocate, args)
+}
+
+fn changing_the_file(context: &Context<'_>, number: i64, args: Args) -> Outcome {
+    let result = context.guest_call(number, args);
+    context.process.memory().file_changed(args[0] as i32);
+    result
+}

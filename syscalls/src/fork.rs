@@ -240,6 +240,7 @@ fn make_process(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
         return Ok(pid);
     }
     context.process.threads.only_one();
+    context.process.memory().begin_in_child();
     // It may be the first of a namespace, or the first one's child.
     limits::follow_core_limit(context.process);
     if request.clears_handlers() {

@@ -2,11 +2,9 @@
 //! without mmap. Messages and the other control structures are the same on both sides.
 
 use crate::host::{self, Args, Outcome};
-use crate::process::{Context, lock};
+use crate::process::Context;
 use crate::user;
-use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, Prot};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use ir::{Errno, GuestAddr, PAGE_BYTES, Prot};
 
 const IPC_SET: i32 = 1;
 const IPC_STAT: i32 = 2;
@@ -58,17 +56,6 @@ pub(crate) fn semctl(_: &mut Context<'_>, mut args: Args) -> Outcome {
     }
 }
 
-/// Where segments are attached, and how long they are.
-#[derive(Default)]
-pub(crate) struct Attachments(Mutex<BTreeMap<u64, u64>>);
-
-impl Attachments {
-    /// Keeps other threads out.
-    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
-        lock(&self.0)
-    }
-}
-
 /// shmat implements Linux syscall shmat(2).
 pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
     let [id, at, flags, ..] = args;
@@ -91,15 +78,18 @@ pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
     let prot = Prot::READ.union(write).union(exec);
     let memory = context.process.memory();
     let start = memory.attach(wanted, bytes, prot, id, flags & SHM_REMAP != 0, |at| {
-        host::call3(libc::SYS_shmat, id, at.0, flags & !SHM_EXEC | SHM_REMAP)
+        let attached = host::call3(libc::SYS_shmat, id, at.0, flags | SHM_REMAP)?;
+        if flags & SHM_EXEC != 0 {
+            // The host has said whether it may be executed; here it never is.
+            let host_prot = prot.0 & !libc::PROT_EXEC;
+            host::call3(libc::SYS_mprotect, at.0, bytes, host_prot as u64)?;
+        }
+        Ok(attached)
     })?;
-    lock(&context.process.attachments.0).insert(start.0, bytes);
     Ok(start.0)
 }
 
 /// shmdt implements Linux syscall shmdt(2).
 pub(crate) fn shmdt(context: &mut Context<'_>, args: Args) -> Outcome {
-    let bytes = lock(&context.process.attachments.0).remove(&args[0]).ok_or(Errno(libc::EINVAL))?;
-    let range = GuestRange::new(GuestAddr(args[0]), bytes);
-    context.process.memory().forget(range, || host::call(libc::SYS_shmdt, args))
+    context.process.memory().detach(GuestAddr(args[0]), || host::call(libc::SYS_shmdt, args))
 }

@@ -23,7 +23,7 @@ impl Limits {
     /// Those that a program has `inherited`; `memory` follows them.
     pub(crate) fn new(inherited: &[(u32, Limit)], memory: &AddressSpace) -> Self {
         for (resource, limit) in inherited {
-            apply(memory, *resource, limit[0]);
+            apply(memory, *resource, *limit);
         }
         Self(Mutex::new(inherited.iter().copied().collect()))
     }
@@ -44,10 +44,14 @@ impl Limits {
     }
 }
 
-fn apply(memory: &AddressSpace, resource: u32, soft: u64) {
+fn apply(memory: &AddressSpace, resource: u32, [soft, hard]: Limit) {
     match resource {
         libc::RLIMIT_AS => memory.bound(|bounds| bounds.address_space = soft),
-        libc::RLIMIT_DATA => memory.bound(|bounds| bounds.data = soft),
+        libc::RLIMIT_DATA => memory.bound(|bounds| {
+            bounds.heap = soft;
+            // Programs that want no heap set it to nothing. The kernel lets them map what the hard limit allows.
+            bounds.data = if soft == 0 { hard } else { soft };
+        }),
         _ => {}
     }
 }
@@ -110,7 +114,7 @@ fn set(process: &Process, resource: u64, new: Limit) -> Result<(), Errno> {
         return Err(Errno(libc::EPERM));
     }
     lock(&process.limits.0).insert(resource as u32, new);
-    apply(process.memory(), resource as u32, soft);
+    apply(process.memory(), resource as u32, new);
     if resource as u32 == libc::RLIMIT_STACK && soft != old[0] {
         process.memory().resize_stack(soft);
     }

@@ -4,7 +4,7 @@
 use crate::address_space::{AddressSpace, State};
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
-use crate::regions::{Growth, Kind};
+use crate::regions::{Growth, Mapping};
 use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, Prot};
 
 const MCL_CURRENT: u64 = 1;
@@ -43,7 +43,7 @@ impl State {
 
     fn lock_all(&self, on_fault: bool) -> Result<(), Errno> {
         for (range, kind) in self.regions.all() {
-            let Kind::Guest { prot, growth, .. } = kind else { continue };
+            let Some(Mapping { prot, growth, .. }) = kind.mapping() else { continue };
             // Only what the guest has used of its stack is there for it; and what has no rights is never brought in.
             let later = on_fault || growth == Growth::Stack || prot == Prot::NONE;
             let locked = host::call3(libc::SYS_mlock2, range.start.0, range.bytes(), u64::from(later));
@@ -69,18 +69,8 @@ fn up_to_a_hole(memory: &AddressSpace, number: i64, args: Args, flags: u64) -> O
     let start = GuestAddr(args[0]).page();
     let bytes = args[1].checked_add(args[0] - start.0).and_then(|bytes| bytes.checked_next_multiple_of(PAGE_BYTES));
     let bytes = bytes.filter(|bytes| start.0.checked_add(*bytes).is_some()).ok_or(Errno(libc::EINVAL))?;
-    if bytes == 0 {
-        return host::call3(number, start.0, 0, flags);
-    }
-    let mut at = start;
-    let whole = memory.on_guest_parts(GuestRange::new(start, bytes), |part| {
-        if part.start != at {
-            return Err(Errno(libc::ENOMEM));
-        }
-        at = part.end;
-        host::call3(number, part.start.0, part.bytes(), flags)
-    })?;
-    if whole { Ok(0) } else { Err(Errno(libc::ENOMEM)) }
+    let act = |part: GuestRange| host::call3(number, part.start.0, part.bytes(), flags);
+    memory.on_guest_memory_up_to_a_hole(GuestRange::new(start, bytes), act)
 }
 
 /// mlock implements Linux syscall mlock(2).

@@ -71,17 +71,51 @@ fn on_guest_parts(context: &Context<'_>, number: i64, args: Args, too_long: i32)
     if range.bytes() == 0 {
         return act(range);
     }
-    let whole = context.process.memory().on_guest_parts(range, act)?;
-    if whole { Ok(0) } else { Err(Errno(libc::ENOMEM)) }
+    if context.process.memory().on_guest_parts(range, act)? {
+        return Ok(0);
+    }
+    // Where nothing is mapped the kernel tells nonsense from good arguments too, as it does for nothing at all.
+    act(GuestRange::new(GuestAddr(0), 0)).and(Err(Errno(libc::ENOMEM)))
 }
 
 /// madvise implements Linux syscall madvise(2), for the parts of the range that are the guest's: some advice throws
 /// contents away.
 pub(crate) fn madvise(context: &mut Context<'_>, args: Args) -> Outcome {
-    let result = on_guest_parts(context, libc::SYS_madvise, args, libc::EINVAL);
-    // Where nothing is mapped the kernel tells nonsense from good advice too.
-    let is_nonsense = || host::call3(libc::SYS_madvise, 0, 0, args[2]).is_err();
-    if result == Err(Errno(libc::ENOMEM)) && is_nonsense() { Err(Errno(libc::EINVAL)) } else { result }
+    let populates = matches!(args[2] as i32, libc::MADV_POPULATE_READ | libc::MADV_POPULATE_WRITE);
+    let result = if populates {
+        let range = whole_pages(args[0], args[1], libc::EINVAL)?;
+        let act = |part: GuestRange| host::call3(libc::SYS_madvise, part.start.0, part.bytes(), args[2]);
+        context.process.memory().on_guest_memory_up_to_a_hole(range, act)
+    } else {
+        on_guest_parts(context, libc::SYS_madvise, args, libc::EINVAL)
+    };
+    if let Ok(range) = whole_pages(args[0], args[1], libc::EINVAL) {
+        let memory = context.process.memory();
+        // What comes before a hole, or behind one, follows the advice all the same.
+        let is_followed = matches!(result, Ok(_) | Err(Errno(libc::ENOMEM)));
+        match args[2] as i32 {
+            advice if discards(advice) => memory.contents_changed(range, advice == libc::MADV_REMOVE),
+            libc::MADV_DONTFORK if is_followed => memory.not_for_children(range, true),
+            libc::MADV_DOFORK if is_followed => memory.not_for_children(range, false),
+            _ => {}
+        }
+    }
+    result
+}
+
+/// Whether advice throws contents away.
+fn discards(advice: i32) -> bool {
+    const MADV_GUARD_INSTALL: i32 = 102;
+    const MADV_GUARD_REMOVE: i32 = 103;
+    matches!(
+        advice,
+        libc::MADV_DONTNEED
+            | libc::MADV_FREE
+            | libc::MADV_REMOVE
+            | libc::MADV_DONTNEED_LOCKED
+            | MADV_GUARD_INSTALL
+            | MADV_GUARD_REMOVE
+    )
 }
 
 /// mseal implements Linux syscall mseal(2), which does all of the range or nothing.
@@ -99,14 +133,12 @@ pub(crate) fn msync(context: &mut Context<'_>, args: Args) -> Outcome {
     on_guest_parts(context, libc::SYS_msync, args, libc::ENOMEM)
 }
 
-/// mincore implements Linux syscall mincore(2).
+/// mincore implements Linux syscall mincore(2), which tells what it finds before a hole.
 pub(crate) fn mincore(context: &mut Context<'_>, args: Args) -> Outcome {
     let range = whole_pages(args[0], args[1], libc::ENOMEM)?;
-    if range.bytes() == 0 {
-        return Ok(0);
-    }
-    let ask = || host::call3(libc::SYS_mincore, range.start.0, range.bytes(), args[2]);
-    context.process.memory().on_guest_memory(range, ask)
+    let told_at = |part: GuestRange| args[2].wrapping_add((part.start.0 - range.start.0) / PAGE_BYTES);
+    let ask = |part: GuestRange| host::call3(libc::SYS_mincore, part.start.0, part.bytes(), told_at(part));
+    context.process.memory().on_guest_memory_up_to_a_hole(range, ask)
 }
 
 /// mbind implements Linux syscall mbind(2).
@@ -149,20 +181,9 @@ pub(crate) fn remap_file_pages(context: &mut Context<'_>, args: Args) -> Outcome
 /// only, and must then meet nothing of emu's.
 pub(crate) fn process_madvise(context: &mut Context<'_>, args: Args) -> Outcome {
     const SYS_PROCESS_MADVISE: i64 = 440;
-    const MADV_GUARD_INSTALL: i32 = 102;
-    const MADV_GUARD_REMOVE: i32 = 103;
     const MOST_PARTS: u64 = 1024;
     let [fd, list, count, advice, flags, _] = args;
-    let harmless = !matches!(
-        advice as i32,
-        libc::MADV_DONTNEED
-            | libc::MADV_FREE
-            | libc::MADV_REMOVE
-            | libc::MADV_DONTNEED_LOCKED
-            | MADV_GUARD_INSTALL
-            | MADV_GUARD_REMOVE
-    );
-    if harmless || count > MOST_PARTS {
+    if !discards(advice as i32) || count > MOST_PARTS {
         return host::call(SYS_PROCESS_MADVISE, args);
     }
     let mut done = 0;
@@ -172,8 +193,11 @@ pub(crate) fn process_madvise(context: &mut Context<'_>, args: Args) -> Outcome 
             let part_at = part.as_ptr() as u64;
             host::call(SYS_PROCESS_MADVISE, [fd, part_at, 1, advice, flags, 0])
         };
-        let result = whole_pages(part[0], part[1], libc::EINVAL)
-            .and_then(|range| context.process.memory().on_guest_memory(range, advise));
+        let result = whole_pages(part[0], part[1], libc::EINVAL).and_then(|range| {
+            context.process.memory().on_guest_memory(range, advise).inspect(|_| {
+                context.process.memory().contents_changed(range, advice as i32 == libc::MADV_REMOVE);
+            })
+        });
         match result {
             Ok(bytes) => done += bytes,
             Err(_) if done > 0 => break,

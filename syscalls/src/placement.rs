@@ -4,7 +4,7 @@
 
 use crate::address_space::State;
 use crate::host::{self, Outcome};
-use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES};
+use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, STACK_GUARD_BYTES};
 
 /// Nothing is put below here unless the guest says so (vm.mmap_min_addr).
 const LOWEST: u64 = 64 << 10;
@@ -20,13 +20,15 @@ pub(crate) struct Bounds {
     pub address_space: u64,
     /// RLIMIT_DATA as the guest has set it.
     pub data: u64,
+    /// How large the heap may be, by the same limit.
+    pub heap: u64,
     /// What must be left of the address space that the host gives, if that is limited: emu needs some.
     pub emus_reserve: Option<u64>,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { address_space: u64::MAX, data: u64::MAX, emus_reserve: None }
+        Self { address_space: u64::MAX, data: u64::MAX, heap: u64::MAX, emus_reserve: None }
     }
 }
 
@@ -67,7 +69,7 @@ impl State {
 
     /// Whether there may be `bytes` more, `data_bytes` of them private and writable.
     pub(crate) fn afford(&self, bytes: u64, data_bytes: u64) -> Result<(), Errno> {
-        let Bounds { address_space, data, emus_reserve } = self.bounds;
+        let Bounds { address_space, data, emus_reserve, .. } = self.bounds;
         let fits = |used: u64, more: u64, limit: u64| more == 0 || used.saturating_add(more) <= limit;
         if !fits(self.regions.counted_bytes(), bytes, address_space)
             || !fits(self.regions.data_bytes(), data_bytes, data)
@@ -89,7 +91,8 @@ impl State {
             start => start.max(LOWEST),
         };
         let at = GuestRange::new(GuestAddr(start), bytes);
-        (at.end.0 <= self.layout.end && self.regions.is_free(at)).then_some(at)
+        let is_free = at.end.0 <= self.layout.end && self.regions.is_free(at);
+        (is_free && self.regions.growing_above(at).is_none()).then_some(at)
     }
 
     /// Tries places for `bytes` until `attempt` has success at one: the hinted one, then from the top, as the kernel
@@ -117,6 +120,10 @@ impl State {
             for _ in 0..ATTEMPTS {
                 let Some(start) = self.regions.highest(bytes, align, range(low, high)) else { break };
                 let at = GuestRange::new(start, bytes);
+                if let Some(growing) = self.regions.growing_above(at) {
+                    high = growing.0.saturating_sub(STACK_GUARD_BYTES);
+                    continue;
+                }
                 match attempt(at) {
                     Ok(_) => return Ok(at),
                     Err(Errno(libc::EEXIST)) => {}

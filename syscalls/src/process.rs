@@ -5,7 +5,6 @@ use crate::address_space::AddressSpace;
 use crate::descriptors;
 use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
-use crate::ipc::Attachments;
 use crate::limits::{self, Limits};
 use crate::new_program::{self, Ready};
 use crate::persona::Persona;
@@ -88,7 +87,6 @@ pub struct Process {
     pub(crate) strace: Option<Arc<Strace>>,
     pub(crate) actions: Arc<SignalActions>,
     pub(crate) limits: Limits,
-    pub(crate) attachments: Arc<Attachments>,
     pub(crate) persona: Persona,
     pub(crate) threads: Threads,
     memory: Arc<AddressSpace>,
@@ -116,7 +114,6 @@ impl Process {
             strace,
             actions: Arc::new(actions),
             limits,
-            attachments: Arc::default(),
             persona,
             threads: Threads::default(),
             memory: Arc::new(memory),
@@ -135,7 +132,6 @@ impl Process {
             actions,
             limits: self.limits.copy(),
             persona: self.persona.copy(),
-            attachments: Arc::clone(&self.attachments),
             threads: Threads::default(),
             memory: Arc::clone(&self.memory),
             sigreturn_code: self.sigreturn_code.clone(),
@@ -194,7 +190,6 @@ impl Process {
         let _reported = lock(&self.reported);
         let _actions = self.actions.quiet();
         let _limits = self.limits.quiet();
-        let _attachments = self.attachments.quiet();
         // Whoever writes to standard error may hold the lock of -strace, and not the other way round.
         let _strace = self.strace.as_deref().map(Strace::quiet);
         let _stderr = std::io::stderr().lock();

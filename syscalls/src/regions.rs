@@ -2,7 +2,7 @@
 //! it, what is free between them, and how much there is. Pure bookkeeping; it must not know the host.
 
 use crate::gaps::Gaps;
-use ir::{GuestAddr, GuestRange, HOST_END, Prot};
+use ir::{GuestAddr, GuestRange, HOST_END, Prot, STACK_GUARD_BYTES};
 use std::collections::BTreeMap;
 
 /// Memory that may be mapped at several places: writes at one of them reach the code at another.
@@ -33,49 +33,74 @@ pub(crate) enum Growth {
     Stack,
 }
 
+/// What the guest has mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mapping {
+    /// Protection as the guest asked for it.
+    pub prot: Prot,
+    /// What is mapped, for MAP_SHARED.
+    pub backing: Option<Backing>,
+    /// Whether it grows.
+    pub growth: Growth,
+    /// Whether a child made by fork(2) is without it (MADV_DONTFORK).
+    pub not_for_children: bool,
+}
+
+impl Mapping {
+    /// Private memory, as most is.
+    pub(crate) const fn private(prot: Prot) -> Self {
+        Self { prot, backing: None, growth: Growth::None, not_for_children: false }
+    }
+}
+
 /// What a recorded range is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// The guest mapped it.
-    Guest {
-        /// Protection as the guest asked for it.
-        prot: Prot,
-        /// What is mapped, for MAP_SHARED.
-        backing: Option<Backing>,
-        /// Whether it grows.
-        growth: Growth,
-    },
+    Guest(Mapping),
     /// Nothing is mapped here, and nothing is put here unless the guest says so: the guard below the stack.
     Guard,
 }
 
 impl Kind {
-    /// Whether the guest may fetch instructions there.
-    pub(crate) fn is_executable(self) -> bool {
-        matches!(self, Self::Guest { prot, .. } if prot.contains(Prot::EXEC))
-    }
-
-    /// Whether the guest sees the range.
-    pub(crate) fn is_guest(self) -> bool {
-        matches!(self, Self::Guest { .. })
-    }
-
-    /// What a shared mapping shows.
-    pub(crate) fn backing(self) -> Option<Backing> {
+    /// What the guest has mapped, if it has.
+    pub(crate) fn mapping(self) -> Option<Mapping> {
         match self {
-            Self::Guest { backing, .. } => backing,
+            Self::Guest(mapping) => Some(mapping),
             Self::Guard => None,
         }
     }
 
+    /// Whether the guest may fetch instructions there.
+    pub(crate) fn is_executable(self) -> bool {
+        self.mapping().is_some_and(|mapping| mapping.prot.contains(Prot::EXEC))
+    }
+
+    /// Whether the guest sees the range.
+    pub(crate) fn is_guest(self) -> bool {
+        self.mapping().is_some()
+    }
+
+    /// What a shared mapping shows.
+    pub(crate) fn backing(self) -> Option<Backing> {
+        self.mapping().and_then(|mapping| mapping.backing)
+    }
+
     /// Whether RLIMIT_AS counts it. Of the stack the kernel counts what has been touched, which is little.
     fn is_counted(self) -> bool {
-        matches!(self, Self::Guest { growth: Growth::None | Growth::Down, .. })
+        self.mapping().is_some_and(|mapping| mapping.growth != Growth::Stack)
     }
 
     /// Whether RLIMIT_DATA counts it: private, writable, and no stack.
     pub(crate) fn is_data(self) -> bool {
-        matches!(self, Self::Guest { prot, backing: None, growth: Growth::None } if prot.contains(Prot::WRITE))
+        self.mapping().is_some_and(|Mapping { prot, backing, growth, .. }| {
+            prot.contains(Prot::WRITE) && backing.is_none() && growth == Growth::None
+        })
+    }
+
+    /// Whether it grows where it is touched.
+    pub(crate) fn grows_down(self) -> bool {
+        self.mapping().is_some_and(|mapping| mapping.growth == Growth::Down)
     }
 }
 
@@ -142,6 +167,18 @@ impl Regions {
         unmapped
     }
 
+    /// The parts of `within` that are the guest's, adjoining ones joined, in order.
+    pub(crate) fn runs(&self, within: GuestRange) -> Vec<GuestRange> {
+        let mut runs: Vec<GuestRange> = Vec::new();
+        for (piece, _) in self.pieces(within).into_iter().filter(|(_, kind)| kind.is_guest()) {
+            match runs.last_mut().filter(|run| run.end == piece.start) {
+                Some(run) => run.end = piece.end,
+                None => runs.push(piece),
+            }
+        }
+        runs
+    }
+
     /// Whether all of `within` is the guest's.
     pub(crate) fn covers(&self, within: GuestRange) -> bool {
         self.unmapped(within).is_empty()
@@ -182,8 +219,16 @@ impl Regions {
         if self.growing == 0 {
             return Vec::new();
         }
-        let grows = |kind: &Kind| matches!(kind, Kind::Guest { growth: Growth::Down, .. });
-        self.all().into_iter().filter(|(_, kind)| grows(kind)).collect()
+        self.all().into_iter().filter(|(_, kind)| kind.grows_down()).collect()
+    }
+
+    /// Where the next mapping above `at` begins, if it grows down and `at` lies in the gap that is kept below it.
+    pub(crate) fn growing_above(&self, at: GuestRange) -> Option<GuestAddr> {
+        if self.growing == 0 {
+            return None;
+        }
+        let gap = GuestRange { start: at.end, end: at.end.offset(STACK_GUARD_BYTES as i64) };
+        self.pieces(gap).first().filter(|(_, kind)| kind.grows_down()).map(|(next, _)| next.start)
     }
 
     fn count(&mut self, bytes: u64, kind: Kind) {
@@ -197,13 +242,13 @@ impl Regions {
     }
 
     fn put(&mut self, start: u64, region: Region) {
-        self.growing += usize::from(matches!(region.kind, Kind::Guest { growth: Growth::Down, .. }));
+        self.growing += usize::from(region.kind.grows_down());
         self.by_start.insert(start, region);
     }
 
     fn pull(&mut self, start: u64) -> Option<Region> {
         let region = self.by_start.remove(&start)?;
-        self.growing -= usize::from(matches!(region.kind, Kind::Guest { growth: Growth::Down, .. }));
+        self.growing -= usize::from(region.kind.grows_down());
         Some(region)
     }
 
@@ -211,9 +256,9 @@ impl Regions {
     pub(crate) fn aliases(&self, within: GuestRange) -> Vec<GuestRange> {
         let mut found = Vec::new();
         for (piece, kind) in self.pieces(within) {
-            let Kind::Guest { backing: Some(backing), .. } = kind else { continue };
+            let Some(backing) = kind.backing() else { continue };
             for (&start, region) in &self.by_start {
-                let Kind::Guest { backing: Some(other), .. } = region.kind else { continue };
+                let Some(other) = region.kind.backing() else { continue };
                 if other.object != backing.object || !region.kind.is_executable() {
                     continue;
                 }
@@ -278,8 +323,8 @@ impl Regions {
 mod tests {
     use super::*;
 
-    const RW: Kind = Kind::Guest { prot: Prot(3), backing: None, growth: Growth::None };
-    const RX: Kind = Kind::Guest { prot: Prot(5), backing: None, growth: Growth::None };
+    const RW: Kind = Kind::Guest(Mapping::private(Prot(3)));
+    const RX: Kind = Kind::Guest(Mapping::private(Prot(5)));
 
     fn pages(start: u64, end: u64) -> GuestRange {
         range(start << 12, end << 12)
@@ -321,7 +366,7 @@ mod tests {
     fn code_is_found_under_its_other_addresses() {
         let mapped = |prot, object, offset: u64, start: u64| {
             let backing = Backing { object: (0, object), bias: (offset << 12).wrapping_sub(start << 12) };
-            Kind::Guest { prot: Prot(prot), backing: Some(backing), growth: Growth::None }
+            Kind::Guest(Mapping { backing: Some(backing), ..Mapping::private(Prot(prot)) })
         };
         let mut regions = Regions::default();
         regions.insert(pages(10, 14), mapped(3, 1, 0, 10));
@@ -336,7 +381,7 @@ mod tests {
         // Half a line in the middle of a page.
         let line = range((13 << 12) + 64, (13 << 12) + 128);
         assert_eq!(regions.aliases(line)[0], range((21 << 12) + 64, (21 << 12) + 128));
-        let Kind::Guest { backing: Some(backing), .. } = mapped(5, 1, 2, 20) else { unreachable!() };
+        let backing = mapped(5, 1, 2, 20).backing().unwrap();
         assert_eq!(backing.moved(GuestAddr(20 << 12), GuestAddr(7 << 12)).bias, (2u64 << 12).wrapping_sub(7 << 12));
     }
 

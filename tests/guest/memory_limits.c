@@ -74,6 +74,29 @@ static void data(void)
     printf("%s\n", strerrorname_np(errno));
 }
 
+static void no_heap(void)
+{
+    set(RLIMIT_DATA, 0);
+    printf("private: %s\n", mapped(mmap(0, MB, RW, ANY, -1, 0)));
+    void *old = sbrk(0);
+    printf("the heap: %d\n", sbrk(MB) == old);
+    struct rlimit none = {0, 0};
+    printf("set %d\n", setrlimit(RLIMIT_DATA, &none));
+    printf("private: %s\n", mapped(mmap(0, MB, RW, ANY, -1, 0)));
+    printf("growing: %s\n", mapped(mmap(0, MB, RW, ANY | MAP_GROWSDOWN, -1, 0)));
+}
+
+// What else is wrong comes before what is too much.
+static void errors(void)
+{
+    int fd = open("/proc/self/exe", O_RDONLY);
+    set(RLIMIT_AS, 0);
+    printf("a page: %s\n", mapped(mmap(0, 4096, RW, ANY, -1, 0)));
+    printf("no file: %s\n", mapped(mmap(0, 4096, RW, MAP_PRIVATE, 999, 0)));
+    printf("not writable: %s\n", mapped(mmap(0, 4096, RW, MAP_SHARED, fd, 0)));
+    printf("no type: %s\n", mapped(mmap(0, 4096, RW, 0, fd, 0)));
+}
+
 __attribute__((noinline)) static int deep(long bytes)
 {
     volatile char frame[16384];
@@ -143,6 +166,8 @@ int main(int argc, char **argv)
     set(RLIMIT_STACK, 8 * MB);
     in_child("address space", address_space);
     in_child("data", data);
+    in_child("no heap", no_heap);
+    in_child("errors", errors);
     in_child("too deep", use_24);
     in_child("deep", use_4);
     in_child("deeper with more", raise_and_use);
