@@ -142,6 +142,8 @@ programs! {
     children: Source::new("children.c"), Static, Native;
     tagged_pointers: Source::new("tagged_pointers.c"), Static, Itself;
     fork_flavours: Source::new("fork_flavours.c"), Static, Native;
+    vfork_hot: Source::new("vfork_hot.c"), Static, Native;
+    survivor: Source::new("survivor.c"), Static, Native;
     clone_clear_sighand: Source::new("clone_clear_sighand.c"), Static, Native;
     children_dynamic: Source::new("children.c"), Dynamic, Native;
     exec_errors: Source::new("exec_errors.c"), Static, Native;

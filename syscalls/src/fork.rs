@@ -7,6 +7,7 @@ use crate::process::{After, Context, lock};
 use crate::share::NewProcess;
 use crate::{libc_fork, limits, signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 
 const CSIGNAL: u64 = 0xff;
@@ -212,6 +213,10 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
         context.after = After::Share;
         return Ok(0);
     }
+    if let Some(hooks) = &context.process.config.fork_hooks {
+        hooks.before_sharing();
+    }
+    context.process.has_lent.store(true, Ordering::Relaxed);
     let (started, id) = channel();
     let new = NewProcess::new(cpu, thread, *request, Some(started));
     let result = match threads.lend(new) {

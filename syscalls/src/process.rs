@@ -19,6 +19,7 @@ use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsString};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What must happen around a fork so that emu's other threads leave a usable child.
@@ -29,6 +30,8 @@ pub trait ForkHooks: Send + Sync {
     fn around(&self, fork: &mut dyn FnMut() -> bool);
     /// Ends threads that are not the guest's, until there is something for them to do.
     fn stop_threads(&self);
+    /// Called before a process begins that goes on beside this one in the same memory.
+    fn before_sharing(&self);
 }
 
 /// What the process is started with.
@@ -96,6 +99,8 @@ pub struct Process {
     reported: Arc<Mutex<BTreeSet<u64>>>,
     /// Another process has the same memory.
     is_sharing: bool,
+    /// Other processes have been given it that may be there yet when this one is not.
+    pub(crate) has_lent: AtomicBool,
 }
 
 impl Process {
@@ -123,6 +128,7 @@ impl Process {
             sigreturn_code: OnceLock::new(),
             reported: Arc::default(),
             is_sharing: false,
+            has_lent: AtomicBool::new(false),
         })
     }
 
@@ -141,6 +147,7 @@ impl Process {
             sigreturn_code: self.sigreturn_code.clone(),
             reported: Arc::clone(&self.reported),
             is_sharing: true,
+            has_lent: AtomicBool::new(false),
         })
     }
 
@@ -148,6 +155,12 @@ impl Process {
     #[must_use]
     pub fn is_sharing(&self) -> bool {
         self.is_sharing
+    }
+
+    /// Whether other processes may go on in this memory when this one has ended or become another program.
+    #[must_use]
+    pub fn may_be_survived(&self) -> bool {
+        self.is_sharing || self.has_lent.load(Ordering::Relaxed)
     }
 
     /// The guest's address space. `&mut process.memory()` is a [`ir::GuestMemory`].
