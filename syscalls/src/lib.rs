@@ -27,6 +27,7 @@ mod limits;
 mod locking;
 mod memory;
 mod namespaces;
+mod nested_tags;
 mod new_program;
 mod paths;
 mod persona;

@@ -7,6 +7,7 @@ use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::ipc::Attachments;
 use crate::limits::{self, Limits};
+use crate::nested_tags::Copies;
 use crate::new_program::{self, Ready};
 use crate::persona::Persona;
 use crate::share::NewProcess;
@@ -15,11 +16,13 @@ use crate::strace::{Line, Strace};
 use crate::table::{self, Action, Row};
 use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
+use crate::user;
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsString};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What must happen around a fork so that emu's other threads leave a usable child.
@@ -253,6 +256,8 @@ pub(crate) struct ThreadState {
     pub(crate) died_of: Option<SigInfo>,
     /// System calls take tagged pointers (`tags.rs`).
     pub(crate) passes_tags: bool,
+    /// What the thread waits for that has made this one with CLONE_VFORK: that this is dropped.
+    pub(crate) vfork: Option<Sender<Outcome>>,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
     /// The program of [`After::Exec`].
@@ -309,6 +314,7 @@ impl Thread {
             fault_record: FaultRecord::default(),
             died_of: None,
             passes_tags: false,
+            vfork: None,
             new_process: None,
             ready: None,
             traced: None,
@@ -345,11 +351,13 @@ impl Thread {
 
     /// Delivers what signals are recorded. To be called at safepoints; the host's mask is the guest's again afterwards.
     pub fn deliver(&mut self, cpu: &mut CpuState) -> Delivery {
+        user::take_tags(self.state.passes_tags);
         self.state.deliver(&self.process, cpu)
     }
 
     /// Delivers a fault at `CpuState::pc`, and then what else is recorded.
     pub fn fault(&mut self, cpu: &mut CpuState, fault: Fault) -> Delivery {
+        user::take_tags(self.state.passes_tags);
         self.state.fault(&self.process, cpu, fault)
     }
 
@@ -366,12 +374,17 @@ impl Thread {
         let number = u64::from(cpu.x[8] as u32);
         let mut args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
         let row = table::by_number(number);
+        user::take_tags(self.state.passes_tags);
+        let mut copies = None;
         if self.state.passes_tags
             && let Some(row) = row
         {
             tags::take_from(row, &mut args);
         }
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
+        if let (true, Some(row)) = (self.state.passes_tags, row) {
+            copies = Some(Copies::take(row.number, &mut args));
+        }
         let mut context = Context { process, thread: &mut self.state, cpu, after: After::Continue };
         let is_emus = row.is_some_and(|row| descriptors::names_private(&process.config.private_fds, row, &args));
         let outcome = match row.map(|row| row.action) {
@@ -381,6 +394,9 @@ impl Thread {
             Some(Action::Refuse) | None => refuse(&context, number, row.map(|row| row.name)),
         };
         let after = context.after;
+        if let Some(copies) = copies {
+            copies.give_back(outcome);
+        }
         match outcome {
             Ok(_) if after == After::Exec => {
                 self.state.traced = traced.map(|line| (line, row));
