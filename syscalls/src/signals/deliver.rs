@@ -46,15 +46,30 @@ pub struct Fault {
 impl ThreadState {
     /// Delivers what is recorded. To be called at safepoints; the host's mask is the guest's again afterwards.
     pub(crate) fn deliver(&mut self, process: &Process, cpu: &mut CpuState) -> Delivery {
+        self.deliver_from(process, cpu, None)
+    }
+
+    /// The guest's mask, if the host's is the same: until a signal is recorded.
+    fn host_mask(&self) -> Option<u64> {
+        (!self.port.has_signal()).then(|| self.port.mask() & !OWNED)
+    }
+
+    /// [`ThreadState::deliver`] when the host's mask may be known. Setting it costs a system call.
+    fn deliver_from(&mut self, process: &Process, cpu: &mut CpuState, mut host_mask: Option<u64>) -> Delivery {
         loop {
             if let Some(info) = self.port.take() {
+                host_mask = None;
                 let result = self.deliver_one(process, cpu, &info);
                 if result != Delivery::GoOn {
                     return result;
                 }
             }
             self.temporary_mask = None;
-            let _ = host::sigmask(libc::SIG_SETMASK, Some(self.port.mask() & !OWNED));
+            let wanted = self.port.mask() & !OWNED;
+            if host_mask != Some(wanted) {
+                let _ = host::sigmask(libc::SIG_SETMASK, Some(wanted));
+            }
+            host_mask = None;
             self.port.release_held();
             if !self.port.has_signal() {
                 return Delivery::GoOn;
@@ -101,8 +116,9 @@ impl ThreadState {
         if action.flags & SA_EXPOSE_TAGBITS != 0 {
             info[2] = addr.0;
         }
+        let host_mask = self.host_mask();
         match self.begin_handler(process, cpu, &action, &info) {
-            Delivery::GoOn => self.deliver(process, cpu),
+            Delivery::GoOn => self.deliver_from(process, cpu, host_mask),
             died => died,
         }
     }
@@ -177,10 +193,11 @@ impl ThreadState {
             );
         };
         cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
+        let host_mask = self.host_mask();
         self.port.set_mask(restored.mask & !UNSTOPPABLE);
         // As in the kernel, a stack that is none changes nothing, and is no error.
         let _ = self.alt_stack.replace(restored.stack, cpu.sp().0);
-        self.deliver(process, cpu)
+        self.deliver_from(process, cpu, host_mask)
     }
 }
 
