@@ -72,6 +72,10 @@ impl syscalls::ForkHooks for RestWhileForking {
     fn stop_threads(&self) {
         self.engine.stop_worker();
     }
+
+    fn before_sharing(&self) {
+        self.engine.start_worker();
+    }
 }
 
 /// Makes threads in the world that it will have been told.
@@ -299,8 +303,12 @@ impl World {
                             if let Some(place) = place {
                                 place.hide();
                             }
+                            self.engine.catch_up();
                         }
-                        After::Exec => kernel.become_program(cpu),
+                        After::Exec => {
+                            self.leave_memory(kernel.process());
+                            kernel.become_program(cpu);
+                        }
                         After::ThreadEnded => return,
                     }
                 }
@@ -357,9 +365,17 @@ impl World {
         self.process.die(signal)
     }
 
+    /// Has the compiler's thread at rest before it ends with the process, if others go on in the memory: it has locks.
+    fn leave_memory(&self, process: &Process) {
+        if process.may_be_survived() {
+            self.engine.stop_worker();
+        }
+    }
+
     /// Ends what must be written before the process does. While the result lives no process is forked, whose child would
     /// find the log's lock taken; a process that shares memory with another leaves both to that.
     fn finish(&self, process: &Process) -> Option<MutexGuard<'_, ()>> {
+        self.leave_memory(process);
         if process.is_sharing() {
             return None;
         }

@@ -145,9 +145,14 @@ programs! {
     children: Source::new("children.c"), Static, Native;
     tagged_pointers: Source::new("tagged_pointers.c"), Static, Itself;
     fork_flavours: Source::new("fork_flavours.c"), Static, Native;
+    vfork_hot: Source::new("vfork_hot.c"), Static, Native;
+    survivor: Source::new("survivor.c"), Static, Native;
+    clone_checks: Source::new("clone_checks.c"), Static, Native;
+    threads_clone: Source::new("threads_clone.c"), Static, Native;
     clone_clear_sighand: Source::new("clone_clear_sighand.c"), Static, Native;
     children_dynamic: Source::new("children.c"), Dynamic, Native;
     exec_errors: Source::new("exec_errors.c"), Static, Native;
+    exec_sizes: Source::new("exec_sizes.c"), Static, Native;
     exec_scripts: Source::new("exec_scripts.c"), Static, Native;
     exec_names: Source::new("exec_names.c"), Static, Native;
     exec_descriptors: Source::new("exec_names.c").both(&["-DBY_DESCRIPTORS=1"]), Static, Native;

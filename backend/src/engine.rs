@@ -56,7 +56,8 @@ pub type MayFetch = Arc<dyn Fn(GuestAddr) -> bool + Send + Sync>;
 pub struct Engine<F: Frontend> {
     pub(crate) config: Config,
     may_fetch: MayFetch,
-    compiler: Mutex<Workshop>,
+    /// Another one in its place when a thread has been killed that had it.
+    compiler: Mutex<Arc<Mutex<Workshop>>>,
     worker: Worker,
     code: Mutex<Code<F>>,
     profiler: Mutex<Profiler>,
@@ -73,13 +74,21 @@ impl<F: Frontend> Engine<F> {
             profiler,
             may_fetch,
             compiler: Mutex::default(),
-            worker: Worker::default(),
+            worker: Worker::of_this_process(),
             code: Mutex::new(Code::default()),
         })
     }
 
     pub(crate) fn code(&self) -> MutexGuard<'_, Code<F>> {
         self.code.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn workshop(&self) -> Arc<Mutex<Workshop>> {
+        let mut workshop = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.worker.has_lost() {
+            *workshop = Arc::default();
+        }
+        Arc::clone(&workshop)
     }
 
     /// What has been done so far.
@@ -204,7 +213,8 @@ impl<F: Frontend> Engine<F> {
     /// Compiles the region at `entry` and links it.
     fn compile(&self, entry: Place) -> Attempt {
         let started = std::time::Instant::now();
-        let mut workshop = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        let workshop = self.workshop();
+        let mut workshop = workshop.lock().unwrap_or_else(PoisonError::into_inner);
         if self.code().is_refused(entry) {
             return Attempt::Impossible;
         }
@@ -335,16 +345,35 @@ impl<F: Frontend> Engine<F> {
 
     /// Has the background thread compile, or compiles now if there can be none.
     fn request(self: &Arc<Self>, entry: Place) -> Option<CodePtr> {
+        if self.worker.submit(entry, self.work()) { None } else { self.compile_now(entry) }
+    }
+
+    /// What the background thread does.
+    fn work(self: &Arc<Self>) -> impl FnOnce() + Send + 'static {
         let engine = Arc::clone(self);
-        let body = move || {
+        move || {
             let mut seen = FxHashMap::default();
             engine.worker.serve(
                 |places| engine.hottest(places),
                 |place| engine.compile_behind(place),
                 |is_first| engine.look_around(is_first, &mut seen),
             );
-        };
-        if self.worker.submit(entry, body) { None } else { self.compile_now(entry) }
+        }
+    }
+
+    /// Starts the background thread, if there is none, before another process goes on in this memory beside this one:
+    /// that one may not start it.
+    pub fn start_worker(self: &Arc<Self>) {
+        if self.config.tier == Tier::Auto {
+            self.worker.start_for_others(self.work());
+        }
+    }
+
+    /// Has compiled what a process has asked for that had this memory for some time.
+    pub fn catch_up(self: &Arc<Self>) {
+        if self.worker.is_wanted() {
+            self.start_worker();
+        }
     }
 
     /// Index of the place whose block has run most.
@@ -431,7 +460,8 @@ impl<F: Frontend> Engine<F> {
     /// the engine's locks held by another thread.
     pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
         self.worker.around_fork(|| {
-            let _compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+            let workshop = self.workshop();
+            let _compiler = workshop.lock().unwrap_or_else(PoisonError::into_inner);
             let mut code = self.code();
             // A thread may still run the code of an earlier generation, and meet a fault there.
             let generations = code.generations();

@@ -4,7 +4,8 @@
 
 use crate::descriptors::{number, own, with_spare_descriptors};
 use crate::host::{self, Args, Outcome};
-use crate::new_program::Ready;
+use crate::limits;
+use crate::new_program::{Ready, bytes_of};
 use crate::paths::{self, Links, Status};
 use crate::process::{After, Context, Process};
 use crate::user;
@@ -138,11 +139,15 @@ fn exec(context: &mut Context<'_>, dir: u64, path: u64, argv: u64, envp: u64, fl
     }
     let mut argv = user::read_strings(argv)?;
     let envp = user::read_strings(envp)?;
-    if flags & AT_EXECVE_CHECK != 0 {
-        return Ok(0);
-    }
     if argv.is_empty() {
         argv.push(OsString::new());
+    }
+    let bytes = bytes_of(&argv, &envp) + target.name.as_bytes_with_nul().len() as u64;
+    if bytes > limits::argument_bytes(limits::of_stack(process)[0]) {
+        return Err(Errno(libc::E2BIG));
+    }
+    if flags & AT_EXECVE_CHECK != 0 {
+        return Ok(0);
     }
     let mut plan = match opened {
         Ok(opened) => Plan::make(process, &target, Some(opened), &argv),
@@ -268,7 +273,11 @@ fn open_at(dir: u64, path: &CStr, flags: u64) -> Result<OwnedFd, Errno> {
 fn open_again(fd: u64) -> Result<OwnedFd, Errno> {
     let flags = host::call3(libc::SYS_fcntl, fd, libc::F_GETFL as u64, 0)? as i32;
     if flags & libc::O_PATH == 0 && flags & libc::O_ACCMODE != libc::O_WRONLY {
-        return host::call3(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC as u64, 0).map(own);
+        return match host::call3(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC as u64, 0) {
+            // Of a limit of none at all.
+            Err(Errno(libc::EINVAL)) => Err(EMFILE),
+            result => result.map(own),
+        };
     }
     let link = c_string(format!("/proc/self/fd/{fd}").as_bytes())?;
     match open_at(AT_FDCWD, &link, 0) {

@@ -7,6 +7,7 @@ use crate::process::{After, Context, lock};
 use crate::share::NewProcess;
 use crate::{libc_fork, limits, signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 
 const CSIGNAL: u64 = 0xff;
@@ -16,6 +17,10 @@ pub(crate) const CLONE_FILES: u64 = 0x400;
 pub(crate) const CLONE_SIGHAND: u64 = 0x800;
 pub(crate) const CLONE_PIDFD: u64 = 0x1000;
 pub(crate) const CLONE_VFORK: u64 = 0x4000;
+pub(crate) const CLONE_NEWNS: u64 = 0x2_0000;
+pub(crate) const CLONE_NEWIPC: u64 = 0x800_0000;
+pub(crate) const CLONE_NEWUSER: u64 = 0x1000_0000;
+pub(crate) const CLONE_NEWPID: u64 = 0x2000_0000;
 const CLONE_PARENT: u64 = 0x8000;
 pub(crate) const CLONE_THREAD: u64 = 0x1_0000;
 pub(crate) const CLONE_SYSVSEM: u64 = 0x4_0000;
@@ -25,7 +30,7 @@ pub(crate) const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
 const CLONE_DETACHED: u64 = 0x40_0000;
 pub(crate) const CLONE_CHILD_SETTID: u64 = 0x100_0000;
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
-const CLONE_INTO_CGROUP: u64 = 1 << 33;
+pub(crate) const CLONE_INTO_CGROUP: u64 = 1 << 33;
 /// A flag of clone3(2) alone: it stands among those of the signal in clone(2).
 const CLONE_NEWTIME: u64 = 0x80;
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
@@ -34,7 +39,6 @@ pub(crate) const NAMESPACES: u64 = 0x2_0000 | 0x7e00_0000;
 /// Flags whose work is done here, in whichever process it belongs to.
 const OURS: u64 = CLONE_VM
     | CLONE_SIGHAND
-    | CLONE_PIDFD
     | CLONE_VFORK
     | CLONE_SETTLS
     | CLONE_PARENT_SETTID
@@ -137,6 +141,8 @@ pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
         || both(CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)
         || exit_signal > SIGNALS
         || exit_signal != 0 && flags & (CLONE_THREAD | CLONE_PARENT) != 0
+        || request.stack > context.process.config.layout.end
+        || both(CLONE_PIDFD | CLONE_PARENT_SETTID) && request.pidfd == request.parent_tid
     {
         return Err(Errno(libc::EINVAL));
     }
@@ -174,6 +180,8 @@ fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
     if set_tid_count > MOST_IDS || !has_cgroup {
         return Err(Errno(libc::EINVAL));
     }
+    // What the host's kernel is told.
+    let [pidfd, child_tid, parent_tid, set_tid] = [pidfd, child_tid, parent_tid, set_tid].map(|at| user::place(at).0);
     let stack = stack.checked_add(stack_bytes).ok_or(Errno(libc::EINVAL))?;
     let set_tid = [set_tid, set_tid_count];
     Ok(CloneRequest { flags, exit_signal, stack, tls, parent_tid, child_tid, pidfd, set_tid, cgroup })
@@ -212,6 +220,10 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
         context.after = After::Share;
         return Ok(0);
     }
+    if let Some(hooks) = &context.process.config.fork_hooks {
+        hooks.before_sharing();
+    }
+    context.process.has_lent.store(true, Ordering::Relaxed);
     let (started, id) = channel();
     let new = NewProcess::new(cpu, thread, *request, Some(started));
     let result = match threads.lend(new) {
@@ -289,12 +301,6 @@ fn fork(context: &Context<'_>, request: &CloneRequest) -> Outcome {
         }
     }
     let pid = result;
-    if let (Ok(pid), true) = (pid, request.flags & CLONE_PIDFD != 0)
-        && pid != 0
-        && let Ok(fd) = host::call3(libc::SYS_pidfd_open, pid, 0, 0)
-    {
-        let _ = user::write(request.pidfd, &(fd as u32));
-    }
     if let Some(release) = release {
         release.keep_one_end(pid == Ok(0));
         drop(forking);

@@ -28,6 +28,7 @@ mod locking;
 mod mapping;
 mod memory;
 mod namespaces;
+mod nested_tags;
 mod new_program;
 mod paths;
 mod persona;

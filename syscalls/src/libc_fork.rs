@@ -15,12 +15,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// `struct clone_args` of clone3(2), in words.
 pub(crate) type CloneArgs = [u64; 11];
 const FLAGS: usize = 0;
+const PIDFD: usize = 1;
 const CHILD_TID: usize = 2;
 const PARENT_TID: usize = 3;
 const EXIT_SIGNAL: usize = 4;
 /// Words behind those that clone(2) has.
 const FIRST_OF_CLONE3: usize = 8;
 
+const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
 const CLONE_CHILD_SETTID: u64 = 0x100_0000;
 /// Flags of clone3(2) alone: CLONE_NEWTIME and those above 32 bits.
@@ -63,8 +65,9 @@ extern "C" fn _Fork() -> libc::pid_t {
         if is_new {
             libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of::<CloneArgs>())
         } else {
-            let (parent_tid, child_tid) = (arguments[PARENT_TID], arguments[CHILD_TID]);
-            libc::syscall(libc::SYS_clone, flags | signal, 0u64, parent_tid, child_tid, 0u64)
+            // The old call has one place for both, and no CLONE_PARENT_SETTID is asked for.
+            let at = if flags & CLONE_PIDFD != 0 { arguments[PIDFD] } else { arguments[PARENT_TID] };
+            libc::syscall(libc::SYS_clone, flags | signal, 0u64, at, arguments[CHILD_TID], 0u64)
         }
     };
     result as libc::pid_t

@@ -84,6 +84,33 @@ pub(crate) fn limit_core(soft: u64) {
     }
 }
 
+/// RLIMIT_STACK as the guest knows it.
+pub(crate) fn of_stack(process: &Process) -> Limit {
+    get(process, libc::RLIMIT_STACK.into()).unwrap_or([libc::RLIM_INFINITY; 2])
+}
+
+/// How many bytes of arguments and environment, with a pointer to each, the kernel gives a program whose caller has this
+/// limit on its stack (`bprm_stack_limits`).
+pub(crate) fn argument_bytes(soft_stack: u64) -> u64 {
+    const MOST_BYTES: u64 = 6 << 20;
+    const LEAST_BYTES: u64 = 128 << 10;
+    (soft_stack / 4).clamp(LEAST_BYTES, MOST_BYTES)
+}
+
+/// Has the host's kernel give the next program as many bytes of arguments as it ever does, if it would give less than
+/// `wanted`. Gives the limit on the stack from before, if it has changed.
+pub(crate) fn make_room_for_arguments(wanted: u64) -> Option<Limit> {
+    let old = host_limit(libc::RLIMIT_STACK.into()).ok().filter(|[soft, _]| argument_bytes(*soft) < wanted)?;
+    let enough = 4 * argument_bytes(libc::RLIM_INFINITY);
+    set_host_stack([enough.min(old[1]), old[1]]);
+    Some(old)
+}
+
+/// Sets RLIMIT_STACK on the host.
+pub(crate) fn set_host_stack(limit: Limit) {
+    let _ = host::call3(libc::SYS_setrlimit, libc::RLIMIT_STACK.into(), limit.as_ptr() as u64, 0);
+}
+
 /// Follows a limit that the host has.
 fn note(process: &Process, resource: u64) {
     if resource as u32 == libc::RLIMIT_CORE {

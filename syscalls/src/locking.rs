@@ -5,6 +5,7 @@ use crate::address_space::{AddressSpace, State};
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
 use crate::regions::{Growth, Mapping};
+use crate::tags::untagged;
 use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, Prot};
 
 const MCL_CURRENT: u64 = 1;
@@ -66,8 +67,10 @@ impl State {
 
 /// Does `number` to the whole pages of a range, up to the first hole.
 fn up_to_a_hole(memory: &AddressSpace, number: i64, args: Args, flags: u64) -> Outcome {
-    let start = GuestAddr(args[0]).page();
-    let bytes = args[1].checked_add(args[0] - start.0).and_then(|bytes| bytes.checked_next_multiple_of(PAGE_BYTES));
+    // As in all calls about memory, whether or not the thread uses tags.
+    let at = untagged(args[0]);
+    let start = GuestAddr(at).page();
+    let bytes = args[1].checked_add(at - start.0).and_then(|bytes| bytes.checked_next_multiple_of(PAGE_BYTES));
     let bytes = bytes.filter(|bytes| start.0.checked_add(*bytes).is_some()).ok_or(Errno(libc::EINVAL))?;
     let act = |part: GuestRange| host::call3(number, part.start.0, part.bytes(), flags);
     memory.on_guest_memory_up_to_a_hole(GuestRange::new(start, bytes), act)

@@ -6,6 +6,7 @@
 use crate::descriptors::{number, set_inherited};
 use crate::exec::{Plan, ProgramKind, Reexec, Target};
 use crate::host::{self, Outcome};
+use crate::limits;
 use crate::paths::{self, Status};
 use crate::process::{Process, Thread, ThreadState};
 use crate::signals::{self, Port};
@@ -154,13 +155,21 @@ impl Ready {
         let borrowed = self.plan.file.is_none() && last.path.is_empty();
         let program = if borrowed { Some(last.dir) } else { self.plan.file };
         let is_kept = borrowed && !last.name_is_lost && !last.is_moved;
-        let argv = self.emu_arguments(process, reexec, emu, program, is_kept);
+        let mut argv = self.emu_arguments(process, reexec, emu, program, is_kept);
+        let has_limit = process.limits.set_by_the_guest().iter().any(|(resource, _)| *resource == libc::RLIMIT_STACK);
+        let stack = limits::make_room_for_arguments(bytes_of(&argv, &self.envp));
+        if let (Some([soft, hard]), false) = (stack, has_limit) {
+            argv.splice(1..1, ["--limit".into(), format!("{}={soft}:{hard}", libc::RLIMIT_STACK).into()]);
+        }
         self.call = Some(Call::new(emu, CString::default(), AT_EMPTY_PATH, &argv, &self.envp)?);
         drop(argv);
         let inherited = [Some(emu), program.filter(|_| !is_kept), reexec.log_fd.map(|fd| fd as u64)];
         inherited.into_iter().flatten().for_each(|fd| set_inherited(fd, true));
         let result = self.perform(process, port);
         inherited.into_iter().flatten().for_each(|fd| set_inherited(fd, false));
+        if let Some(stack) = stack {
+            limits::set_host_stack(stack);
+        }
         result
     }
 
@@ -207,6 +216,11 @@ impl Call {
     fn new(dir: u64, path: CString, flags: u64, argv: &[OsString], envp: &[OsString]) -> Result<Self, Errno> {
         Ok(Self { dir, path, flags, argv: Strings::new(argv)?, envp: Strings::new(envp)? })
     }
+}
+
+/// What arguments and environment take of the new program's stack: strings, and a pointer to each.
+pub(crate) fn bytes_of(argv: &[OsString], envp: &[OsString]) -> u64 {
+    argv.iter().chain(envp).map(|string| string.len() as u64 + 1 + 8).sum()
 }
 
 /// What the directory calls the file: where the caller has not said a name, the kernel names the process so.

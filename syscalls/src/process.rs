@@ -6,6 +6,7 @@ use crate::descriptors;
 use crate::exec::Reexec;
 use crate::host::{self, Args, Outcome};
 use crate::limits::{self, Limits};
+use crate::nested_tags::Copies;
 use crate::new_program::{self, Ready};
 use crate::persona::Persona;
 use crate::share::NewProcess;
@@ -14,10 +15,13 @@ use crate::strace::{Line, Strace};
 use crate::table::{self, Action, Row};
 use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
+use crate::user;
 use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsString};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What must happen around a fork so that emu's other threads leave a usable child.
@@ -28,6 +32,8 @@ pub trait ForkHooks: Send + Sync {
     fn around(&self, fork: &mut dyn FnMut() -> bool);
     /// Ends threads that are not the guest's, until there is something for them to do.
     fn stop_threads(&self);
+    /// Called before a process begins that goes on beside this one in the same memory.
+    fn before_sharing(&self);
 }
 
 /// What the process is started with.
@@ -94,6 +100,8 @@ pub struct Process {
     reported: Arc<Mutex<BTreeSet<u64>>>,
     /// Another process has the same memory.
     is_sharing: bool,
+    /// Other processes have been given it that may be there yet when this one is not.
+    pub(crate) has_lent: AtomicBool,
 }
 
 impl Process {
@@ -120,6 +128,7 @@ impl Process {
             sigreturn_code: OnceLock::new(),
             reported: Arc::default(),
             is_sharing: false,
+            has_lent: AtomicBool::new(false),
         })
     }
 
@@ -137,6 +146,7 @@ impl Process {
             sigreturn_code: self.sigreturn_code.clone(),
             reported: Arc::clone(&self.reported),
             is_sharing: true,
+            has_lent: AtomicBool::new(false),
         })
     }
 
@@ -144,6 +154,12 @@ impl Process {
     #[must_use]
     pub fn is_sharing(&self) -> bool {
         self.is_sharing
+    }
+
+    /// Whether other processes may go on in this memory when this one has ended or become another program.
+    #[must_use]
+    pub fn may_be_survived(&self) -> bool {
+        self.is_sharing || self.has_lent.load(Ordering::Relaxed)
     }
 
     /// The guest's address space. `&mut process.memory()` is a [`ir::GuestMemory`].
@@ -235,6 +251,8 @@ pub(crate) struct ThreadState {
     pub(crate) died_of: Option<SigInfo>,
     /// System calls take tagged pointers (`tags.rs`).
     pub(crate) passes_tags: bool,
+    /// What the thread waits for that has made this one with CLONE_VFORK: that this is dropped.
+    pub(crate) vfork: Option<Sender<Outcome>>,
     /// What [`After::Share`] is about.
     pub(crate) new_process: Option<Box<NewProcess>>,
     /// The program of [`After::Exec`].
@@ -291,6 +309,7 @@ impl Thread {
             fault_record: FaultRecord::default(),
             died_of: None,
             passes_tags: false,
+            vfork: None,
             new_process: None,
             ready: None,
             traced: None,
@@ -327,11 +346,13 @@ impl Thread {
 
     /// Delivers what signals are recorded. To be called at safepoints; the host's mask is the guest's again afterwards.
     pub fn deliver(&mut self, cpu: &mut CpuState) -> Delivery {
+        user::take_tags(self.state.passes_tags);
         self.state.deliver(&self.process, cpu)
     }
 
     /// Delivers a fault at `CpuState::pc`, and then what else is recorded.
     pub fn fault(&mut self, cpu: &mut CpuState, fault: Fault) -> Delivery {
+        user::take_tags(self.state.passes_tags);
         self.state.fault(&self.process, cpu, fault)
     }
 
@@ -348,12 +369,17 @@ impl Thread {
         let number = u64::from(cpu.x[8] as u32);
         let mut args: Args = [cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]];
         let row = table::by_number(number);
+        user::take_tags(self.state.passes_tags);
+        let mut copies = None;
         if self.state.passes_tags
             && let Some(row) = row
         {
             tags::take_from(row, &mut args);
         }
         let traced = process.strace.as_ref().map(|strace| strace.enter(number, row, args));
+        if let (true, Some(row)) = (self.state.passes_tags, row) {
+            copies = Some(Copies::take(row.number, &mut args));
+        }
         let mut context = Context { process, thread: &mut self.state, cpu, after: After::Continue };
         let is_emus = row.is_some_and(|row| descriptors::names_private(&process.config.private_fds, row, &args));
         let outcome = match row.map(|row| row.action) {
@@ -363,6 +389,9 @@ impl Thread {
             Some(Action::Refuse) | None => refuse(&context, number, row.map(|row| row.name)),
         };
         let after = context.after;
+        if let Some(copies) = copies {
+            copies.give_back(outcome);
+        }
         match outcome {
             Ok(_) if after == After::Exec => {
                 self.state.traced = traced.map(|line| (line, row));

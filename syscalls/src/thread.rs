@@ -3,18 +3,22 @@
 //! not know how guest code is run, nor processes.
 
 use crate::fork::{
-    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SYSVSEM,
-    CLONE_VFORK, CloneRequest, NAMESPACES, start_child,
+    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS, CLONE_INTO_CGROUP, CLONE_NEWIPC, CLONE_NEWNS,
+    CLONE_NEWPID, CLONE_NEWUSER, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SYSVSEM, CLONE_VFORK, CloneRequest,
+    NAMESPACES, start_child,
 };
 use crate::host::{self, Args, Outcome};
 use crate::process::{After, Context, Process, Thread, ThreadState};
 use crate::share::NewProcess;
 use crate::signals::{self, BLOCKABLE, OWNED};
 use crate::user;
-use ir::{CpuState, Errno, GuestAddr, memory};
+use ir::{CpuState, Errno, memory};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+
+/// O_EXCL: of a thread, not of its process.
+const PIDFD_THREAD: u64 = 0x80;
 
 /// Makes host threads for the guest's.
 pub trait ThreadHost: Send + Sync {
@@ -33,29 +37,50 @@ pub struct NewThread {
     unshared: u64,
     /// Where its id is stored before clone(2) returns.
     tid_at: [Option<u64>; 2],
-    started: Sender<u64>,
+    /// Where a descriptor of it is.
+    pidfd_at: Option<u64>,
+    started: Sender<Outcome>,
 }
 
 impl NewThread {
     /// Makes the calling host thread the guest's thread. None if the kernel refuses; the host thread then ends.
     #[must_use]
     pub fn begin(self) -> Option<(Box<CpuState>, Thread)> {
-        // Who made it had blocked all signals, but libc unblocks 32 in each new thread.
-        host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE)).ok()?;
-        if self.unshared != 0 {
-            host::call3(libc::SYS_unshare, self.unshared, 0, 0).ok()?;
-        }
-        register_robust_list(0);
-        let tid = host::call3(libc::SYS_gettid, 0, 0, 0).ok()?;
-        for at in self.tid_at.into_iter().flatten() {
-            // As in the kernel, a wild pointer does not stop the thread.
-            let _ = user::write(at, &(tid as u32));
-        }
+        let tid = self.settle();
         self.started.send(tid).ok()?;
+        tid.ok()?;
         self.thread.state.port.open();
         host::sigmask(libc::SIG_SETMASK, Some(self.thread.state.port.mask() & !OWNED)).ok()?;
         Some((self.cpu, self.thread))
     }
+
+    /// What can fail. Gives the thread's id.
+    fn settle(&self) -> Outcome {
+        // Who made it had blocked all signals, but libc unblocks 32 in each new thread.
+        host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE))?;
+        let tid = host::call3(libc::SYS_gettid, 0, 0, 0)?;
+        // Of these the kernel may want none.
+        unshare(self.unshared & NAMESPACES)?;
+        if let Some(at) = self.pidfd_at {
+            // Before it has a table of descriptors of its own.
+            let fd = host::call3(libc::SYS_pidfd_open, tid, PIDFD_THREAD, 0)?;
+            if let Err(error) = user::write(at, &(fd as u32)) {
+                let _ = host::call3(libc::SYS_close, fd, 0, 0);
+                return Err(error);
+            }
+        }
+        unshare(self.unshared & !NAMESPACES)?;
+        register_robust_list(0);
+        for at in self.tid_at.into_iter().flatten() {
+            // As in the kernel, a wild pointer does not stop the thread.
+            let _ = user::write(at, &(tid as u32));
+        }
+        Ok(tid)
+    }
+}
+
+fn unshare(what: u64) -> Outcome {
+    if what == 0 { Ok(0) } else { host::call3(libc::SYS_unshare, what, 0, 0) }
 }
 
 /// What the process knows of its threads.
@@ -99,8 +124,14 @@ impl Process {
 /// Makes a thread, for clone(2) and clone3(2).
 pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     let flags = request.flags;
-    if flags & (CLONE_VFORK | CLONE_PIDFD | NAMESPACES) != 0 {
+    let both = |these: u64| flags & these == these;
+    if flags & (CLONE_NEWUSER | CLONE_NEWPID) != 0 || both(CLONE_NEWNS | CLONE_FS) || both(CLONE_NEWIPC | CLONE_SYSVSEM)
+    {
         return Err(Errno(libc::EINVAL));
+    }
+    if request.set_tid != [0; 2] || flags & CLONE_INTO_CGROUP != 0 {
+        // Who makes host threads cannot say such things.
+        return Err(Errno(libc::EPERM));
     }
     let process = context.process;
     let Some(threads) = &process.config.threads else { return Err(Errno(libc::ENOSYS)) };
@@ -114,21 +145,28 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
     // The new thread begins with everything blocked: it can take a signal only once it is the guest's.
     signals::block(&context.thread.port)?;
     let (started, tid) = channel();
+    thread.state.vfork = (flags & CLONE_VFORK != 0).then(|| started.clone());
     let new = NewThread {
         cpu,
         thread,
-        unshared: (CLONE_FS | CLONE_FILES | CLONE_SYSVSEM) & !flags,
+        unshared: (CLONE_FS | CLONE_FILES | CLONE_SYSVSEM) & !flags | NAMESPACES & flags,
         tid_at: [wanted(CLONE_PARENT_SETTID, request.parent_tid), wanted(CLONE_CHILD_SETTID, request.child_tid)],
+        pidfd_at: wanted(CLONE_PIDFD, request.pidfd),
         started,
     };
     process.threads.live.fetch_add(1, Ordering::AcqRel);
     // An error of either kind: there is no host thread, or it could not become the guest's.
-    let result = threads.start(new).ok().and_then(|()| tid.recv().ok());
-    if result.is_none() {
+    let started = threads.start(new).ok().and_then(|()| tid.recv().ok());
+    let result = started.unwrap_or(Err(Errno(libc::EAGAIN)));
+    if result.is_err() {
         process.threads.live.fetch_sub(1, Ordering::AcqRel);
     }
+    if flags & CLONE_VFORK != 0 {
+        // Until the thread drops the other end.
+        while tid.recv().is_ok() {}
+    }
     signals::unblock(&context.thread.port);
-    result.ok_or(Errno(libc::EAGAIN))
+    result
 }
 
 /// exit implements Linux syscall exit(2). The last thread to end gives the process its status.
@@ -193,7 +231,8 @@ fn release_robust_list(head: u64, tid: u32) -> Result<(), Errno> {
     let mut entry = first;
     for _ in 0..ROBUST_LIST_LIMIT {
         let at = entry & !ROBUST_PI;
-        if at == head {
+        // The list's own pointers have the tag with which the guest has it; the head was given with or without.
+        if user::place(at) == user::place(head) {
             break;
         }
         let next = user::read(at);
@@ -210,7 +249,7 @@ fn release_robust_list(head: u64, tid: u32) -> Result<(), Errno> {
 
 /// The same for one lock (`handle_futex_death`).
 fn release_robust(futex: u64, tid: u32, inherits: bool, pending: bool) -> Result<(), Errno> {
-    let at = GuestAddr(futex);
+    let at = user::place(futex);
     if !at.is_aligned(4) {
         return Err(Errno(libc::EINVAL));
     }
@@ -237,7 +276,7 @@ fn release_robust(futex: u64, tid: u32, inherits: bool, pending: bool) -> Result
 }
 
 fn wake_one(futex: u64) {
-    let _ = host::call3(libc::SYS_futex, futex, libc::FUTEX_WAKE as u64, 1);
+    let _ = host::call3(libc::SYS_futex, user::place(futex).0, libc::FUTEX_WAKE as u64, 1);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::Config;
 use crate::testing::{Guest, at, failed};
+use ir::GuestAddr;
 use std::sync::mpsc::Receiver;
 
 const THREAD: u64 = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000;
@@ -67,8 +68,8 @@ fn without_a_host_thread_there_is_none() {
     assert_eq!(guest.call("clone", &[THREAD]), failed(libc::EAGAIN));
     assert_eq!(guest.call("clone", &[THREAD & !0x100]), failed(libc::EINVAL));
     assert_eq!(guest.call("clone", &[THREAD & !0x800]), failed(libc::EINVAL));
-    assert_eq!(guest.call("clone", &[THREAD | 0x4000]), failed(libc::EINVAL));
-    assert_eq!(guest.call("clone", &[THREAD | 0x1000]), failed(libc::EINVAL));
+    assert_eq!(guest.call("clone", &[THREAD | 0x1000_0000]), failed(libc::EINVAL));
+    assert_eq!(guest.call("clone", &[THREAD | 0x2000_0000]), failed(libc::EINVAL));
     // None of them counts.
     assert_eq!(guest.call_after("exit", &[0]).1, After::Exit(0));
     let mut without = Guest::new(Config::default());
@@ -126,6 +127,20 @@ fn locks_of_the_dead_are_marked() {
     let mut list = list([u64::from(TID), 99, u64::from(TID | 0x8000_0000)]);
     assert_eq!(release(&mut list), Ok(()));
     assert_eq!(list.entries.map(|entry| entry[1]), [0x4000_0000, 99, 0xc000_0000]);
+}
+
+#[test]
+fn the_list_may_have_tags() {
+    const TAG: u64 = 0x5a << 56;
+    ir::memory::install_handler();
+    let mut list = list([u64::from(TID); 3]);
+    list.head[0] |= TAG;
+    list.entries.iter_mut().for_each(|entry| entry[0] |= TAG);
+    user::take_tags(true);
+    let result = release_robust_list(at(&mut list.head), TID);
+    user::take_tags(false);
+    assert_eq!((result, list.head[1]), (Ok(()), 8));
+    assert_eq!(list.entries.map(|entry| entry[1]), [0x4000_0000; 3]);
 }
 
 #[test]

@@ -1,13 +1,30 @@
 //! Reading and writing the guest's structures, strings and arrays of pointers: guarded, so that wild pointers give
-//! EFAULT. Unsafe because plain structures are viewed as bytes. It must not know what the structures mean.
+//! EFAULT. A thread whose system calls take tagged pointers may have tags in these too. Unsafe because plain structures are viewed as bytes. It must not know what the structures mean.
 #![allow(unsafe_code)]
 
+use crate::tags::untagged;
 use ir::{Errno, GuestAddr, PAGE_BYTES, memory};
+use std::cell::Cell;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
 /// EFAULT.
 pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
+
+thread_local! {
+    /// Whether the guest's thread that is being served uses tags.
+    static TAKES_TAGS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says whether addresses may have tags from here on, on the calling thread.
+pub(crate) fn take_tags(takes: bool) {
+    TAKES_TAGS.set(takes);
+}
+
+/// Where the guest means.
+pub(crate) fn place(addr: u64) -> GuestAddr {
+    GuestAddr(if TAKES_TAGS.get() { untagged(addr) } else { addr })
+}
 
 /// Longest path, with its NUL.
 pub(crate) const PATH_MAX: usize = 4096;
@@ -44,7 +61,7 @@ pub(crate) fn read<T: Plain>(from: u64) -> Result<T, Errno> {
     let mut value = T::default();
     // SAFETY: `Plain` promises that any bytes are a valid T.
     let bytes = unsafe { std::slice::from_raw_parts_mut((&raw mut value).cast::<u8>(), size_of::<T>()) };
-    memory::read_bytes(GuestAddr(from), bytes).map_err(|_| EFAULT)?;
+    memory::read_bytes(place(from), bytes).map_err(|_| EFAULT)?;
     Ok(value)
 }
 
@@ -57,12 +74,12 @@ pub(crate) fn write<T: Plain>(to: u64, value: &T) -> Result<(), Errno> {
 
 /// Writes bytes to the guest.
 pub(crate) fn write_bytes(to: u64, bytes: &[u8]) -> Result<(), Errno> {
-    memory::write_bytes(GuestAddr(to), bytes).map_err(|_| EFAULT)
+    memory::write_bytes(place(to), bytes).map_err(|_| EFAULT)
 }
 
 /// Reads bytes from the guest.
 pub(crate) fn read_bytes(from: u64, bytes: &mut [u8]) -> Result<(), Errno> {
-    memory::read_bytes(GuestAddr(from), bytes).map_err(|_| EFAULT)
+    memory::read_bytes(place(from), bytes).map_err(|_| EFAULT)
 }
 
 /// Reads up to a NUL, at most `limit` bytes with it; `too_long` when there is none by then.
