@@ -194,6 +194,14 @@ pub(crate) fn sigaction(signal: i32, new: Option<HostAction>) -> Result<HostActi
     Ok(old)
 }
 
+/// Sets the calling thread's mask on the host, unless a signal is recorded before the kernel has done so (`flag` as for
+/// [`guest_call`]): then gives [`RESTART`]. All are blocked from the record on, and a second one that this would let
+/// through would find no room.
+pub(crate) fn set_mask_if_none(mask: u64, flag: *const u32) -> Result<(), Errno> {
+    let args = [libc::SIG_SETMASK as u64, &raw const mask as u64, 0, 8, 0, 0];
+    guest_call(libc::SYS_rt_sigprocmask, args, flag).map(|_| ())
+}
+
 /// rt_sigprocmask(2) on the host; gives the old mask.
 pub(crate) fn sigmask(how: i32, mask: Option<u64>) -> Result<u64, Errno> {
     let mut old = 0u64;

@@ -66,8 +66,10 @@ impl ThreadState {
             }
             self.temporary_mask = None;
             let wanted = self.port.mask() & !OWNED;
-            if host_mask != Some(wanted) {
-                let _ = host::sigmask(libc::SIG_SETMASK, Some(wanted));
+            if host_mask != Some(wanted) && host::set_mask_if_none(wanted, self.port.flag()).is_err() {
+                // One has come since the last was taken.
+                host_mask = None;
+                continue;
             }
             host_mask = None;
             self.port.release_held();

@@ -366,12 +366,9 @@ pub(crate) fn rt_sigprocmask(context: &mut Context<'_>, args: Args) -> Outcome {
             _ => return Err(EINVAL),
         } & !UNSTOPPABLE;
         // What has been recorded is delivered under the mask that it came under.
-        if port.has_signal() {
-            return Err(RESTART);
-        }
-        port.set_mask(mask);
         if old != mask {
-            host::sigmask(libc::SIG_SETMASK, Some(mask & !OWNED))?;
+            host::set_mask_if_none(mask & !OWNED, port.flag())?;
+            port.set_mask(mask);
         }
         port.release_held();
     }
