@@ -1,4 +1,4 @@
-//! The way into generated code and out of it: assembly, and the SIGSEGV/SIGBUS handler that takes a faulting thread
+//! The way into generated code and out of it: assembly, and the handler of faults that takes a faulting thread
 //! out. Unsafe because it switches stacks of meaning, not of memory: see each block.
 #![allow(unsafe_code)]
 
