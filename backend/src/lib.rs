@@ -19,6 +19,7 @@ mod inject;
 mod lane_shifts;
 mod layout;
 mod lookup;
+mod near;
 mod peephole;
 mod profile;
 mod recovery;

@@ -3,16 +3,19 @@
 //! Unsafe because generated code reads it: it is shared memory of atomics at a fixed address.
 #![allow(unsafe_code)]
 
+use crate::cache::own_neighbourhood;
 use crate::layout::LOOKUP_ENTRIES;
 use crate::trampoline::CodePtr;
 use ir::GuestAddr;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// A direct-mapped table of guest PC and code pointer. Other threads may remove entries; only the owner adds.
 #[derive(Debug)]
 pub struct Lookup {
     entries: *mut [AtomicU64; 2],
+    /// It is a mapping of its own.
+    is_mapped: bool,
     /// Nothing has been added since it was made or emptied.
     is_empty: AtomicBool,
 }
@@ -30,15 +33,38 @@ const LAYOUT: Layout = match Layout::from_size_align(LOOKUP_ENTRIES * 16, 16) {
 /// A tag that no address with entry 0's index has.
 const NO_PC: u64 = u64::MAX;
 
+fn allocate() -> std::io::Result<*mut u8> {
+    // SAFETY: the layout is not empty.
+    let at = unsafe { alloc_zeroed(LAYOUT) };
+    if at.is_null() { Err(std::io::ErrorKind::OutOfMemory.into()) } else { Ok(at) }
+}
+
+fn map() -> std::io::Result<*mut u8> {
+    let (bytes, access) = (LAYOUT.size(), libc::PROT_READ | libc::PROT_WRITE);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh anonymous mapping: the address is a wish.
+    let at = unsafe { libc::mmap(own_neighbourhood(bytes), bytes, access, flags, -1, 0) };
+    if at == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(at.cast()) }
+}
+
+/// How many tables are on the heap.
+static ON_HEAP: AtomicUsize = AtomicUsize::new(0);
+/// As many at most.
+const MOST_ON_HEAP: usize = 16;
+
+fn forget_one() {
+    ON_HEAP.fetch_sub(1, Ordering::Relaxed);
+}
+
 impl Lookup {
-    /// An empty table; pages are touched when used. On the heap, because that begins with a huge page.
+    /// An empty table; pages are touched when used. Few are on the heap, which begins with a huge page and where threads
+    /// that come and go find the memory of those before. Where there are many threads their tables are mapped: of what
+    /// is on the heap the allocator touches all, and mostly keeps it.
     pub fn new() -> std::io::Result<Self> {
-        // SAFETY: the layout is not empty.
-        let at = unsafe { alloc_zeroed(LAYOUT) };
-        if at.is_null() {
-            return Err(std::io::ErrorKind::OutOfMemory.into());
-        }
-        let table = Self { entries: at.cast(), is_empty: AtomicBool::new(true) };
+        let on_heap = |count| (count < MOST_ON_HEAP).then_some(count + 1);
+        let is_mapped = ON_HEAP.fetch_update(Ordering::Relaxed, Ordering::Relaxed, on_heap).is_err();
+        let at = if is_mapped { map()? } else { allocate().inspect_err(|_| forget_one())? };
+        let table = Self { entries: at.cast(), is_mapped, is_empty: AtomicBool::new(true) };
         // A zero tag in entry 0 would make address 0 a hit.
         table.entry(0)[0].store(NO_PC, Ordering::Relaxed);
         Ok(table)
@@ -94,7 +120,14 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new`; nothing refers to it any more: its thread has ended.
-        unsafe { dealloc(self.entries.cast(), LAYOUT) };
+        // SAFETY: made in `new`, in this way; nothing refers to it any more: its thread has ended.
+        unsafe {
+            if self.is_mapped {
+                libc::munmap(self.entries.cast(), LAYOUT.size());
+            } else {
+                dealloc(self.entries.cast(), LAYOUT);
+                forget_one();
+            }
+        }
     }
 }

@@ -9,11 +9,13 @@ use crate::engine::Engine;
 use crate::helpers;
 use crate::inject;
 use crate::layout;
+use crate::near::NearBlocks;
 use crate::recovery::FaultFrame;
 use crate::seat::{CODE_CHANGED, Seat, Sighting};
 use crate::tier0::HotBlock;
 use crate::trampoline::{self, CodePtr};
-use ir::eval::Performed;
+use ir::eval::Known;
+use ir::memory::{Fault, SI_KERNEL};
 use ir::{CpuState, Frontend, GuestAddr, Stop, Vcpu, Words, eval};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +24,6 @@ use std::time::Instant;
 /// Host stack that guest calls may use, in bytes. Whoever makes a thread sees to it that there is more: emu's own
 /// functions need the greater part.
 const CALL_STACK_BYTES: u64 = 256 << 10;
-const NEAR_ENTRIES: usize = 1 << 13;
 
 /// One guest thread's way through the engine. Stays on the host thread that made it.
 pub struct Thread<F: Frontend> {
@@ -30,8 +31,7 @@ pub struct Thread<F: Frontend> {
     seat: Arc<Seat>,
     /// Those that the seat has.
     words: Option<Words>,
-    /// Direct-mapped cache of blocks.
-    near: Vec<Option<Arc<HotBlock<F>>>>,
+    near: NearBlocks<F>,
     /// Where the code lies that this thread runs.
     generation: Option<Arc<Generation>>,
     emitter: Emitter,
@@ -47,9 +47,9 @@ impl<F: Frontend> Thread<F> {
         let seat = Arc::new(Seat::new(engine.config.count));
         seat.lookup(false)?;
         engine.code().add_seat(&seat);
-        let near = (0..NEAR_ENTRIES).map(|_| None).collect();
         let emitter = Emitter::default();
         let (engine, fault_frame) = (Arc::clone(engine), Box::default());
+        let near = NearBlocks::default();
         Ok(Self { engine, seat, words: None, near, generation: None, emitter, untags: false, fault_frame })
     }
 
@@ -115,9 +115,9 @@ impl<F: Frontend> Thread<F> {
                 return Err(Stop::Safepoint);
             }
         }
-        let (index, block) = self.find(cpu)?;
+        let block = self.find(cpu)?;
         let result = self.run_block(cpu, &block);
-        self.near[index] = Some(block);
+        self.near.put(block);
         result
     }
 
@@ -182,27 +182,20 @@ impl<F: Frontend> Thread<F> {
         if block.is_computed() { runs.saturating_mul(8) } else { runs }
     }
 
-    /// The block at `cpu.pc`, taken out of its place in `near`, and that place: the caller puts it back. (Sharing it
-    /// instead would cost two atomic operations a block.)
-    fn find(&mut self, cpu: &mut Vcpu) -> Result<(usize, Arc<HotBlock<F>>), Stop> {
+    /// The block at `cpu.pc`, taken out of `near`: the caller puts it back.
+    fn find(&mut self, cpu: &mut Vcpu) -> Result<Arc<HotBlock<F>>, Stop> {
         cpu.pc = cpu.pc.untagged();
         let place = Place::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
-        let index = (cpu.pc.0 >> 2) as usize & (NEAR_ENTRIES - 1);
-        if let Some(block) = self.near[index].take()
-            && block.place == place
-            && cpu.pc.is_aligned(4)
-            && !block.dead.load(Ordering::SeqCst)
+        if cpu.pc.is_aligned(4)
+            && let Some(block) = self.near.take(place)
         {
-            return Ok((index, block));
+            return Ok(block);
         }
         inject::fail_thread_if_due();
         let engine = Arc::clone(&self.engine);
         let mut code = engine.code();
         self.adopt(cpu, code.generation.as_ref());
-        match engine.block(&mut code, cpu.pc, place) {
-            Ok(block) => Ok((index, block)),
-            Err(fault) => Err(fault.report(cpu)),
-        }
+        engine.block(&mut code, cpu.pc, place).map_err(|fault| fault.report(cpu))
     }
 
     /// From now on this thread runs code of `generation`.
@@ -268,12 +261,16 @@ impl<F: Frontend> Thread<F> {
                 let recovered =
                     recovered.expect("only guest accesses fault in generated code, and each has a source location");
                 self.seat.counts.add(counts::RECOVERED, recovered.values);
+                // Of an address that is none the host does not say which it is.
+                let fault = cpu.stop;
+                let fault =
+                    Fault { addr: fault.addr, signal: fault.signal, code: fault.code, is_write: fault.is_write };
                 self.run_again(cpu, recovered)?;
-                self.run_to_fault(cpu)
+                self.run_to_fault(cpu, (fault.code != SI_KERNEL).then_some(Known::Faults(fault)))
             }
             code => match stop_of(code) {
                 // The details are tier 0's to find: code and its helpers may have taken a tag off the address.
-                Stop::Misaligned | Stop::Fault => self.run_to_fault(cpu),
+                Stop::Misaligned | Stop::Fault => self.run_to_fault(cpu, None),
                 stop => Err(stop),
             },
         }
@@ -284,20 +281,23 @@ impl<F: Frontend> Thread<F> {
         if recovered.performed == 0 {
             return Ok(());
         }
-        let (index, block) = self.find(cpu)?;
-        let result = block.run_again(cpu, recovered.performed, Performed::new(recovered.loaded));
-        self.near[index] = Some(block);
+        let block = self.find(cpu)?;
+        let result = block.run_again(cpu, recovered.performed, Known::performed(recovered.loaded));
+        self.near.put(block);
         result
     }
 
     /// After a fault in generated code, whose registers are those of a checkpoint before: performs what came since
     /// again in tier 0, up to the same fault. Another thread may have mapped the page meanwhile; then this ends at the
-    /// next stop. An access that is misaligned stops there too.
-    fn run_to_fault(&mut self, cpu: &mut Vcpu) -> Result<(), Stop> {
+    /// next stop. An access that is misaligned stops there too. `known` is the fault, if it is known.
+    fn run_to_fault(&mut self, cpu: &mut Vcpu, mut known: Option<Known>) -> Result<(), Stop> {
         loop {
-            let (index, block) = self.find(cpu)?;
-            let result = block.run(cpu);
-            self.near[index] = Some(block);
+            let block = self.find(cpu)?;
+            let result = match &mut known {
+                Some(known) => block.run_knowing(cpu, known),
+                None => block.run(cpu),
+            };
+            self.near.put(block);
             result?;
             if eval::tags_met() && !self.untags {
                 // That was all that there is to it.

@@ -3,7 +3,7 @@
 use crate::cache::Slot;
 use crate::code::Place;
 use crate::region::{Block, Words};
-use ir::eval::Performed;
+use ir::eval::Known;
 use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -149,14 +149,26 @@ impl<F: Frontend> HotBlock<F> {
     }
 
     /// Performs the first instructions again, whose accesses have been performed. None of them branches.
-    pub fn run_again(&self, cpu: &mut CpuState, insns: usize, mut performed: Performed) -> Result<(), Stop> {
+    pub fn run_again(&self, cpu: &mut CpuState, insns: usize, mut performed: Known) -> Result<(), Stop> {
         let start = self.place.pc();
         for (index, insn) in self.insns.iter().take(insns).enumerate() {
             let (lifter, args) = F::lifter(insn);
             cpu.pc = start.offset(4 * index as i64);
-            lifter(&mut Eval { cpu, performed: Some(&mut performed) }, args)?;
+            lifter(&mut Eval { cpu, known: Some(&mut performed) }, args)?;
         }
         cpu.pc = start.offset(4 * insns.min(self.insns.len()) as i64);
+        Ok(())
+    }
+
+    /// [`HotBlock::run`] with something known of the accesses.
+    pub fn run_knowing(&self, cpu: &mut CpuState, known: &mut Known) -> Result<(), Stop> {
+        let start = self.place.pc();
+        for (pc, insn) in (0..).step_by(4).map(|offset| start.offset(offset)).zip(self.insns.iter()) {
+            let (lifter, args) = F::lifter(insn);
+            // What branches overwrites it; only the last one does.
+            cpu.pc = pc.offset(4);
+            lifter(&mut Eval { cpu, known: Some(&mut *known) }, args).inspect_err(|_| cpu.pc = pc)?;
+        }
         Ok(())
     }
 

@@ -188,6 +188,9 @@ pub fn on_sent_signal(handler: SentHandler) {
     ON_SENT.store(handler as *mut (), Ordering::Release);
 }
 
+/// In the error code of a page fault: it was for writing.
+const PAGE_FAULT_WRITE: i64 = 2;
+
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid pointers to a SA_SIGINFO handler.
     let (info, context) = unsafe { (&mut *info, &mut *context.cast::<libc::ucontext_t>()) };
@@ -220,6 +223,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         cpu.stop.addr = ir::GuestAddr(unsafe { info.si_addr() } as u64);
         cpu.stop.signal = signal;
         cpu.stop.code = info.si_code;
+        cpu.stop.is_write = registers[libc::REG_ERR as usize] & PAGE_FAULT_WRITE != 0;
         cpu.backend[layout::FAULT_PC] = host_pc;
         save(cpu, &context.uc_mcontext);
         let registers = &mut context.uc_mcontext.gregs;

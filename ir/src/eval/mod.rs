@@ -22,31 +22,55 @@ use crate::{
 pub struct Eval<'a> {
     /// The registers.
     pub cpu: &'a mut CpuState,
-    /// Plain accesses that have been performed already, if they have been.
-    pub performed: Option<&'a mut Performed>,
+    /// What is known of the plain accesses to come, if anything is.
+    pub known: Option<&'a mut Known>,
 }
 
-/// Plain accesses that have been performed already: what is loaded is known, and stores are not done again.
+/// What is known of plain accesses that generated code has made before, when it met a fault.
 #[derive(Debug)]
-pub struct Performed {
-    loaded: std::vec::IntoIter<u128>,
+pub enum Known {
+    /// They have been performed: what was loaded is known, and stores are not done again.
+    Performed(std::vec::IntoIter<u128>),
+    /// The first that touches the address of this fault and is of its kind, loading or storing, has met it: it is not
+    /// tried again, which would cost another signal of the host's.
+    Faults(Fault),
 }
 
-impl Performed {
+impl Known {
     /// Accesses that have loaded these values, in order; of each value only as many bytes count as are loaded.
     #[must_use]
-    pub fn new(loaded: Vec<u128>) -> Self {
-        Self { loaded: loaded.into_iter() }
+    pub fn performed(loaded: Vec<u128>) -> Self {
+        Self::Performed(loaded.into_iter())
     }
 
-    /// The next load. What is not known is loaded again.
+    /// The next load. What is not known is loaded.
     #[cold]
     fn load(&mut self, bytes: u8, addr: u64) -> Result<u128, Fault> {
-        match self.loaded.next() {
+        let known = match self {
+            Self::Performed(loaded) => loaded.next(),
+            Self::Faults(fault) if !fault.is_write && touches(bytes, addr, fault) => return Err(*fault),
+            Self::Faults(_) => None,
+        };
+        match known {
             Some(value) => Ok(value & (u128::MAX >> (128 - 8 * u32::from(bytes)))),
             None => load_wide(bytes, addr),
         }
     }
+
+    /// The next store, which `perform` performs.
+    #[cold]
+    fn store(&self, bytes: u8, addr: u64, perform: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+        match self {
+            Self::Performed(_) => Ok(()),
+            Self::Faults(fault) if fault.is_write && touches(bytes, addr, fault) => Err(*fault),
+            Self::Faults(_) => perform(),
+        }
+    }
+}
+
+/// Whether the fault is at one of these bytes.
+fn touches(bytes: u8, addr: u64, fault: &Fault) -> bool {
+    fault.addr.0.wrapping_sub(addr) < u64::from(bytes)
 }
 
 /// Records a fault in the registers; gives the stop to return.
@@ -63,7 +87,7 @@ impl<'a> Eval<'a> {
     /// Performs everything.
     #[inline(always)]
     pub fn new(cpu: &'a mut CpuState) -> Self {
-        Self { cpu, performed: None }
+        Self { cpu, known: None }
     }
 }
 
@@ -71,6 +95,14 @@ impl Eval<'_> {
     #[inline(always)]
     fn ok<T>(&mut self, result: Result<T, Fault>) -> Result<T, Stop> {
         result.map_err(|fault| record_fault(self.cpu, fault))
+    }
+
+    #[inline(always)]
+    fn store_known(&self, bytes: u8, addr: u64, value: u128) -> Result<(), Fault> {
+        match &self.known {
+            None => store_wide(bytes, addr, value),
+            Some(known) => known.store(bytes, addr, || store_wide(bytes, addr, value)),
+        }
     }
 
     #[inline(always)]
@@ -360,9 +392,9 @@ impl Ops for Eval<'_> {
         if access.aligned {
             self.check_aligned(addr, access.bytes)?;
         }
-        let value = match &mut self.performed {
+        let value = match &mut self.known {
             None => load_bytes(access.bytes, addr),
-            Some(performed) => performed.load(access.bytes, addr).map(|value| value as u64),
+            Some(known) => known.load(access.bytes, addr).map(|value| value as u64),
         };
         let value = self.ok(value)?;
         let unused = 64 - 8 * u32::from(access.bytes);
@@ -377,36 +409,33 @@ impl Ops for Eval<'_> {
         if access.aligned {
             self.check_aligned_for(true, addr, access.bytes)?;
         }
-        let result = match access.order {
-            _ if self.performed.is_some() => Ok(()),
+        let perform = || match access.order {
             Order::Plain => store_bytes(access.bytes, addr, value),
             // A later LDAR may not pass a STLR, and on the host a load may pass a plain store.
             Order::AcquireRelease => swap_bytes(access.bytes, addr, value).map(|_| ()).map_err(Fault::of_store),
+        };
+        let result = match &self.known {
+            None => perform(),
+            Some(known) => known.store(access.bytes, addr, perform),
         };
         self.ok(result)
     }
     #[inline(always)]
     fn load_vec(&mut self, access: Access, addr: u64) -> Result<u128, Stop> {
-        let value = match &mut self.performed {
+        let value = match &mut self.known {
             None => load_wide(access.bytes, addr),
-            Some(performed) => performed.load(access.bytes, addr),
+            Some(known) => known.load(access.bytes, addr),
         };
         self.ok(value)
     }
     #[inline(always)]
     fn store_vec(&mut self, access: Access, addr: u64, value: u128) -> Result<(), Stop> {
-        let result = match self.performed {
-            None => store_wide(access.bytes, addr, value),
-            Some(_) => Ok(()),
-        };
+        let result = self.store_known(access.bytes, addr, value);
         self.ok(result)
     }
     fn zero_block(&mut self, addr: u64) -> Result<(), Stop> {
-        if self.performed.is_some() {
-            return Ok(());
-        }
         let block = addr & !63;
-        let result = (0..4).try_for_each(|i| store_wide(16, block + 16 * i, 0));
+        let result = (0..4).try_for_each(|i| self.store_known(16, block + 16 * i, 0));
         self.ok(result)
     }
     #[inline(always)]

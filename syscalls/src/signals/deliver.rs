@@ -47,15 +47,30 @@ pub struct Fault {
 impl ThreadState {
     /// Delivers what is recorded. To be called at safepoints; the host's mask is the guest's again afterwards.
     pub(crate) fn deliver(&mut self, process: &Process, cpu: &mut CpuState) -> Delivery {
+        self.deliver_from(process, cpu, None)
+    }
+
+    /// The guest's mask, if the host's is the same: until a signal is recorded.
+    fn host_mask(&self) -> Option<u64> {
+        (!self.port.has_signal()).then(|| self.port.mask() & !OWNED)
+    }
+
+    /// [`ThreadState::deliver`] when the host's mask may be known. Setting it costs a system call.
+    fn deliver_from(&mut self, process: &Process, cpu: &mut CpuState, mut host_mask: Option<u64>) -> Delivery {
         loop {
             if let Some(info) = self.port.take() {
+                host_mask = None;
                 let result = self.deliver_one(process, cpu, &info);
                 if result != Delivery::GoOn {
                     return result;
                 }
             }
             self.temporary_mask = None;
-            let _ = host::sigmask(libc::SIG_SETMASK, Some(self.port.mask() & !OWNED));
+            let wanted = self.port.mask() & !OWNED;
+            if host_mask != Some(wanted) {
+                let _ = host::sigmask(libc::SIG_SETMASK, Some(wanted));
+            }
+            host_mask = None;
             self.port.release_held();
             if !self.port.has_signal() {
                 return Delivery::GoOn;
@@ -88,6 +103,12 @@ impl ThreadState {
 
     /// Delivers a fault at `CpuState::pc`, and then what else is recorded.
     pub(crate) fn fault(&mut self, process: &Process, cpu: &mut CpuState, fault: Fault) -> Delivery {
+        let host_mask = self.host_mask();
+        self.fault_from(process, cpu, fault, host_mask)
+    }
+
+    /// [`ThreadState::fault`] when the host's mask may be known.
+    fn fault_from(&mut self, process: &Process, cpu: &mut CpuState, fault: Fault, host_mask: Option<u64>) -> Delivery {
         let Fault { signal, code, addr, syndrome } = fault;
         if let Some((far, esr)) = syndrome {
             self.fault_record = FaultRecord { address: tags::untagged(far.0), esr };
@@ -105,7 +126,7 @@ impl ThreadState {
             info[2] = addr.0;
         }
         match self.begin_handler(process, cpu, &action, &info) {
-            Delivery::GoOn => self.deliver(process, cpu),
+            Delivery::GoOn => self.deliver_from(process, cpu, host_mask),
             died => died,
         }
     }
@@ -170,7 +191,7 @@ impl ThreadState {
     /// rt_sigreturn(2): goes back to what the frame at SP says.
     pub(super) fn return_from_handler(&mut self, process: &Process, cpu: &mut CpuState) -> Delivery {
         let sp = cpu.sp();
-        let mut mask = None;
+        let (mut mask, host_mask) = (None, self.host_mask());
         let restored = frame::read(cpu, sp.0, &mut mask);
         // Counts also when the rest of the frame is refused.
         if let Some(mask) = mask {
@@ -179,16 +200,13 @@ impl ThreadState {
         let Ok(stack) = restored else {
             let code = process.memory().fault_code(sp);
             cpu.x[0] = 0;
-            return self.fault(
-                process,
-                cpu,
-                Fault { signal: libc::SIGSEGV, code, addr: sp, syndrome: Some((GuestAddr(0), 0)) },
-            );
+            let fault = Fault { signal: libc::SIGSEGV, code, addr: sp, syndrome: Some((GuestAddr(0), 0)) };
+            return self.fault_from(process, cpu, fault, host_mask);
         };
         cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
         // As in the kernel, a stack that is none changes nothing, and is no error.
         let _ = self.alt_stack.replace(stack, cpu.sp().0);
-        self.deliver(process, cpu)
+        self.deliver_from(process, cpu, host_mask)
     }
 }
 

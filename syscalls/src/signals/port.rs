@@ -188,7 +188,11 @@ impl Port {
     fn receive(&self, info: &SigInfo) -> Arrival {
         let (signal, entry) = (number_of(info), self.entry());
         if OWNED & bit(signal) == 0 {
-            return if self.record(info) { Arrival::Recorded } else { Arrival::Unnoticed };
+            if !self.record(info) {
+                // This thread has opened its mask since the last was recorded: back to the kernel, until it is closed again.
+                pending::requeue(info);
+            }
+            return Arrival::Recorded;
         }
         let is_in = |set: u64| set & bit(signal) != 0;
         if !is_in(self.mask()) {
