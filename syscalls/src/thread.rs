@@ -137,6 +137,7 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
 pub(crate) fn exit(context: &mut Context<'_>, args: Args) -> Outcome {
     // A signal for the process is another thread's from here on; one that this thread has taken comes first.
     signals::block(&context.thread.port)?;
+    signals::give_up(&context.thread.port)?;
     context.after = if context.process.threads.live.fetch_sub(1, Ordering::AcqRel) == 1 {
         After::Exit(args[0] as i32 & 0xff)
     } else {

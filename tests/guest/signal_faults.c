@@ -499,6 +499,29 @@ static int alternate_unmapped_but_for_segv(void)
     return no_room();
 }
 
+// The handler of SIGSEGV blocks nothing, so that others come at once.
+static volatile int others;
+
+static void count_other(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)info, (void)context;
+    others++;
+}
+
+static void raise_another(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)info, (void)context;
+    raise(SIGUSR2);
+    _exit(others == 1 ? 34 : 35);
+}
+
+static int others_come_at_once(void)
+{
+    on(SIGSEGV, raise_another, SA_NODEFER);
+    on(SIGUSR2, count_other, 0);
+    return no_room();
+}
+
 static void ends(void)
 {
     static const struct {
@@ -520,6 +543,7 @@ static void ends(void)
         { "alternate stack full, and again", alternate_again, 44 },
         { "alternate stack unmapped", alternate_unmapped, -SIGSEGV },
         { "and SIGSEGV elsewhere", alternate_unmapped_but_for_segv, 33 },
+        { "and others come at once", others_come_at_once, 34 },
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         int end = end_of(cases[i].body);

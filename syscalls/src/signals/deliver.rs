@@ -162,11 +162,9 @@ impl ThreadState {
                 forced[..2].copy_from_slice(&[libc::SIGSEGV as u64, libc::SI_KERNEL as u64]);
                 return self.dies(&forced);
             }
-            return self.fault(
-                process,
-                cpu,
-                Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None },
-            );
+            let fault = Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None };
+            // If this signal had been recorded, all are still blocked.
+            return self.fault_from(process, cpu, fault, None);
         };
         if self.alt_stack.flags & super::SS_AUTODISARM != 0 {
             self.alt_stack = AltStack::NONE;

@@ -283,6 +283,17 @@ pub(crate) fn block(port: &Port) -> Result<(), Errno> {
     if port.has_signal() { Err(RESTART) } else { Ok(()) }
 }
 
+/// Has those that cannot be blocked go to other threads too, for the calling one ends. [`RESTART`] as from [`block`].
+pub(crate) fn give_up(port: &Port) -> Result<(), Errno> {
+    let mask = port.mask();
+    port.set_mask(u64::MAX);
+    if port.has_signal() {
+        port.set_mask(mask);
+        return Err(RESTART);
+    }
+    Ok(())
+}
+
 /// Ends what [`block`] began.
 pub(crate) fn unblock(port: &Port) {
     // Or else delivery does so.
