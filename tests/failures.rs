@@ -12,7 +12,10 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const SIGILL: i32 = 4;
+const SIGTRAP: i32 = 5;
 const SIGABRT: i32 = 6;
+const SIGBUS: i32 = 7;
+const SIGFPE: i32 = 8;
 const SIGSEGV: i32 = 11;
 
 fn program() -> PathBuf {
@@ -58,12 +61,12 @@ fn the_emitter_fails() {
 }
 
 /// Dies of `signal` with one line, for which `said` is the reason.
-fn dies(failure: &str, signal: i32, said: &str) {
+fn dies(failure: &str, argument: &str, signal: i32, said: &str) {
     for options in [&["--tier=eval"][..], &["--tier=jit"], &["--tier=emit"], &["--threshold=20"]] {
         let inject = format!("--inject={failure}");
-        let outcome = start(&[options, &[&inject]].concat(), Some("fork"));
+        let outcome = start(&[options, &[&inject]].concat(), Some(argument));
         let text = outcome.stderr_text();
-        assert_eq!(outcome.status, End::Killed(signal), "{options:?}: {text}");
+        assert_eq!(outcome.status, End::Killed(signal), "{options:?} {argument}: {text}");
         let lines: Vec<&str> = text.lines().filter(|line| line.contains("bug of emu")).collect();
         let is_clear = lines.len() == 1
             && lines[0].starts_with("emu: this is a bug of emu, not of the program: ")
@@ -74,13 +77,25 @@ fn dies(failure: &str, signal: i32, said: &str) {
 
 #[test]
 fn a_guest_thread_fails() {
-    dies("thread,40", SIGABRT, "panic at backend/src/inject.rs");
+    dies("thread,40", "fork", SIGABRT, "panic at backend/src/inject.rs");
 }
 
+/// Whatever the guest does with the signal.
 #[test]
-fn an_access_of_emus_own_fails() {
-    dies("fault,40", SIGSEGV, "SIGSEGV at 0x");
-    dies("illegal,40", SIGILL, "SIGILL at 0x");
+fn an_instruction_of_emus_own_fails() {
+    let failures = [
+        ("fault", SIGSEGV, "SIGSEGV"),
+        ("illegal", SIGILL, "SIGILL"),
+        ("bus", SIGBUS, "SIGBUS"),
+        ("division", SIGFPE, "SIGFPE"),
+        ("breakpoint", SIGTRAP, "SIGTRAP"),
+    ];
+    for (failure, signal, name) in failures {
+        for argument in ["fork", "catch", "block", "ignore"] {
+            // Once it has done so.
+            dies(&format!("{failure},1500"), argument, signal, &format!("{name} at 0x"));
+        }
+    }
 }
 
 /// Nobody would ever tell the fork that the thread is at rest.

@@ -169,8 +169,12 @@ programs! {
     signals: Source::new("signals.c"), Static, Native;
     signal_actions: Source::new("signal_actions.c"), Static, Native;
     signal_calls: Source::new("signal_calls.c"), Static, Native;
+    signal_waits: Source::new("signal_waits.c"), Static, Native;
+    signal_sent: Source::new("signal_sent.c"), Static, Native;
+    signal_sent_threads: Source::new("signal_sent_threads.c"), Static, Native;
     signal_races: Source::new("signal_races.c"), Static, Native;
     signal_faults: Source::new("signal_faults.c"), Static, Native;
+    signal_fault_memory: Source::new("signal_fault_memory.c"), Static, Native;
     signal_deaths: Source::new("signal_deaths.c"), Static, Native;
     signal_fault_states: Source::new("signal_fault_states.c"), Static, Itself;
     signal_threads: Source::new("signal_threads.c"), Static, Native;

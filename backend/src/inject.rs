@@ -1,7 +1,7 @@
 //! Failures of emu's own that tests ask for, each at the place where it could happen. Knows nothing of what comes of
 //! them.
 //!
-//! Unsafe because two of them are instructions that fail.
+//! Unsafe because some of them are instructions that fail.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,9 +28,15 @@ pub enum Failure {
     Fault,
     /// An instruction of emu's own is none.
     Illegal,
+    /// An access of emu's own is to a file that ends before it.
+    Bus,
+    /// Emu divides by zero.
+    Division,
+    /// Emu comes to a breakpoint.
+    Breakpoint,
 }
 
-const NAMES: [(&str, Failure); 9] = [
+const NAMES: [(&str, Failure); 12] = [
     ("compiler", Failure::Compiler),
     ("cranelift", Failure::Cranelift),
     ("machine-code", Failure::MachineCode),
@@ -40,6 +46,9 @@ const NAMES: [(&str, Failure); 9] = [
     ("worker", Failure::Worker),
     ("fault", Failure::Fault),
     ("illegal", Failure::Illegal),
+    ("bus", Failure::Bus),
+    ("division", Failure::Division),
+    ("breakpoint", Failure::Breakpoint),
 ];
 
 static CHOSEN: AtomicU32 = AtomicU32::new(0);
@@ -84,6 +93,9 @@ pub fn panic_if_due(failure: Failure) {
 
 /// What can happen to a guest thread in emu's own code.
 pub fn fail_thread_if_due() {
+    if CHOSEN.load(Ordering::Relaxed) < Failure::Thread as u32 {
+        return;
+    }
     panic_if_due(Failure::Thread);
     if is_due(Failure::Fault) {
         // SAFETY: kills the process, as it should.
@@ -92,6 +104,22 @@ pub fn fail_thread_if_due() {
     if is_due(Failure::Illegal) {
         // SAFETY: kills the process, as it should.
         unsafe { std::arch::asm!("ud2") };
+    }
+    if is_due(Failure::Bus) {
+        // SAFETY: maps an empty file, whose pages cannot be read; kills the process, as it should.
+        unsafe {
+            let file = libc::memfd_create(c"empty".as_ptr(), libc::MFD_CLOEXEC);
+            let page = libc::mmap(std::ptr::null_mut(), 1, libc::PROT_READ, libc::MAP_SHARED, file, 0);
+            page.cast::<u8>().read_volatile();
+        }
+    }
+    if is_due(Failure::Division) {
+        // SAFETY: kills the process, as it should.
+        unsafe { std::arch::asm!("div {0:e}", in(reg) 0, inout("eax") 1 => _, inout("edx") 0 => _) };
+    }
+    if is_due(Failure::Breakpoint) {
+        // SAFETY: kills the process, as it should.
+        unsafe { std::arch::asm!("int3") };
     }
 }
 

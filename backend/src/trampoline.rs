@@ -1,4 +1,4 @@
-//! The way into generated code and out of it: assembly, and the SIGSEGV/SIGBUS handler that takes a faulting thread
+//! The way into generated code and out of it: assembly, and the handler of faults that takes a faulting thread
 //! out. Unsafe because it switches stacks of meaning, not of memory: see each block.
 #![allow(unsafe_code)]
 
@@ -176,13 +176,13 @@ fn is_generated(host_pc: u64) -> bool {
     CODE_RANGES.iter().any(holds)
 }
 
-/// What is called, in a signal handler, for a SIGSEGV or SIGBUS that is no fault but has been sent.
+/// What is called, in a signal handler, for one of [`FAULT_SIGNALS`] that is no fault but has been sent.
 pub type SentHandler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
 /// The [`SentHandler`], or null.
 static ON_SENT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
-/// From now on `handler` gets each SIGSEGV and SIGBUS that somebody has sent, with the arguments and in the place of a
+/// From now on `handler` gets each of [`FAULT_SIGNALS`] that somebody has sent, with the arguments and in the place of a
 /// signal handler; until then they kill the process.
 pub fn on_sent_signal(handler: SentHandler) {
     ON_SENT.store(handler as *mut (), Ordering::Release);
@@ -194,8 +194,8 @@ const PAGE_FAULT_WRITE: i64 = 2;
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid pointers to a SA_SIGINFO handler.
     let (info, context) = unsafe { (&mut *info, &mut *context.cast::<libc::ucontext_t>()) };
-    if info.si_code <= 0 || signal == libc::SIGBUS && info.si_code == libc::BUS_MCEERR_AO {
-        // Sent by kill(2) and its like, or advice of the kernel's: nothing has faulted.
+    if info.si_code <= 0 || is_notice(signal, info.si_code) {
+        // Sent by kill(2) and its like, or a notice of the kernel's: nothing has faulted.
         let handler = ON_SENT.load(Ordering::Acquire);
         if !handler.is_null() {
             // SAFETY: only `on_sent_signal` stores there.
@@ -235,11 +235,27 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         libc::SIGSEGV => "SIGSEGV",
         libc::SIGBUS => "SIGBUS",
         libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
         _ => "SIGFPE",
     };
     bug::report(format_args!("{name} at {host_pc:#x} (emu is at {:#x})", image_start()));
+    if signal == libc::SIGTRAP {
+        // The instruction has been performed.
+        bug::die(signal);
+    }
     // SAFETY: puts the default action back; the instruction faults again.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Whether the kernel says by that something else than that an instruction has failed.
+fn is_notice(signal: i32, code: i32) -> bool {
+    /// Of a breakpoint instruction of the host's; the others are of events that somebody has asked for.
+    const SI_KERNEL: i32 = 0x80;
+    match signal {
+        libc::SIGBUS => code == libc::BUS_MCEERR_AO,
+        libc::SIGTRAP => code != SI_KERNEL,
+        _ => false,
+    }
 }
 
 /// Where emu's file has been loaded: addresses in it are relative to that.
@@ -295,7 +311,11 @@ fn save(cpu: &CpuState, context: &libc::mcontext_t) {
     }
 }
 
-/// Installs the SIGSEGV/SIGBUS handler.
+/// Signals by which the host says that an instruction has failed: SIGSEGV and SIGBUS are what accesses of the guest's give
+/// too, and the others are only to be reported.
+pub(crate) const FAULT_SIGNALS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
+
+/// Installs the handler of faults.
 pub fn install_fault_handler() {
     // SAFETY: a zeroed sigaction is valid; the handler is async-signal-safe: it touches its arguments, constant
     // tables, atomics and the CpuState of the thread it interrupted.
@@ -303,15 +323,8 @@ pub fn install_fault_handler() {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_fault as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_ONSTACK;
-        libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut());
-        libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
-        // Those are only to be reported.
-        for signal in [libc::SIGILL, libc::SIGFPE] {
-            let mut before: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &mut before);
-            if before.sa_sigaction == libc::SIG_DFL {
-                libc::sigaction(signal, &action, std::ptr::null_mut());
-            }
+        for signal in FAULT_SIGNALS {
+            libc::sigaction(signal, &action, std::ptr::null_mut());
         }
     }
 }

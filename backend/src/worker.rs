@@ -12,6 +12,7 @@
 
 use crate::code::Place;
 use crate::inject::{self, Failure};
+use crate::trampoline::FAULT_SIGNALS;
 use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -139,7 +140,7 @@ impl Worker {
         let thread = std::thread::Builder::new().name("emu-compile".into());
         let body = || {
             // Signal 32 is not: libc unblocks it in each new thread.
-            replace_mask(BLOCKED);
+            replace_mask(blocked());
             body();
         };
         let Ok(handle) = with_signals_blocked(|| thread.spawn(body)) else { return false };
@@ -291,14 +292,16 @@ impl Worker {
 
 /// Runs `body` with all signals blocked, so that a thread started there never takes one meant for the guest.
 fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
-    let before = replace_mask(BLOCKED);
+    let before = replace_mask(blocked());
     let result = body();
     replace_mask(before);
     result
 }
 
-/// All signals but SIGSEGV and SIGBUS, because guest code that the thread reads may be unmapped under it.
-const BLOCKED: u64 = !(1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGBUS - 1));
+/// All signals but those of faults: guest code that the thread reads may be unmapped under it, and a bug is reported.
+fn blocked() -> u64 {
+    FAULT_SIGNALS.iter().fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
+}
 
 /// Sets the calling thread's signal mask and gives the old one. Past libc, which leaves signals 32 and 33 unblocked: they
 /// are the guest's.

@@ -5,6 +5,7 @@ use crate::host::{self, Args, Outcome};
 use crate::process::Thread;
 use crate::process::{After, Context, lock};
 use crate::share::NewProcess;
+use crate::signals::AltStack;
 use crate::{libc_fork, limits, signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
 use std::sync::atomic::Ordering;
@@ -209,9 +210,7 @@ fn make_sharing(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     let process = context.process.sharing(flags & CLONE_SIGHAND != 0);
     let mut thread = Thread::with_port(process, context.thread.port.mask());
     thread.state.passes_tags = context.thread.passes_tags;
-    if flags & CLONE_VFORK != 0 {
-        thread.state.alt_stack = context.thread.alt_stack;
-    }
+    thread.state.alt_stack = if flags & CLONE_VFORK != 0 { context.thread.alt_stack } else { AltStack::NONE };
     let mut cpu = Vcpu::new(context.cpu.for_new_thread());
     cpu.x[0] = 0;
     start_child(&mut cpu, request);
@@ -239,7 +238,7 @@ fn make_process(context: &mut Context<'_>, request: &CloneRequest) -> Outcome {
     signals::block(&context.thread.port)?;
     let forked = fork(context, request);
     if forked == Ok(0) {
-        context.thread.port.forget_held();
+        context.thread.port.begin_process();
         // What the parent's other threads wait for is theirs.
         context.thread.temporary_mask = None;
     }

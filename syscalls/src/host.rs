@@ -124,6 +124,15 @@ pub(crate) fn after_signal(host_pc: u64) -> u64 {
     if (begin..=insn).contains(&host_pc) { emu_guest_call_not_done as *const () as u64 } else { host_pc }
 }
 
+/// Where a thread goes on that was interrupted at `host_pc`, with `result` in rax, by a signal of which the guest is to
+/// notice nothing: a call that has ended for its sake is made again.
+pub(crate) fn after_nothing(host_pc: u64, result: i64) -> u64 {
+    const SYSCALL_BYTES: u64 = 2;
+    let is_ended =
+        host_pc == emu_guest_call_insn as *const () as u64 + SYSCALL_BYTES && result == -i64::from(libc::EINTR);
+    if is_ended { emu_guest_call_not_done as *const () as u64 } else { after_signal(host_pc) }
+}
+
 /// The host's action that has `handler` called with all signals blocked but those that are emu's.
 pub(crate) fn handler_action(
     handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),

@@ -10,7 +10,9 @@ use crate::nested_tags::Copies;
 use crate::new_program::{self, Ready};
 use crate::persona::Persona;
 use crate::share::NewProcess;
-use crate::signals::{self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, SigInfo, SignalActions};
+use crate::signals::{
+    self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, ProcessSignals, SigInfo, SignalActions,
+};
 use crate::strace::{Line, Strace};
 use crate::table::{self, Action, Row};
 use crate::tags;
@@ -92,6 +94,7 @@ pub struct Process {
     pub(crate) config: Arc<Config>,
     pub(crate) strace: Option<Arc<Strace>>,
     pub(crate) actions: Arc<SignalActions>,
+    pub(crate) signals: Arc<ProcessSignals>,
     pub(crate) limits: Limits,
     pub(crate) persona: Persona,
     pub(crate) threads: Threads,
@@ -117,10 +120,13 @@ impl Process {
         let limits = Limits::new(&config.limits, &memory);
         let persona = Persona::new(config.personality);
         actions.catch_cores(limits::soft_core_limit() != 0);
+        let signals = ProcessSignals::new(actions.ignored());
+        signals.be_home();
         Arc::new(Self {
             config: Arc::new(config),
             strace,
             actions: Arc::new(actions),
+            signals,
             limits,
             persona,
             threads: Threads::default(),
@@ -138,6 +144,7 @@ impl Process {
         Arc::new(Self {
             config: Arc::clone(&self.config),
             strace: self.strace.clone(),
+            signals: self.signals.copy(actions.ignored()),
             actions,
             limits: self.limits.copy(),
             persona: self.persona.copy(),
@@ -277,7 +284,7 @@ impl Context<'_> {
     /// Makes a call of the host's for the guest that a signal may come before or end: see [`host::guest_call`]. What it
     /// gives must be the handler's result, or nothing must have been done before.
     pub(crate) fn guest_call(&self, number: i64, args: Args) -> Outcome {
-        host::guest_call(number, args, self.thread.port.flag())
+        signals::guest_call(&self.thread.port, number, args)
     }
 }
 
@@ -299,7 +306,7 @@ impl Thread {
 
     /// A thread that has not begun, with the guest's mask `mask`.
     pub(crate) fn with_port(process: Arc<Process>, mask: u64) -> Self {
-        let port = Port::new(mask, process.actions.ignored());
+        let port = Port::new(mask, &process.signals);
         let state = ThreadState {
             clear_tid_at: 0,
             robust_list: 0,

@@ -43,8 +43,8 @@ impl NewProcess {
         Self { cpu, thread, request, started }
     }
 
-    /// Makes the process, which runs `body` with its registers and its thread. In the parent, where signals are blocked
-    /// meanwhile, this comes back with the id once the child has begun another program or ended.
+    /// Makes the process, which runs `body` with its registers and its thread. In the parent this comes back with the id
+    /// once the child has begun another program or ended, and with all signals blocked.
     pub fn run(mut self, body: Body<'_>) -> Result<u64, Errno> {
         let stack = HostStack::new()?;
         let started = self.started.clone();
@@ -56,6 +56,9 @@ impl NewProcess {
             body,
         };
         let request = CloneRequest { flags: self.request.flags | CLONE_VFORK, ..self.request };
+        // What comes to the child before its port is open is not this thread's, nor is what comes to this thread before it
+        // has its own again. Nothing faults meanwhile.
+        host::sigmask(libc::SIG_SETMASK, Some(u64::MAX))?;
         // SAFETY: `begin` runs on the new stack while this thread sleeps, so that nothing of `start` is used by two.
         let result = unsafe { stack.clone_onto(&request, begin, (&raw mut start).cast()) };
         if let Some(started) = started {
@@ -70,12 +73,11 @@ impl NewProcess {
 extern "C" fn begin(start: *mut u8) -> ! {
     // SAFETY: `run` passes a `Start` that lives until this process has begun another program or ended.
     let start = unsafe { &mut *start.cast::<Start<'_>>() };
-    // Before anybody knows of it: on a thread that is lent, libc has unblocked signal 32.
+    start.thread.state.port.open();
     let _ = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
     if let Some(started) = start.started.take() {
         let _ = started.send(host::call3(libc::SYS_getpid, 0, 0, 0));
     }
-    start.thread.state.port.open();
     if start.clears_handlers {
         start.thread.process.actions.clear_handlers();
     }

@@ -10,7 +10,7 @@ use crate::fork::{
 use crate::host::{self, Args, Outcome};
 use crate::process::{After, Context, Process, Thread, ThreadState};
 use crate::share::NewProcess;
-use crate::signals::{self, BLOCKABLE, OWNED};
+use crate::signals::{self, AltStack, BLOCKABLE, OWNED};
 use crate::user;
 use ir::{CpuState, Errno, memory};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,6 +51,7 @@ impl NewThread {
         tid.ok()?;
         self.thread.state.port.open();
         host::sigmask(libc::SIG_SETMASK, Some(self.thread.state.port.mask() & !OWNED)).ok()?;
+        self.thread.state.port.release_held();
         Some((self.cpu, self.thread))
     }
 
@@ -114,7 +115,7 @@ impl Process {
 
     /// Waits, deaf to signals, until another thread ends the process.
     pub fn rest(&self) -> ! {
-        let _ = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
+        let _ = host::sigmask(libc::SIG_SETMASK, Some(u64::MAX));
         loop {
             let _ = host::call3(libc::SYS_pause, 0, 0, 0);
         }
@@ -141,6 +142,7 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
     let wanted = |flag: u64, at: u64| (flags & flag != 0).then_some(at);
     let mut thread = Thread::with_port(Arc::clone(context.process), context.thread.port.mask());
     thread.state.passes_tags = context.thread.passes_tags;
+    thread.state.alt_stack = AltStack::NONE;
     thread.state.clear_tid_at = wanted(CLONE_CHILD_CLEARTID, request.child_tid).unwrap_or(0);
     // The new thread begins with everything blocked: it can take a signal only once it is the guest's.
     signals::block(&context.thread.port)?;
@@ -173,6 +175,7 @@ pub(crate) fn start(context: &mut Context<'_>, request: &CloneRequest) -> Outcom
 pub(crate) fn exit(context: &mut Context<'_>, args: Args) -> Outcome {
     // A signal for the process is another thread's from here on; one that this thread has taken comes first.
     signals::block(&context.thread.port)?;
+    signals::give_up(&context.thread.port)?;
     context.after = if context.process.threads.live.fetch_sub(1, Ordering::AcqRel) == 1 {
         After::Exit(args[0] as i32 & 0xff)
     } else {

@@ -1,6 +1,7 @@
 // Work for all tiers whose result is known: loops, calls, floating point that is checked, and, with "fork" as its
-// argument, children made all the while.
+// argument, children made all the while; with "catch", "block" or "ignore" it does that to the signals of faults.
 #include <math.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +35,34 @@ __attribute__((noinline)) static double numbers(double start)
     return sum;
 }
 
+static void caught(int number)
+{
+    printf("caught %d\n", number);
+    fflush(stdout);
+    _exit(77);
+}
+
+static void prepare(const char *what)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < 5; i++) {
+        sigaddset(&set, faults[i]);
+        if (strcmp(what, "catch") == 0)
+            signal(faults[i], caught);
+        if (strcmp(what, "ignore") == 0)
+            signal(faults[i], SIG_IGN);
+    }
+    if (strcmp(what, "block") == 0)
+        sigprocmask(SIG_BLOCK, &set, NULL);
+    // So many new blocks that what is to fail later fails here.
+    __asm__ volatile(".rept 2000\n\tadr x9, . + 8\n\tbr x9\n\t.endr" : : : "x9");
+}
+
 int main(int argc, char **argv)
 {
+    prepare(argc > 1 ? argv[1] : "");
     int forks = argc > 1 && strcmp(argv[1], "fork") == 0 ? 300 : 0;
     // Long enough for the compiler's thread to come to it on a busy machine.
     for (int i = 0; i < 32; i++)

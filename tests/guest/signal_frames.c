@@ -405,6 +405,18 @@ static void broken(void)
             CHECK(false, "returned");
         }
     }
+    // The frame's mask counts all the same, so that a handler whose own mask has SIGSEGV does not keep it from being caught.
+    struct sigaction action = { .sa_sigaction = damage, .sa_flags = SA_SIGINFO, .sa_mask = set_of(SIGSEGV, SIGUSR2) };
+    sigaction(SIGUSR1, &action, NULL);
+    for (volatile int i = 0; i < 2; i++) {
+        edit_number = i == 0 ? 0 : 4;
+        if (sigsetjmp(caught, 0) == 0) {
+            raise(SIGUSR1);
+            CHECK(false, "returned");
+        }
+        CHECK(is_blocked(SIGSEGV) && !is_blocked(SIGUSR2) && !is_blocked(SIGUSR1), "the mask of the frame");
+        unblock(SIGSEGV);
+    }
     done("broken");
 }
 

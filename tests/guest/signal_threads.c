@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <ucontext.h>
 
 #include "signal_check.h"
 
@@ -423,8 +424,19 @@ static int thread_aborts(void)
 }
 
 // Each thread has its own mask and alternate stack.
+static volatile int flags_in_frame;
+
+static void see_flags(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)info;
+    flags_in_frame = ((ucontext_t *)context)->uc_stack.ss_flags;
+}
+
 static void *looks(void *argument)
 {
+    on(SIGUSR1, see_flags, 0);
+    raise(SIGUSR1);
+    CHECK(flags_in_frame == SS_DISABLE, "a thread's frame: %d", flags_in_frame);
     stack_t stack;
     sigaltstack(NULL, &stack);
     *(bool *)argument = is_blocked(SIGUSR2) && !is_blocked(SIGUSR1) && stack.ss_flags == SS_DISABLE && !is_pending(SIGUSR2);

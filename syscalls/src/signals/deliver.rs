@@ -2,7 +2,8 @@
 //! signals arrive (`port.rs`) nor what a frame looks like (`frame.rs`).
 
 use super::frame::{self, Content, FaultRecord};
-use super::port::{SigInfo, number_of};
+use super::pending::requeue;
+use super::slot::{SigInfo, number_of};
 use super::{AltStack, GuestAction, OWNED, SIG_DFL, SIG_IGN, UNSTOPPABLE, bit};
 use crate::host;
 use crate::process::{Process, ThreadState};
@@ -83,7 +84,7 @@ impl ThreadState {
         let signal = number_of(info);
         if self.temporary_mask.unwrap_or_else(|| self.port.mask()) & bit(signal) != 0 {
             // A fault's handler has begun since, and blocks it.
-            send_back(info);
+            requeue(info);
             return Delivery::GoOn;
         }
         let action = process.actions.take(signal);
@@ -92,9 +93,11 @@ impl ThreadState {
             SIG_DFL if IGNORED_BY_DEFAULT & bit(signal) != 0 => Delivery::GoOn,
             SIG_DFL if STOPS_BY_DEFAULT & bit(signal) != 0 => {
                 // The action has changed since. The host's is the default too: once unblocked, it stops.
-                send_back(info);
+                requeue(info);
                 Delivery::GoOn
             }
+            // The first process of a namespace dies of nothing that has been sent to it.
+            SIG_DFL if host::call3(libc::SYS_getpid, 0, 0, 0) == Ok(1) => Delivery::GoOn,
             SIG_DFL => self.dies(info),
             _ => self.begin_handler(process, cpu, &action, info),
         }
@@ -102,6 +105,12 @@ impl ThreadState {
 
     /// Delivers a fault at `CpuState::pc`, and then what else is recorded.
     pub(crate) fn fault(&mut self, process: &Process, cpu: &mut CpuState, fault: Fault) -> Delivery {
+        let host_mask = self.host_mask();
+        self.fault_from(process, cpu, fault, host_mask)
+    }
+
+    /// [`ThreadState::fault`] when the host's mask may be known.
+    fn fault_from(&mut self, process: &Process, cpu: &mut CpuState, fault: Fault, host_mask: Option<u64>) -> Delivery {
         let Fault { signal, code, addr, syndrome } = fault;
         if let Some((far, esr)) = syndrome {
             self.fault_record = FaultRecord { address: tags::untagged(far.0), esr };
@@ -118,7 +127,6 @@ impl ThreadState {
         if action.flags & SA_EXPOSE_TAGBITS != 0 {
             info[2] = addr.0;
         }
-        let host_mask = self.host_mask();
         match self.begin_handler(process, cpu, &action, &info) {
             Delivery::GoOn => self.deliver_from(process, cpu, host_mask),
             died => died,
@@ -156,14 +164,12 @@ impl ThreadState {
                 forced[..2].copy_from_slice(&[libc::SIGSEGV as u64, libc::SI_KERNEL as u64]);
                 return self.dies(&forced);
             }
-            return self.fault(
-                process,
-                cpu,
-                Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None },
-            );
+            let fault = Fault { signal: libc::SIGSEGV, code: libc::SI_KERNEL, addr: GuestAddr(0), syndrome: None };
+            // If this signal had been recorded, all are still blocked.
+            return self.fault_from(process, cpu, fault, None);
         };
         if self.alt_stack.flags & super::SS_AUTODISARM != 0 {
-            self.alt_stack = AltStack { flags: super::SS_DISABLE, ..AltStack::default() };
+            self.alt_stack = AltStack::NONE;
         }
         cpu.x[0] = signal as u64;
         if with_info {
@@ -185,36 +191,29 @@ impl ThreadState {
     /// rt_sigreturn(2): goes back to what the frame at SP says.
     pub(super) fn return_from_handler(&mut self, process: &Process, cpu: &mut CpuState) -> Delivery {
         let sp = cpu.sp();
-        let Ok(restored) = frame::read(cpu, sp.0) else {
+        let (mut mask, host_mask) = (None, self.host_mask());
+        let restored = frame::read(cpu, sp.0, &mut mask);
+        // Counts also when the rest of the frame is refused.
+        if let Some(mask) = mask {
+            self.port.set_mask(mask & !UNSTOPPABLE);
+        }
+        let Ok(stack) = restored else {
             let code = process.memory().fault_code(sp);
             cpu.x[0] = 0;
-            return self.fault(
-                process,
-                cpu,
-                Fault { signal: libc::SIGSEGV, code, addr: sp, syndrome: Some((GuestAddr(0), 0)) },
-            );
+            let fault = Fault { signal: libc::SIGSEGV, code, addr: sp, syndrome: Some((GuestAddr(0), 0)) };
+            return self.fault_from(process, cpu, fault, host_mask);
         };
         cpu.exclusive_addr = CpuState::NO_EXCLUSIVE;
-        let host_mask = self.host_mask();
-        self.port.set_mask(restored.mask & !UNSTOPPABLE);
         // As in the kernel, a stack that is none changes nothing, and is no error.
-        let _ = self.alt_stack.replace(restored.stack, cpu.sp().0);
+        let _ = self.alt_stack.replace(stack, cpu.sp().0);
         self.deliver_from(process, cpu, host_mask)
     }
 }
 
-/// Leaves a signal to the kernel again, for the calling thread.
-pub(super) fn send_back(info: &SigInfo) {
-    let own = |call| host::call3(call, 0, 0, 0).unwrap_or(0);
-    let [pid, tid] = [own(libc::SYS_getpid), own(libc::SYS_gettid)];
-    let (signal, info) = (number_of(info) as u64, std::ptr::from_ref(info) as u64);
-    let _ = host::call(libc::SYS_rt_tgsigqueueinfo, [pid, tid, signal, info, 0, 0]);
-}
-
 /// A wait with a mask of its own ends: if by a signal, that is delivered under that mask (ppoll, sigsuspend).
-pub(crate) fn after_wait(thread: &mut ThreadState, mask: Option<u64>, outcome: host::Outcome) -> host::Outcome {
+pub(crate) fn after_wait(thread: &mut ThreadState, mask: u64, outcome: host::Outcome) -> host::Outcome {
     if thread.port.has_signal() && outcome == Err(ir::Errno(libc::EINTR)) {
-        thread.temporary_mask = mask.map(|mask| mask & !UNSTOPPABLE);
+        thread.temporary_mask = Some(mask);
     }
     outcome
 }

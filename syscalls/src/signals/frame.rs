@@ -3,7 +3,7 @@
 //! record, so that unwinders go on to the interrupted function. Owns the layout; it must not know which signal, or why.
 
 use super::AltStack;
-use super::port::SigInfo;
+use super::slot::SigInfo;
 use crate::user::{self, EFAULT};
 use ir::eval::fp;
 use ir::{CpuState, Errno, GuestAddr, Nzcv};
@@ -58,12 +58,6 @@ pub(super) struct Content {
     pub mask: u64,
     pub stack: AltStack,
     pub fault: FaultRecord,
-}
-
-/// What sigreturn sets beside the registers.
-pub(super) struct Restored {
-    pub mask: u64,
-    pub stack: AltStack,
 }
 
 /// A frame on the stack.
@@ -129,8 +123,9 @@ pub(super) fn write(cpu: &CpuState, top: u64, content: &Content) -> Result<Place
     Ok(Placed { frame, record })
 }
 
-/// Makes `cpu` what the frame at `frame` says. After an error part of it may have been.
-pub(super) fn read(cpu: &mut CpuState, frame: u64) -> Result<Restored, Errno> {
+/// Makes `cpu` what the frame at `frame` says, and gives the alternate stack; `mask` becomes the mask if that can be read.
+/// After an error part of the registers may have been set.
+pub(super) fn read(cpu: &mut CpuState, frame: u64, mask: &mut Option<u64>) -> Result<AltStack, Errno> {
     /// PSTATE bits that user space must not have set: modes, 32-bit state and masked interrupts.
     const PRIVILEGED: u64 = 0x3df;
     if !frame.is_multiple_of(16) {
@@ -140,7 +135,7 @@ pub(super) fn read(cpu: &mut CpuState, frame: u64) -> Result<Restored, Errno> {
     let mut fixed = [0; RESERVED];
     user::read_bytes(frame.wrapping_add(UCONTEXT), &mut fixed[UC_FLAGS..])?;
     let word = |at: usize| word_of(&fixed, at);
-    let mask = word(UC_SIGMASK);
+    *mask = Some(word(UC_SIGMASK));
     let stack = AltStack { sp: word(UC_STACK), flags: word(UC_STACK + 8) as u32, pad: 0, size: word(UC_STACK + 16) };
     let registers: [u64; 34] = std::array::from_fn(|index| word(REGS + 8 * index));
     let (pc, pstate) = (registers[32], registers[33]);
@@ -159,7 +154,7 @@ pub(super) fn read(cpu: &mut CpuState, frame: u64) -> Result<Restored, Errno> {
     }
     let control = word_of(&fpsimd, 8);
     fp::restore_saved(cpu, control >> 32, control & 0xffff_ffff);
-    Ok(Restored { mask, stack })
+    Ok(stack)
 }
 
 fn word_of(bytes: &[u8], at: usize) -> u64 {

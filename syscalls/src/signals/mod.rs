@@ -1,28 +1,33 @@
 //! Signals. What the guest sets is recorded here and done on the host: defaults and what is ignored by the host's kernel
 //! itself, handlers by one of emu's that records the signal (`port.rs`) until it can be delivered (`deliver.rs`). The
-//! guest's mask is the host thread's, but for SIGSEGV and SIGBUS, whose handlers emu needs to tell guest faults from its
-//! own. This file has the calls and the actions; it must not know how faults are found.
+//! guest's mask is the host thread's, but for the signals of faults, whose handlers emu needs to tell guest faults from
+//! its own. This file has the calls and the actions; it must not know how faults are found.
 
 mod deliver;
 mod frame;
+mod pending;
 mod port;
+mod queue;
+mod slot;
 mod wait;
 
 pub(crate) use deliver::after_wait;
 pub use deliver::{Delivery, Fault};
 pub(crate) use frame::FaultRecord;
+pub(crate) use pending::{Ignored, ProcessSignals};
 pub(crate) use port::Port;
-pub(crate) use port::SigInfo;
 pub use port::{interrupt, on_signal};
+pub(crate) use queue::{pidfd_send_signal, rt_sigqueueinfo, rt_tgsigqueueinfo};
+pub(crate) use slot::SigInfo;
 pub(crate) use wait::{
-    io_pgetevents, ppoll, pselect6, read_mask, rt_sigpending, rt_sigsuspend, rt_sigtimedwait, wait_under,
+    guest_call, io_pgetevents, ppoll, pselect6, read_mask, rt_sigpending, rt_sigsuspend, rt_sigtimedwait, signalfd4,
+    wait_under,
 };
 
 use crate::host::{self, Args, HostAction, Outcome, RESTART};
 use crate::process::{After, Context, Process, lock};
 use crate::user;
 use ir::Errno;
-use port::Ignored;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -45,18 +50,16 @@ const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
 
-/// Signals whose host handlers are emu's: guarded accesses and generated code need them, always unblocked.
-pub(crate) const OWNED: u64 = bit(libc::SIGSEGV) | bit(libc::SIGBUS);
+/// Signals of faults, in the order in which the kernel takes them.
+const OWNED_SIGNALS: [i32; 5] = [libc::SIGILL, libc::SIGTRAP, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV];
+
+/// Signals whose host handlers are emu's, always unblocked: guarded accesses and generated code need two of them, and by
+/// the others a bug of emu's own shows, which is neither the guest's nor to be silent.
+pub(crate) const OWNED: u64 =
+    bit(libc::SIGILL) | bit(libc::SIGTRAP) | bit(libc::SIGBUS) | bit(libc::SIGFPE) | bit(libc::SIGSEGV);
 /// Signals by whose default action the process leaves a core file.
-const CORES: u64 = bit(libc::SIGQUIT)
-    | bit(libc::SIGILL)
-    | bit(libc::SIGTRAP)
-    | bit(libc::SIGABRT)
-    | bit(libc::SIGFPE)
-    | bit(libc::SIGXCPU)
-    | bit(libc::SIGXFSZ)
-    | bit(libc::SIGSYS)
-    | OWNED;
+const CORES: u64 =
+    bit(libc::SIGQUIT) | bit(libc::SIGABRT) | bit(libc::SIGXCPU) | bit(libc::SIGXFSZ) | bit(libc::SIGSYS) | OWNED;
 /// Signals that nobody catches or blocks.
 const UNSTOPPABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
 
@@ -92,6 +95,9 @@ pub(crate) struct AltStack {
 const _: () = assert!(size_of::<AltStack>() == 24);
 
 impl AltStack {
+    /// Of a thread that has none.
+    pub(crate) const NONE: Self = Self { sp: 0, flags: SS_DISABLE, pad: 0, size: 0 };
+
     /// Whether `sp` is on it (`on_sig_stack`).
     fn holds(&self, sp: u64) -> bool {
         self.flags & SS_AUTODISARM == 0 && sp > self.sp && sp - self.sp <= self.size
@@ -142,7 +148,7 @@ impl SignalActions {
         });
         let actions = Self { set: Mutex::new(set), ignored: Arc::default(), catches_cores: AtomicBool::new(false) };
         actions.ignored.store(ignored, Ordering::Relaxed);
-        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        for signal in OWNED_SIGNALS {
             let _ = adopt(signal, true);
         }
         actions
@@ -209,7 +215,6 @@ impl SignalActions {
         }
         let ours = on_signal as *const () as u64;
         for (action, signal) in set.iter().zip(1..) {
-            // Where emu has a handler for faults of its own, that takes what is sent too.
             let host = host::sigaction(signal, None).map_or(SIG_IGN, |action| action.handler);
             let is_default = action.is_none_or(|action| action.handler == SIG_DFL);
             if CORES & !OWNED & bit(signal) != 0 && is_default && host == if on { SIG_DFL } else { ours } {
@@ -268,7 +273,7 @@ fn adopt(signal: i32, restart: bool) -> Result<(), Errno> {
 #[must_use]
 pub fn ignored_signals() -> u64 {
     let ignores = |signal: &i32| host::sigaction(*signal, None).is_ok_and(|action| action.handler == SIG_IGN);
-    [libc::SIGSEGV, libc::SIGBUS].into_iter().filter(ignores).map(bit).sum()
+    OWNED_SIGNALS.into_iter().filter(ignores).map(bit).sum()
 }
 
 /// Has no signal come to the calling thread until [`unblock`]. [`RESTART`] if one has come already: it goes first.
@@ -276,6 +281,17 @@ pub(crate) fn block(port: &Port) -> Result<(), Errno> {
     host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE))?;
     // Of those that cannot be blocked a second one is held.
     if port.has_signal() { Err(RESTART) } else { Ok(()) }
+}
+
+/// Has those that cannot be blocked go to other threads too, for the calling one ends. [`RESTART`] as from [`block`].
+pub(crate) fn give_up(port: &Port) -> Result<(), Errno> {
+    let mask = port.mask();
+    port.set_mask(u64::MAX);
+    if port.has_signal() {
+        port.set_mask(mask);
+        return Err(RESTART);
+    }
+    Ok(())
 }
 
 /// Ends what [`block`] began.
@@ -290,14 +306,14 @@ pub(crate) fn unblock(port: &Port) {
 pub(crate) struct ForNewProgram<'a> {
     port: &'a Port,
     /// Emu's actions in whose place the guest's stand.
-    ours: [Option<(i32, HostAction)>; 2],
+    ours: [Option<(i32, HostAction)>; OWNED_SIGNALS.len()],
 }
 
 /// Prepares the calling thread for execve(2), which is to be made by [`host::guest_call`]. To be dropped if that fails.
 pub(crate) fn before_exec<'a>(process: &Process, port: &'a Port) -> ForNewProgram<'a> {
     // Emu's handlers become defaults in the new program; what the guest ignores must stay ignored.
     let ignore = HostAction { handler: SIG_IGN, ..HostAction::default() };
-    let ours = [libc::SIGSEGV, libc::SIGBUS].map(|signal| {
+    let ours = OWNED_SIGNALS.map(|signal| {
         let is_ignored = process.actions.get(signal).handler == SIG_IGN;
         is_ignored.then(|| host::sigaction(signal, Some(ignore)).ok()).flatten().map(|action| (signal, action))
     });
@@ -305,7 +321,7 @@ pub(crate) fn before_exec<'a>(process: &Process, port: &'a Port) -> ForNewProgra
     if blocked != 0 {
         let _ = host::sigmask(libc::SIG_BLOCK, Some(blocked));
         while let Some(info) = port.take_held(blocked) {
-            deliver::send_back(&info);
+            pending::requeue(&info);
         }
     }
     ForNewProgram { port, ours }
@@ -343,6 +359,9 @@ pub(crate) fn rt_sigaction(context: &mut Context<'_>, args: Args) -> Outcome {
         action.flags &= KEPT_FLAGS;
         action.mask &= !UNSTOPPABLE;
         actions.set(signal, action)?;
+        if action.handler == SIG_IGN {
+            context.process.signals.forget(signal);
+        }
     }
     if args[2] != 0 {
         user::write(args[2], &old)?;
@@ -369,8 +388,8 @@ pub(crate) fn rt_sigprocmask(context: &mut Context<'_>, args: Args) -> Outcome {
         if old != mask {
             host::set_mask_if_none(mask & !OWNED, port.flag())?;
             port.set_mask(mask);
+            port.release_held();
         }
-        port.release_held();
     }
     if args[2] != 0 {
         user::write(args[2], &old)?;

@@ -1,118 +1,66 @@
 //! Where a thread's signals arrive: the host handler, which only records, and what it records into. One slot is enough:
 //! from the record until the guest's frame has been built the host thread blocks all signals but emu's own, so that the
-//! kernel keeps the queue. It must not know what is done with a signal.
+//! kernel keeps the queue; of emu's own, `pending.rs` keeps what is blocked. It must not know what is done with a signal.
 //!
 //! Unsafe because a handler finds its thread by a pointer, and edits the frame by which the kernel goes on.
 #![allow(unsafe_code)]
 
-use super::{OWNED, bit};
-use crate::host::{self, HostAction};
+use super::pending::{self, ProcessSignals, ThreadSignals};
+use super::slot::{SigInfo, Slot, code_of, number_of};
+use super::{BLOCKABLE, OWNED, bit};
+use crate::host::{self, HostAction, Outcome};
 use ir::{ControlWords, Words};
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ptr::null;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-
-/// `siginfo_t`, the same on both sides: 128 bytes.
-pub(crate) type SigInfo = [u64; 16];
-
-/// The signal's number in a siginfo.
-pub(crate) fn number_of(info: &SigInfo) -> i32 {
-    info[0] as i32
-}
-
-/// `si_code`.
-pub(crate) fn code_of(info: &SigInfo) -> i32 {
-    info[1] as i32
-}
-
-const EMPTY: u32 = 0;
-const BUSY: u32 = 1;
-const FULL: u32 = 2;
-
-/// Room for one siginfo, filled by handlers and emptied by the thread.
-struct Slot {
-    /// EMPTY, BUSY while being written or read, or FULL.
-    state: AtomicU32,
-    info: UnsafeCell<SigInfo>,
-}
-
-impl Slot {
-    const fn new() -> Self {
-        Self { state: AtomicU32::new(EMPTY), info: UnsafeCell::new([0; 16]) }
-    }
-
-    /// False if there is something in it.
-    fn put(&self, info: &SigInfo) -> bool {
-        if self.state.compare_exchange(EMPTY, BUSY, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return false;
-        }
-        // SAFETY: BUSY keeps everybody else out.
-        unsafe { *self.info.get() = *info };
-        self.state.store(FULL, Ordering::Release);
-        true
-    }
-
-    fn take(&self) -> Option<SigInfo> {
-        self.state.compare_exchange(FULL, BUSY, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        // SAFETY: BUSY keeps everybody else out.
-        let info = unsafe { *self.info.get() };
-        self.state.store(EMPTY, Ordering::Release);
-        Some(info)
-    }
-
-    fn is_full(&self) -> bool {
-        self.state.load(Ordering::Acquire) == FULL
-    }
-}
-
-/// Which of the signals that emu handles itself the guest ignores, as a set: handlers can take no lock.
-pub(crate) type Ignored = Arc<AtomicU64>;
 
 /// One guest thread's signals.
 pub(crate) struct Port {
     slot: Slot,
-    /// Sent SIGSEGV and SIGBUS that the guest blocks: the host cannot, for emu needs them.
-    held: [Slot; 2],
-    /// The guest's mask.
-    mask: AtomicU64,
-    ignored: Ignored,
+    process: Arc<ProcessSignals>,
+    /// The guest's mask, and signals of emu's that are pending for the thread. `process` owns it.
+    entry: *const ThreadSignals,
     /// Of the thread, once it can run.
     words: OnceLock<Words>,
 }
 
-// SAFETY: slots are guarded by their states.
+// SAFETY: all of an entry that a port looks at is atomic.
 unsafe impl Send for Port {}
 // SAFETY: as above.
 unsafe impl Sync for Port {}
+
+/// What has become of a signal that has arrived.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// It is to be delivered by this thread.
+    Recorded,
+    /// It is not, as far as this thread is concerned: the kernel would not have interrupted it.
+    Unnoticed,
+}
 
 thread_local! {
     static PORT: Cell<*const Port> = const { Cell::new(null()) };
 }
 
-fn held_index(signal: i32) -> Option<usize> {
-    match signal {
-        libc::SIGSEGV => Some(0),
-        libc::SIGBUS => Some(1),
-        _ => None,
-    }
-}
-
 impl Port {
     /// For a thread whose guest mask is `mask`.
-    pub(crate) fn new(mask: u64, ignored: &Ignored) -> Arc<Self> {
-        Arc::new(Self {
-            slot: Slot::new(),
-            held: [Slot::new(), Slot::new()],
-            mask: AtomicU64::new(mask),
-            ignored: Arc::clone(ignored),
-            words: OnceLock::new(),
-        })
+    pub(crate) fn new(mask: u64, process: &Arc<ProcessSignals>) -> Arc<Self> {
+        let (process, entry) = (Arc::clone(process), process.entry());
+        let port = Self { slot: Slot::new(), process, entry, words: OnceLock::new() };
+        port.set_mask(mask);
+        Arc::new(port)
+    }
+
+    fn entry(&self) -> &ThreadSignals {
+        // SAFETY: it is there as long as `process`.
+        unsafe { &*self.entry }
     }
 
     /// Has the calling host thread's signals arrive here.
     pub(crate) fn open(&self) {
         PORT.set(self);
+        self.entry().begin_on_this_thread();
     }
 
     /// The calling thread's signals arrive here no longer.
@@ -139,12 +87,13 @@ impl Port {
 
     /// The guest's mask.
     pub(crate) fn mask(&self) -> u64 {
-        self.mask.load(Ordering::Relaxed)
+        self.entry().mask.load(Ordering::Relaxed)
     }
 
     /// Sets the guest's mask, not yet the host's.
     pub(crate) fn set_mask(&self, mask: u64) {
-        self.mask.store(mask, Ordering::Relaxed);
+        // Who sends a signal to the process looks here after it has put it where this thread will look.
+        self.entry().mask.store(mask, Ordering::SeqCst);
     }
 
     /// A signal is recorded that has not been delivered.
@@ -154,7 +103,7 @@ impl Port {
 
     /// The word that is not zero if there may be a recorded signal.
     pub(crate) fn flag(&self) -> *const u32 {
-        self.slot.state.as_ptr()
+        self.slot.flag()
     }
 
     /// Takes what is recorded.
@@ -162,33 +111,71 @@ impl Port {
         self.slot.take()
     }
 
-    /// Held signals, as a set.
+    /// Signals of emu's that are pending for this thread or the process, as a set.
     pub(crate) fn held(&self) -> u64 {
-        let of =
-            |signal: i32| held_index(signal).filter(|&index| self.held[index].is_full()).map_or(0, |_| bit(signal));
-        of(libc::SIGSEGV) | of(libc::SIGBUS)
+        self.entry().held.set() | self.process.pending()
     }
 
-    /// Takes a held signal that is in `set`.
+    /// Takes one of these that is in `set`.
     pub(crate) fn take_held(&self, set: u64) -> Option<SigInfo> {
-        [libc::SIGBUS, libc::SIGSEGV]
-            .into_iter()
-            .filter(|&signal| set & bit(signal) != 0)
-            .find_map(|signal| held_index(signal).and_then(|index| self.held[index].take()))
+        self.entry().held.take(set).or_else(|| self.process.take(set))
     }
 
-    /// Records a held signal that the guest does not block any more.
+    /// Records a held signal that the guest does not block any more. If there is one, all others are blocked until it is
+    /// delivered.
     pub(crate) fn release_held(&self) {
-        if !self.has_signal()
-            && let Some(info) = self.take_held(!self.mask())
-        {
-            self.record(&info);
+        if self.has_signal() || self.held() & !self.mask() == 0 {
+            return;
+        }
+        let before = host::sigmask(libc::SIG_SETMASK, Some(BLOCKABLE));
+        if self.has_signal() {
+            return;
+        }
+        match self.take_held(!self.mask()) {
+            Some(info) => {
+                self.record(&info);
+            }
+            None => {
+                let _ = before.and_then(|mask| host::sigmask(libc::SIG_SETMASK, Some(mask)));
+            }
         }
     }
 
-    /// Nothing is held, as in a new process.
-    pub(crate) fn forget_held(&self) {
-        while self.take_held(u64::MAX).is_some() {}
+    /// In the child of a fork, with the calling thread alone: nothing is pending.
+    pub(crate) fn begin_process(&self) {
+        self.process.only(self.entry());
+    }
+
+    /// What this thread blocks and signalfds show, among emu's signals.
+    pub(crate) fn shown(&self) -> u64 {
+        self.process.shown() & self.mask()
+    }
+
+    /// A signalfd has been made that shows the signals of `set`.
+    pub(crate) fn shows(&self, set: u64) {
+        self.process.shows(set);
+    }
+
+    /// Makes a call, with the signals of `set` waited for by sigtimedwait(2).
+    pub(crate) fn awaiting(&self, set: u64, call: impl FnOnce() -> Outcome) -> Outcome {
+        self.entry().awaited.store(set & OWNED, Ordering::SeqCst);
+        let outcome = call();
+        self.entry().awaited.store(0, Ordering::SeqCst);
+        outcome
+    }
+
+    /// Makes a call that may ask a signalfd for the signals of `set`, which the guest blocks: with them pending where the
+    /// kernel knows of them.
+    pub(crate) fn watching(&self, set: u64, call: impl FnOnce() -> Outcome) -> Outcome {
+        self.entry().watched.store(set, Ordering::SeqCst);
+        let _ = host::sigmask(libc::SIG_BLOCK, Some(set));
+        while let Some(info) = self.take_held(set) {
+            pending::requeue(&info);
+        }
+        let outcome = call();
+        self.entry().watched.store(0, Ordering::SeqCst);
+        let _ = host::sigmask(libc::SIG_UNBLOCK, Some(set));
+        outcome
     }
 
     fn record(&self, info: &SigInfo) -> bool {
@@ -197,22 +184,40 @@ impl Port {
         recorded
     }
 
-    /// What a handler does with a signal; says whether it is recorded.
-    fn receive(&self, info: &SigInfo) -> bool {
-        let signal = number_of(info);
-        if OWNED & bit(signal) != 0 {
-            if self.ignored.load(Ordering::Relaxed) & bit(signal) != 0 {
-                return false;
+    /// What a handler does with a signal.
+    fn receive(&self, info: &SigInfo) -> Arrival {
+        let (signal, entry) = (number_of(info), self.entry());
+        if OWNED & bit(signal) == 0 {
+            if !self.record(info) {
+                // This thread has opened its mask since the last was recorded: back to the kernel, until it is closed again.
+                pending::requeue(info);
+            }
+            return Arrival::Recorded;
+        }
+        let is_in = |set: u64| set & bit(signal) != 0;
+        if !is_in(self.mask()) {
+            if self.process.ignores(signal) {
+                return Arrival::Unnoticed;
+            }
+            if self.slot.is_empty() && self.record(info) {
+                return Arrival::Recorded;
             }
             // Full already: the host could not block this one meanwhile.
-            if self.mask() & bit(signal) != 0 || self.slot.state.load(Ordering::Relaxed) != EMPTY {
-                if let Some(index) = held_index(signal) {
-                    self.held[index].put(info);
-                }
-                return false;
-            }
+            entry.held.put(info);
+        } else if code_of(info) == libc::SI_TKILL {
+            entry.held.put(info);
+        } else if is_in(entry.awaited.load(Ordering::Relaxed) | entry.watched.load(Ordering::Relaxed)) {
+            self.process.keep(info);
+        } else {
+            self.process.route(info);
         }
-        self.record(info)
+        Arrival::Unnoticed
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.entry().leave();
     }
 }
 
@@ -238,33 +243,37 @@ fn is_interruption(info: &SigInfo) -> bool {
         && host::call3(libc::SYS_getpid, 0, 0, 0) == Ok(pid)
 }
 
-/// The handler of all signals that the guest catches, and of SIGSEGV and SIGBUS that were sent.
+/// The handler of all signals that the guest catches, and of those of emu's own handlers that were sent.
 pub extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a siginfo of 128 bytes.
-    let info: SigInfo = unsafe { info.cast::<SigInfo>().read_unaligned() };
+    let mut info: SigInfo = unsafe { info.cast::<SigInfo>().read_unaligned() };
     // SAFETY: and the frame by which it goes on.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    let pc = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
+    let [pc, result] = [libc::REG_RIP, libc::REG_RAX].map(|register| context.uc_mcontext.gregs[register as usize]);
+    let pc_now = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
     if is_interruption(&info) {
-        *pc = host::after_signal(*pc as u64) as i64;
+        *pc_now = host::after_signal(pc as u64) as i64;
         return;
     }
-    let synchronous = matches!(signal, libc::SIGILL | libc::SIGFPE | libc::SIGTRAP) && code_of(&info) > 0;
+    if OWNED & bit(signal) != 0 {
+        pending::reveal(&mut info);
+    }
     // SAFETY: the port lives as long as it is open.
-    let port = unsafe { PORT.get().as_ref() };
-    let Some(port) = port.filter(|_| !synchronous) else {
-        // A fault of emu's own, or nobody's signal: by its default action.
-        let _ = host::sigaction(signal, Some(HostAction::default()));
-        if !synchronous {
+    let Some(port) = (unsafe { PORT.get().as_ref() }) else {
+        if !pending::route_home(&info) {
+            // Nobody's signal: by its default action.
+            let _ = host::sigaction(signal, Some(HostAction::default()));
             let tid = host::call3(libc::SYS_gettid, 0, 0, 0).unwrap_or(0);
             let _ = host::call3(libc::SYS_tkill, tid, signal as u64, 0);
         }
         return;
     };
-    if port.receive(&info) {
-        *pc = host::after_signal(*pc as u64) as i64;
+    if port.receive(&info) == Arrival::Recorded {
+        *pc_now = host::after_signal(pc as u64) as i64;
         // Nothing more until the frame has been built: the kernel keeps what comes.
         // SAFETY: the kernel's mask is the first word of the C library's.
         unsafe { (&raw mut context.uc_sigmask).cast::<u64>().write(!OWNED) };
+    } else {
+        *pc_now = host::after_nothing(pc as u64, result) as i64;
     }
 }

@@ -1,11 +1,16 @@
 //! Calls that wait for signals, or for something else under a mask of their own. It must not know what is waited for.
 
-use super::{OWNED, UNSTOPPABLE, after_wait};
+use super::pending::reveal;
+use super::port::Port;
+use super::slot::SigInfo;
+use super::{OWNED, UNSTOPPABLE, after_wait, bit};
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
 use crate::user;
 use ir::Errno;
 
+/// Not in libc.
+const SYS_IO_PGETEVENTS: i64 = 333;
 const EINVAL: Errno = Errno(libc::EINVAL);
 
 /// The mask that a caller passes by address and size; None if it passes none.
@@ -23,19 +28,20 @@ pub(crate) fn wait_under(
     mask: Option<u64>,
     call: impl FnOnce(u64) -> (i64, Args),
 ) -> Outcome {
+    let Some(mask) = mask.map(|mask| mask & !UNSTOPPABLE) else {
+        let (number, args) = call(0);
+        return context.guest_call(number, args);
+    };
     let port = &context.thread.port;
     let before = port.mask();
-    // What is held and comes meanwhile is judged by the mask of the wait.
-    if let Some(mask) = mask {
-        port.set_mask(mask & !UNSTOPPABLE);
-        port.release_held();
-    }
-    let host_mask = mask.map(|mask| mask & !OWNED);
-    let (number, args) = call(host_mask.as_ref().map_or(0, |mask| std::ptr::from_ref(mask) as u64));
-    let outcome = match mask {
-        Some(_) if port.has_signal() => Err(Errno(libc::EINTR)),
-        _ => context.guest_call(number, args),
-    };
+    // What emu keeps is the kernel's for this once, so that it is judged by the mask of the wait, if the wait has to wait.
+    let kept = port.held() & before;
+    // What comes meanwhile too.
+    port.set_mask(mask);
+    let host_mask = mask & (!OWNED | kept | port.shown());
+    let (number, args) = call(&raw const host_mask as u64);
+    let wait = || context.guest_call(number, args);
+    let outcome = if kept != 0 { port.watching(kept, wait) } else { wait() };
     context.thread.port.set_mask(before);
     after_wait(context.thread, mask, outcome)
 }
@@ -62,7 +68,6 @@ pub(crate) fn pselect6(context: &mut Context<'_>, mut args: Args) -> Outcome {
 
 /// io_pgetevents implements Linux syscall io_pgetevents(2).
 pub(crate) fn io_pgetevents(context: &mut Context<'_>, mut args: Args) -> Outcome {
-    const SYS_IO_PGETEVENTS: i64 = 333;
     let mask = read_indirect(args[5])?;
     let mut pair = [0, 8];
     wait_under(context, mask, |mask| {
@@ -95,13 +100,54 @@ pub(crate) fn rt_sigtimedwait(context: &mut Context<'_>, args: Args) -> Outcome 
         return Err(EINVAL);
     }
     let set: u64 = user::read(args[0])?;
-    if let Some(info) = context.thread.port.take_held(set) {
-        if args[1] != 0 {
-            user::write(args[1], &info)?;
+    let port = &context.thread.port;
+    let signal = port.awaiting(set, || match port.take_held(set) {
+        Some(info) => {
+            if args[1] != 0 {
+                user::write(args[1], &info)?;
+            }
+            Ok(u64::from(info[0] as u32))
         }
-        return Ok(u64::from(info[0] as u32));
+        // If one comes before the kernel waits, its handler has all this done again.
+        None => context.guest_call(libc::SYS_rt_sigtimedwait, args),
+    })?;
+    if OWNED & bit(signal as i32) != 0 && args[1] != 0 {
+        let mut info: SigInfo = user::read(args[1])?;
+        reveal(&mut info);
+        user::write(args[1], &info)?;
     }
-    context.guest_call(libc::SYS_rt_sigtimedwait, args)
+    Ok(signal)
+}
+
+/// signalfd4 implements Linux syscall signalfd4(2).
+pub(crate) fn signalfd4(context: &mut Context<'_>, args: Args) -> Outcome {
+    let fd = host::call(libc::SYS_signalfd4, args)?;
+    context.thread.port.shows(user::read(args[1])?);
+    Ok(fd)
+}
+
+/// Makes host system call `number` for the guest: see [`host::guest_call`].
+pub(crate) fn guest_call(port: &Port, number: i64, args: Args) -> Outcome {
+    let call = || host::guest_call(number, args, port.flag());
+    let shown = port.shown();
+    if shown != 0 && may_ask_signalfd(number) { port.watching(shown, call) } else { call() }
+}
+
+/// Whether a call may ask a signalfd what is pending.
+fn may_ask_signalfd(number: i64) -> bool {
+    matches!(
+        number,
+        libc::SYS_read
+            | libc::SYS_readv
+            | libc::SYS_poll
+            | libc::SYS_ppoll
+            | libc::SYS_pselect6
+            | libc::SYS_epoll_pwait
+            | libc::SYS_epoll_pwait2
+            | libc::SYS_io_getevents
+            | SYS_IO_PGETEVENTS
+            | libc::SYS_io_uring_enter
+    )
 }
 
 /// rt_sigpending implements Linux syscall rt_sigpending(2).
