@@ -21,7 +21,7 @@ static void on_queued(int signal, siginfo_t *info, void *context)
     int kind = signal - SIGRTMIN - 1;
     if (info->si_value.sival_int != next[kind]++)
         out_of_order++;
-    *handled = *handled + 1;
+    __atomic_fetch_add(handled, 1, __ATOMIC_SEQ_CST);
 }
 
 static void send(pid_t to, int count)
