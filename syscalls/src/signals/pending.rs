@@ -229,9 +229,8 @@ pub(super) fn route_home(info: &SigInfo) -> bool {
     if OWNED & bit(number_of(info)) == 0 {
         return false;
     }
-    if !process.ignores(number_of(info)) {
-        process.route(info);
-    }
+    // If the guest ignores it, whoever gets it does; but what is blocked is not ignored.
+    process.route(info);
     true
 }
 
