@@ -150,6 +150,7 @@ programs! {
     clone_checks: Source::new("clone_checks.c"), Static, Native;
     threads_clone: Source::new("threads_clone.c"), Static, Native;
     signal_queue: Source::new("signal_queue.c"), Static, Native;
+    epoll_many: Source::new("epoll_many.c"), Static, Native;
     clone_clear_sighand: Source::new("clone_clear_sighand.c"), Static, Native;
     children_dynamic: Source::new("children.c"), Dynamic, Native;
     exec_errors: Source::new("exec_errors.c"), Static, Native;

@@ -18,9 +18,6 @@ pub(crate) struct GuestEvent {
 const _: () = assert!(size_of::<GuestEvent>() == 16);
 const _: () = assert!(size_of::<libc::epoll_event>() == 12);
 
-/// Most events fetched at once: giving fewer than asked for is always allowed.
-const MOST_EVENTS: i32 = 1024;
-
 /// epoll_ctl implements Linux syscall epoll_ctl(2).
 pub(crate) fn epoll_ctl(_: &mut Context<'_>, mut args: Args) -> Outcome {
     if args[1] as i32 == libc::EPOLL_CTL_DEL {
@@ -44,21 +41,20 @@ pub(crate) fn epoll_pwait2(context: &mut Context<'_>, args: Args) -> Outcome {
 
 fn wait(context: &mut Context<'_>, number: i64, mut args: Args) -> Outcome {
     let mask = signals::read_mask(args[4], args[5])?;
-    let (to, most) = (args[1], args[2] as i32);
-    if most <= 0 {
+    let (events, most) = (args[1], args[2] as i32);
+    // The kernel's limit on the room for the guest's larger structures; the host checks it for its own.
+    if most <= 0 || most > i32::MAX / size_of::<GuestEvent>() as i32 {
         return Err(Errno(libc::EINVAL));
     }
-    let most = most.min(MOST_EVENTS);
-    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most as usize];
-    args[1] = events.as_mut_ptr() as u64;
-    args[2] = most as u64;
     let ready = signals::wait_under(context, mask, |mask| {
         (args[4], args[5]) = (mask, 8);
         (number, args)
     })?;
-    for (index, event) in events.iter().take(ready as usize).enumerate() {
-        let guest = GuestEvent { events: event.events, pad: 0, data: event.u64 };
-        user::write(to.wrapping_add(16 * index as u64), &guest)?;
+    // The host's are packed and leave room: the last is moved to its place first.
+    for index in (0..ready).rev() {
+        let [kinds, low, high]: [u32; 3] = user::read(events.wrapping_add(12 * index))?;
+        let guest = GuestEvent { events: kinds, pad: 0, data: u64::from(high) << 32 | u64::from(low) };
+        user::write(events.wrapping_add(16 * index), &guest)?;
     }
     Ok(ready)
 }

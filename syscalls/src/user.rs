@@ -47,6 +47,8 @@ unsafe impl Plain for u32 {}
 unsafe impl Plain for u64 {}
 // SAFETY: integers.
 unsafe impl<const N: usize> Plain for [u64; N] where [u64; N]: Default {}
+// SAFETY: integers.
+unsafe impl<const N: usize> Plain for [u32; N] where [u32; N]: Default {}
 // SAFETY: integers; its file asserts the offsets, which leave no room for padding.
 unsafe impl Plain for crate::stat::GuestStat {}
 // SAFETY: 4 + 4 + 8 bytes of integers in 16.
