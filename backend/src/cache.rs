@@ -4,12 +4,8 @@
 //! Unsafe because it maps memory and stores link pointers that generated code reads. It knows nothing of regions.
 #![allow(unsafe_code)]
 
-use crate::code::Generation;
 use crate::trampoline::{self, CodePtr};
-use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
-use cranelift_module::ModuleResult;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Room that the largest region may need: with less left, the cache is full.
@@ -110,7 +106,7 @@ impl CodeMemory {
     }
 
     /// Room for `size` bytes of code.
-    fn allocate(&self, size: usize, align: usize) -> Option<u64> {
+    pub fn allocate(&self, size: usize, align: usize) -> Option<u64> {
         let mut start = 0;
         let room = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             start = used.next_multiple_of(align);
@@ -199,21 +195,5 @@ impl Drop for CodeMemory {
     fn drop(&mut self) {
         trampoline::remove_code_range(self.code);
         release(self.code, self.code_bytes + self.slot_bytes);
-    }
-}
-
-/// Hands out the memory of a generation to cranelift-jit.
-pub struct Provider(pub Arc<Generation>);
-
-impl JITMemoryProvider for Provider {
-    fn allocate(&mut self, size: usize, align: u64, _kind: JITMemoryKind) -> io::Result<*mut u8> {
-        let at = self.0.memory.allocate(size, (align as usize).max(16));
-        at.map(|at| at as *mut u8).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
-    }
-
-    unsafe fn free_memory(&mut self) {}
-
-    fn finalize(&mut self, _: BranchProtection) -> ModuleResult<()> {
-        Ok(())
     }
 }

@@ -25,7 +25,7 @@
 //! Registers that the segment overwrites before its first access, unread, need not be in memory at the checkpoint. Nor
 //! need the flags where they follow from registers that are (`flag_source.rs`).
 
-use crate::region::Block;
+use crate::block::Block;
 use ir::{Footprint, Frontend, RegSet};
 
 /// What to do about one instruction.

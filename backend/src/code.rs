@@ -5,13 +5,14 @@
 //!   all blocks;
 //! - code is never taken from under a thread: a generation's memory goes when the last thread has left it.
 
+use crate::block::{Block, BlockKey};
 use crate::cache::{CodeMemory, Slot};
-use crate::compile::{Compiled, Location};
 use crate::config::Stats;
 use crate::flag_source::{FlagSource, Source};
 use crate::layout;
+use crate::location::Location;
+use crate::object::Compiled;
 use crate::recovery::{FaultFrame, Recovery};
-use crate::region::Block;
 use crate::seat::{Seat, Sighting};
 use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
 use crate::trampoline::{self, CodePtr};
@@ -20,33 +21,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// A guest address together with the mode in which code there is translated: whether FPCR.FZ is set. Blocks begin at
-/// multiples of 4, so that the mode fits into bit 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Place(u64);
-
-impl Place {
-    /// The place `pc` with FPCR.FZ set or not. `pc` is a multiple of 4 or has no block.
-    pub fn new(pc: GuestAddr, flushing: bool) -> Self {
-        Self(pc.0 & !1 | u64::from(flushing))
-    }
-
-    /// The guest address.
-    pub fn pc(self) -> GuestAddr {
-        GuestAddr(self.0 & !1)
-    }
-
-    /// Whether FPCR.FZ is set.
-    pub fn flushing(self) -> bool {
-        self.0 & 1 != 0
-    }
-
-    /// Another address in the same mode.
-    pub fn at(self, pc: GuestAddr) -> Self {
-        Self::new(pc, self.flushing())
-    }
-}
 
 /// What made a piece of code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +34,7 @@ pub enum Kind {
 /// A piece of compiled code.
 pub struct Record {
     kind: Kind,
-    entry: Place,
+    entry: BlockKey,
     bytes: u32,
     insns: u32,
     /// What it was made from: the block at its entry, and others.
@@ -188,7 +162,7 @@ struct Link {
     slot: Slot,
     /// 0 if the code is out of use.
     owner: CodePtr,
-    to: Place,
+    to: BlockKey,
     /// The one before it that leads to the same place, or itself if there is none.
     before: u32,
     /// It is in the list of its place.
@@ -198,7 +172,7 @@ struct Link {
 /// Slots by the place they lead to.
 #[derive(Default)]
 struct Links {
-    last: FxHashMap<Place, u32>,
+    last: FxHashMap<BlockKey, u32>,
     all: Vec<Link>,
 }
 
@@ -208,7 +182,7 @@ impl Links {
         self.all.len() as u32
     }
 
-    fn add(&mut self, slot: Slot, owner: CodePtr, to: Place) {
+    fn add(&mut self, slot: Slot, owner: CodePtr, to: BlockKey) {
         let number = self.count();
         self.all.push(Link { slot, owner, to, before: number, is_listed: false });
         self.list(number);
@@ -241,7 +215,7 @@ impl Links {
 
     /// Shortens the list of a place to the links in use. Without it places whose surroundings are rewritten again and
     /// again would have ever longer lists.
-    fn prune(&mut self, to: Place) {
+    fn prune(&mut self, to: BlockKey) {
         let (mut next, mut kept) = (self.last.get(&to).copied(), None);
         while let Some(this) = next {
             let link = &mut self.all[this as usize];
@@ -260,7 +234,7 @@ impl Links {
     }
 
     /// Those that lead to a place, in use or not.
-    fn of(&self, to: Place) -> impl Iterator<Item = Link> {
+    fn of(&self, to: BlockKey) -> impl Iterator<Item = Link> {
         let mut next = self.last.get(&to).copied();
         std::iter::from_fn(move || {
             let this = next?;
@@ -313,15 +287,15 @@ pub struct Code<F: Frontend> {
     earlier: Vec<Weak<Generation>>,
     /// What is made is made knowing that the guest uses tags.
     pub untags: bool,
-    blocks: FxHashMap<Place, Arc<HotBlock<F>>>,
+    blocks: FxHashMap<BlockKey, Arc<HotBlock<F>>>,
     /// Blocks of which the guest said that it has changed them, with the code that they had, or 0.
-    dormant: FxHashMap<Place, (Arc<HotBlock<F>>, CodePtr)>,
+    dormant: FxHashMap<BlockKey, (Arc<HotBlock<F>>, CodePtr)>,
     /// The region compiled last at each entry.
-    regions: FxHashMap<Place, CodePtr>,
+    regions: FxHashMap<BlockKey, CodePtr>,
     /// Entries of regions that would gain from more work: by wider limits, or by holding more registers.
-    cut: FxHashSet<Place>,
+    cut: FxHashSet<BlockKey>,
     /// Entries of regions for which more work is done.
-    wide: FxHashSet<Place>,
+    wide: FxHashSet<BlockKey>,
     /// What regions were made from.
     region_blocks: FxHashMap<CodePtr, Blocks<F::Insn>>,
     /// Where in each page blocks begin, or have begun.
@@ -362,7 +336,7 @@ impl<F: Frontend> Default for Code<F> {
 
 impl<F: Frontend> Code<F> {
     /// The block at a place, if it has been decoded.
-    pub fn block(&self, place: Place) -> Option<&Arc<HotBlock<F>>> {
+    pub fn block(&self, place: BlockKey) -> Option<&Arc<HotBlock<F>>> {
         self.blocks.get(&place)
     }
 
@@ -424,7 +398,7 @@ impl<F: Frontend> Code<F> {
     pub fn publish(
         &mut self,
         generation: &Arc<Generation>,
-        entry: Place,
+        entry: BlockKey,
         blocks: &[Arc<Block<F::Insn>>],
         compiled: Compiled,
         kind: Kind,
@@ -474,7 +448,7 @@ impl<F: Frontend> Code<F> {
     }
 
     /// Says whether the region at `entry` would gain from more work: by wider limits, or by holding more registers.
-    pub fn set_cut(&mut self, entry: Place, is_cut: bool) {
+    pub fn set_cut(&mut self, entry: BlockKey, is_cut: bool) {
         if is_cut && !self.wide.contains(&entry) {
             self.cut.insert(entry);
         } else {
@@ -484,7 +458,7 @@ impl<F: Frontend> Code<F> {
 
     /// The compiler has refused the region at `entry`, or has failed at it: it is not asked again while the block there
     /// is the same.
-    pub fn refuse(&mut self, entry: Place) {
+    pub fn refuse(&mut self, entry: BlockKey) {
         self.stats.refused_regions += 1;
         if let Some(block) = self.blocks.get(&entry) {
             block.refused.store(true, Ordering::Relaxed);
@@ -492,17 +466,17 @@ impl<F: Frontend> Code<F> {
     }
 
     /// Whether it has been.
-    pub fn is_refused(&self, entry: Place) -> bool {
+    pub fn is_refused(&self, entry: BlockKey) -> bool {
         self.blocks.get(&entry).is_some_and(|block| block.refused.load(Ordering::Relaxed))
     }
 
     /// Whether more work is done for the region at `entry`.
-    pub fn is_wide(&self, entry: Place) -> bool {
+    pub fn is_wide(&self, entry: BlockKey) -> bool {
         self.wide.contains(&entry)
     }
 
     /// More work is done for the region at `entry` from now on.
-    pub fn set_wide(&mut self, entry: Place) {
+    pub fn set_wide(&mut self, entry: BlockKey) {
         self.cut.remove(&entry);
         self.wide.insert(entry);
     }
@@ -524,7 +498,7 @@ impl<F: Frontend> Code<F> {
 
     /// Entries of the regions that would gain from more work and in which a thread was when it was seen: in one of its
     /// loops, or in a function that it calls.
-    pub fn cut_regions(&self, sighting: Sighting) -> Vec<Place> {
+    pub fn cut_regions(&self, sighting: Sighting) -> Vec<BlockKey> {
         let Some(generation) = self.generation.as_ref().filter(|_| !self.cut.is_empty()) else { return Vec::new() };
         let Sighting { at, link } = sighting;
         let records = generation.records();
@@ -537,7 +511,7 @@ impl<F: Frontend> Code<F> {
                 && self.cut.contains(&record.entry)
                 && record.ranges().any(|range| range.start == at.pc() || range.end == link)
         });
-        let mut entries: Vec<Place> = there.map(|record| record.entry).collect();
+        let mut entries: Vec<BlockKey> = there.map(|record| record.entry).collect();
         entries.sort_unstable();
         entries.dedup();
         entries
@@ -612,7 +586,11 @@ impl<F: Frontend> Code<F> {
     /// The block that was at a place before the guest was said to have changed it, if it is still the same: programs
     /// take away the permission to execute for a while, or write what was there before. Its code is in use again, if
     /// that was made of nothing that has changed. `is_unchanged` looks at the guest's memory.
-    pub fn revive(&mut self, place: Place, is_unchanged: impl Fn(&Block<F::Insn>) -> bool) -> Option<Arc<HotBlock<F>>> {
+    pub fn revive(
+        &mut self,
+        place: BlockKey,
+        is_unchanged: impl Fn(&Block<F::Insn>) -> bool,
+    ) -> Option<Arc<HotBlock<F>>> {
         let (block, code) = self.dormant.remove(&place)?;
         if !is_unchanged(&block.block) {
             return None;
@@ -635,7 +613,7 @@ impl<F: Frontend> Code<F> {
 
     /// Puts the last region of an entry in use again that has been taken out of it because the guest has changed some
     /// of its blocks, if they are all the same again.
-    pub fn restore(&mut self, entry: Place, is_unchanged: impl Fn(&Block<F::Insn>) -> bool) -> Option<CodePtr> {
+    pub fn restore(&mut self, entry: BlockKey, is_unchanged: impl Fn(&Block<F::Insn>) -> bool) -> Option<CodePtr> {
         let code = *self.regions.get(&entry)?;
         let generation = self.generation.clone()?;
         let first = Arc::clone(self.blocks.get(&entry)?);
@@ -651,7 +629,7 @@ impl<F: Frontend> Code<F> {
 
     /// Whether code compiled for another entry since `entry` was asked for runs that block too: the blocks of a loop
     /// become hot together. Then the block counts `runs` again, once; if it is entered from elsewhere it comes back.
-    pub fn cool_down_if_covered(&mut self, entry: Place, runs: u32) -> bool {
+    pub fn cool_down_if_covered(&mut self, entry: BlockKey, runs: u32) -> bool {
         let (Some(block), Some(generation)) = (self.blocks.get(&entry), &self.generation) else { return false };
         let records = generation.records();
         let here = self.regions_by_page.get(&(entry.pc().0 / PAGE_BYTES));
@@ -675,7 +653,7 @@ impl<F: Frontend> Code<F> {
 
     /// The block at a place, if it has run so often (it may have run more). `threshold` is what counters count down
     /// from.
-    pub fn block_run(&self, place: Place, runs: u32, threshold: u32) -> Option<&Arc<HotBlock<F>>> {
+    pub fn block_run(&self, place: BlockKey, runs: u32, threshold: u32) -> Option<&Arc<HotBlock<F>>> {
         let block = self.blocks.get(&place)?;
         let in_tier0 = block.count.load(Ordering::Relaxed);
         let emitted = match (block.counter(), &self.generation) {
@@ -690,7 +668,7 @@ impl<F: Frontend> Code<F> {
     }
 
     /// How often the block at a place has run: in tier 0, and since its counter ran out.
-    pub fn heat(&self, place: Place) -> u32 {
+    pub fn heat(&self, place: BlockKey) -> u32 {
         let (Some(block), Some(generation)) = (self.blocks.get(&place), &self.generation) else { return 0 };
         let since = block.counter().map_or(0, |counter| generation.memory.counter(counter).wrapping_neg());
         block.count.load(Ordering::Relaxed).saturating_add(since)
@@ -698,7 +676,12 @@ impl<F: Frontend> Code<F> {
 
     /// A region that leaves to the hot place `to` and could take it in: its entry is to be compiled again, if `to`
     /// leads back into it (`reaches` tells).
-    pub fn growing(&self, to: Place, region_insns: usize, mut reaches: impl FnMut(GuestAddr) -> bool) -> Option<Place> {
+    pub fn growing(
+        &self,
+        to: BlockKey,
+        region_insns: usize,
+        mut reaches: impl FnMut(GuestAddr) -> bool,
+    ) -> Option<BlockKey> {
         const MOST_GROWTHS: u8 = 4;
         let generation = self.generation.as_ref()?;
         let records = generation.records();
@@ -752,8 +735,8 @@ impl<F: Frontend> Code<F> {
     }
 
     /// Where blocks begin that have an instruction in `range`.
-    fn places_in(&self, range: GuestRange) -> Vec<Place> {
-        let hit = |place: &Place| {
+    fn places_in(&self, range: GuestRange) -> Vec<BlockKey> {
+        let hit = |place: &BlockKey| {
             let block = self.blocks.get(place);
             block.is_some_and(|block| range.overlaps(GuestRange { start: place.pc(), end: block.block.next() }))
         };
@@ -764,7 +747,7 @@ impl<F: Frontend> Code<F> {
         }
         let starts = pages.filter_map(|page| Some((page, self.starts_by_page.get(&page)?)));
         let starts = starts.flat_map(|(page, starts)| starts.addresses(page));
-        starts.flat_map(|pc| [Place::new(pc, false), Place::new(pc, true)]).filter(hit).collect()
+        starts.flat_map(|pc| [BlockKey::new(pc, false), BlockKey::new(pc, true)]).filter(hit).collect()
     }
 
     /// Nobody enters this code from now on, if it was made from `range`; says whether it was.
@@ -827,7 +810,7 @@ mod tests {
     #[test]
     fn links_of_retired_code_are_forgotten_in_any_order() {
         let memory = CodeMemory::new(1 << 20).expect("address space");
-        let place = |n: u32| Place::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
+        let place = |n: u32| BlockKey::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
         let (mut links, mut model, mut random) = (Links::default(), Vec::new(), 1u32);
         let mut retired = Vec::new();
         for _ in 0..2000 {

@@ -1,14 +1,17 @@
 //! From regions to machine code: owns Cranelift's contexts and the module that stands for one generation of the
 //! code cache. Knows nothing of who asks, nor of links.
 
-use crate::builder::{Builder, Built, FlagsAt, Labels, Mode, drop_needless_merges, region_signature};
-use crate::cache::{Provider, Slot};
+use crate::builder::{Builder, Built, FlagsAt, Labels, drop_needless_merges, region_signature};
 use crate::checkpoint;
 use crate::code::Generation;
 use crate::config::Holding;
-use crate::flag_source::{FlagSource, Source};
+use crate::flag_source::Source;
 use crate::inject::{self, Failure};
+use crate::location::Location;
+use crate::mode::Mode;
+use crate::object::Compiled;
 use crate::peephole::{self, Placed, Registers};
+use crate::provider::Provider;
 use crate::recovery::{FRAME_BYTES, Place, Recovery};
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
@@ -23,50 +26,9 @@ use cranelift_codegen::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, ModuleError, ModuleReloc};
-use ir::{Frontend, GuestAddr, RegSet};
+use ir::{Frontend, RegSet};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A compiled region.
-#[derive(Debug)]
-pub struct Compiled {
-    /// Its entry.
-    pub code: CodePtr,
-    /// Size of the code in bytes.
-    pub bytes: u32,
-    /// Its link slots and their guest targets.
-    pub exits: Vec<(Slot, GuestAddr)>,
-    /// What counts its runs, if something does.
-    pub counter: Option<Slot>,
-    /// What faults mean, by host code offset, ascending.
-    pub locations: Vec<Location>,
-    /// Where the flags of checkpoints are.
-    pub flag_sources: Vec<FlagSource>,
-    /// Registers of checkpoints that are not in memory, by host code offset, ascending.
-    pub recoveries: Vec<Recovery>,
-    /// What some of those follow from.
-    pub sources: Vec<Source>,
-    /// Whether `Holding::Always` would hold more registers.
-    pub would_hold: bool,
-}
-
-/// What a fault in generated code means, from some offset on.
-#[derive(Clone, Copy, Debug)]
-pub struct Location {
-    /// Host code offset at which it begins.
-    pub offset: u32,
-    /// Where the flags are, as a number in `flag_sources`, plus 1; 0 if they are in memory; or `FLAGS_BY_EDGE`.
-    pub flags: u32,
-    /// The guest instruction from which tier 0 takes over.
-    pub pc: GuestAddr,
-    /// As many instructions from there have been performed: they are performed again without touching memory.
-    pub performed: u16,
-}
-
-impl Location {
-    /// Of `flags`: `CpuState` says where they are (`layout::FLAGS_BY_EDGE`).
-    pub const FLAGS_BY_EDGE: u32 = u32::MAX;
-}
 
 /// Texts for `-d clif,out_asm`, made when asked for.
 #[derive(Debug, Default)]
@@ -435,6 +397,7 @@ mod tests {
     use cranelift_codegen::ir::immediates::V128Imm;
     use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I32, I64};
     use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, SigRef, Type, Value};
+    use ir::GuestAddr;
     use ir::Vcpu;
 
     /// More values than there are registers.

@@ -1,14 +1,16 @@
 //! What all guest threads share: the code known, the compiler, and its thread. Locks are taken in the order compiler,
 //! code, records of a generation, seat.
 
+use crate::block::{Block, BlockKey};
 use crate::bug::{self, Doing};
-use crate::builder::Mode;
-use crate::code::{Code, Generation, Kind, Place};
-use crate::compile::{CompileError, Compiled, Compiler, Listing};
+use crate::code::{Code, Generation, Kind};
+use crate::compile::{CompileError, Compiler, Listing};
 use crate::config::{Config, Holding, Stats, Tier};
 use crate::emitter::Emitter;
 use crate::host_stack::HostStack;
 use crate::inject::{self, Failure};
+use crate::mode::Mode;
+use crate::object::Compiled;
 use crate::profile::Profiler;
 use crate::region::{Limits, Region};
 use crate::tier0::{self, FetchFault, HotBlock};
@@ -108,7 +110,7 @@ impl<F: Frontend> Engine<F> {
         &self,
         code: &mut Code<F>,
         pc: GuestAddr,
-        place: Place,
+        place: BlockKey,
     ) -> Result<Arc<HotBlock<F>>, FetchFault> {
         if let Some(block) = code.block(place)
             && pc.is_aligned(4)
@@ -129,7 +131,7 @@ impl<F: Frontend> Engine<F> {
         Ok(block)
     }
 
-    fn log_guest_code(&self, block: &crate::region::Block<F::Insn>) {
+    fn log_guest_code(&self, block: &Block<F::Insn>) {
         let mut text = String::new();
         for i in 0..block.insns.len() {
             let pc = block.start.offset(4 * i as i64);
@@ -140,7 +142,7 @@ impl<F: Frontend> Engine<F> {
     }
 
     /// Has the region at a place compiled: now, or later on the background thread.
-    pub(crate) fn translate(self: &Arc<Self>, entry: Place) -> Option<CodePtr> {
+    pub(crate) fn translate(self: &Arc<Self>, entry: BlockKey) -> Option<CodePtr> {
         let restored = self.code().restore(entry, |block| tier0::is_unchanged(block, &*self.may_fetch));
         if restored.is_some() {
             return restored;
@@ -211,7 +213,7 @@ impl<F: Frontend> Engine<F> {
     }
 
     /// Compiles the region at `entry` and links it.
-    fn compile(&self, entry: Place) -> Attempt {
+    fn compile(&self, entry: BlockKey) -> Attempt {
         let started = std::time::Instant::now();
         let workshop = self.workshop();
         let mut workshop = workshop.lock().unwrap_or_else(PoisonError::into_inner);
@@ -252,7 +254,7 @@ impl<F: Frontend> Engine<F> {
     fn make_region(
         &self,
         workshop: &mut Workshop,
-        entry: Place,
+        entry: BlockKey,
         generation: &Arc<Generation>,
     ) -> Result<Option<Made<F::Insn>>, CompileError> {
         let Workshop { compiler, stack } = workshop;
@@ -287,7 +289,7 @@ impl<F: Frontend> Engine<F> {
         })
     }
 
-    fn log_listing(&self, entry: Place, compiled: &Compiled, listing: Listing) {
+    fn log_listing(&self, entry: BlockKey, compiled: &Compiled, listing: Listing) {
         let log = &self.config.log;
         if let Some(clif) = listing.clif {
             log.write(format_args!("CLIF of region {}:\n{clif}\n", entry.pc()));
@@ -300,20 +302,20 @@ impl<F: Frontend> Engine<F> {
 
     /// Tells profilers of new code. Whoever publishes it does so with the lock of the code held: what is counted has
     /// been announced, and nothing else.
-    fn announce(&self, kind: &str, entry: Place, generation: &Generation, code: CodePtr, bytes: u32) {
+    fn announce(&self, kind: &str, entry: BlockKey, generation: &Generation, code: CodePtr, bytes: u32) {
         let mut profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
         if profiler.is_on() {
             profiler.announce(kind, entry.pc(), code.0, &generation.memory.copy(code, bytes));
         }
     }
 
-    fn mode(&self, entry: Place) -> Mode {
+    fn mode(&self, entry: BlockKey) -> Mode {
         let Config { count, holding, .. } = self.config;
         Mode { flushing: entry.flushing(), count, holding, untags: eval::tags_met() }
     }
 
     /// The region to compile at `entry`: blocks that have run; in tier 1 only, all that can be decoded.
-    fn region_at(&self, entry: Place) -> Option<Region<F::Insn>> {
+    fn region_at(&self, entry: BlockKey) -> Option<Region<F::Insn>> {
         let on_sight = self.config.tier == Tier::Jit;
         let code = RefCell::new(self.code());
         let known = |pc| {
@@ -332,7 +334,7 @@ impl<F: Frontend> Engine<F> {
     }
 
     /// Compiles now, emptying the cache if it must.
-    fn compile_now(&self, entry: Place) -> Option<CodePtr> {
+    fn compile_now(&self, entry: BlockKey) -> Option<CodePtr> {
         for _ in 0..2 {
             match self.compile(entry) {
                 Attempt::Done(code) => return Some(code),
@@ -344,7 +346,7 @@ impl<F: Frontend> Engine<F> {
     }
 
     /// Has the background thread compile, or compiles now if there can be none.
-    fn request(self: &Arc<Self>, entry: Place) -> Option<CodePtr> {
+    fn request(self: &Arc<Self>, entry: BlockKey) -> Option<CodePtr> {
         if self.worker.submit(entry, self.work()) { None } else { self.compile_now(entry) }
     }
 
@@ -377,13 +379,13 @@ impl<F: Frontend> Engine<F> {
     }
 
     /// Index of the place whose block has run most.
-    fn hottest(&self, places: &[Place]) -> usize {
+    fn hottest(&self, places: &[BlockKey]) -> usize {
         let code = self.code();
         places.iter().enumerate().max_by_key(|&(_, &place)| code.heat(place)).map_or(0, |(index, _)| index)
     }
 
     /// What the background thread does with a request.
-    fn compile_behind(&self, entry: Place) {
+    fn compile_behind(&self, entry: BlockKey) {
         if self.code().block(entry).is_none() {
             // The guest has changed it, or the cache was emptied, since it was asked for.
             return;
@@ -404,7 +406,7 @@ impl<F: Frontend> Engine<F> {
 
     /// What the background thread does when there are no requests: sees where threads are, and compiles a region again
     /// with wider limits in which it has `seen` them several times. Says whether it has.
-    fn look_around(&self, is_first: bool, seen: &mut FxHashMap<Place, u32>) -> bool {
+    fn look_around(&self, is_first: bool, seen: &mut FxHashMap<BlockKey, u32>) -> bool {
         let mut code = self.code();
         let sightings = code.sightings();
         if is_first {
@@ -428,7 +430,7 @@ impl<F: Frontend> Engine<F> {
     }
 
     /// The entry of a region that runs into `hot`, which leads back to it.
-    fn growing(&self, hot: Place) -> Option<Place> {
+    fn growing(&self, hot: BlockKey) -> Option<BlockKey> {
         let loops: Vec<GuestAddr> = self.region_at(hot)?.blocks.iter().map(|block| block.start).collect();
         self.code().growing(hot, self.config.region_insns, |entry| loops.contains(&entry))
     }

@@ -2,6 +2,7 @@
 //! compiles hot regions with Cranelift; the code of both is in the code cache. Also what must go with that: links between regions, the dispatcher, invalidation, and the way from
 //! a host fault to the guest's. Knows neither A64 encodings (it takes an `ir::Frontend`) nor system calls.
 
+mod block;
 mod bug;
 mod builder;
 mod cache;
@@ -18,10 +19,14 @@ mod host_stack;
 mod inject;
 mod lane_shifts;
 mod layout;
+mod location;
 mod lookup;
+mod mode;
 mod near;
+mod object;
 mod peephole;
 mod profile;
+mod provider;
 mod recovery;
 mod region;
 mod seat;

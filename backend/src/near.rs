@@ -1,6 +1,6 @@
 //! The blocks that a thread has run lately, found without a lock.
 
-use crate::code::Place;
+use crate::block::BlockKey;
 use crate::tier0::HotBlock;
 use ir::{Frontend, GuestAddr};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl<F: Frontend> NearBlocks<F> {
 
     /// Takes out the block at a place, whose address is aligned. The caller puts it back: sharing it instead would cost
     /// two atomic operations a block.
-    pub fn take(&mut self, place: Place) -> Option<Arc<HotBlock<F>>> {
+    pub fn take(&mut self, place: BlockKey) -> Option<Arc<HotBlock<F>>> {
         let index = self.index(place.pc());
         let found = self.entries[index].take();
         let found = found.filter(|block| block.place == place && !block.dead.load(Ordering::SeqCst));

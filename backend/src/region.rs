@@ -2,50 +2,12 @@
 //! that dataflow over it gives: which registers may be newer than memory at each block's start, and where the flags
 //! must be in memory.
 
+use crate::block::Block;
 use crate::checkpoint::{self, Effect, End, LINK, Step};
 use crate::config::Holding;
 use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
-use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-
-/// The words of a block. Most blocks are short, and need no memory of their own for them.
-pub type Words = SmallVec<[u32; 8]>;
-
-/// A decoded basic block.
-#[derive(Debug)]
-pub struct Block<I> {
-    /// Address of the first instruction.
-    pub start: GuestAddr,
-    /// The instructions, in order.
-    pub insns: Arc<[I]>,
-    /// What they were decoded from.
-    pub words: Words,
-    /// How the last one leaves.
-    pub flow: Flow,
-}
-
-impl<I> Block<I> {
-    /// The address after the last instruction.
-    pub fn next(&self) -> GuestAddr {
-        self.start.offset(4 * self.insns.len() as i64)
-    }
-
-    /// Where a call comes back to.
-    pub fn resumes(&self) -> Option<GuestAddr> {
-        matches!(self.flow, Flow::Call(_) | Flow::IndirectCall).then(|| self.next())
-    }
-
-    /// Where direct control may go without leaving through a call, an indirect branch or emu.
-    pub fn successors(&self) -> [Option<GuestAddr>; 2] {
-        match self.flow {
-            Flow::Next => [Some(self.next()), None],
-            Flow::Jump(target) => [Some(target), None],
-            Flow::Branch(target) => [Some(self.next()), Some(target)],
-            _ => [None, None],
-        }
-    }
-}
 
 /// Who called the code of a node, if the region contains the call: the instance of a function that stands in it.
 #[derive(Clone, Copy, Debug)]
@@ -768,6 +730,7 @@ fn live_at_start(effects: &[Effect], successors: &[Vec<usize>], leaves: &[bool],
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::Words;
 
     const LIMITS: Limits = Limits { insns: 200, callee_insns: 40 };
     const FUNCTION: GuestAddr = GuestAddr(0x8000);

@@ -1,6 +1,6 @@
 //! What other threads may touch of a guest thread: its lookup tables, and the word that makes it leave generated code.
 
-use crate::code::Place;
+use crate::block::BlockKey;
 use crate::counts::Counts;
 use crate::lookup::Lookup;
 use crate::trampoline::CodePtr;
@@ -16,7 +16,7 @@ pub const CODE_CHANGED: u64 = ControlWords::WANTED | ControlWords::CODE_CHANGED 
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting {
     /// The start of the block that it was about to run: a function or the head of a loop.
-    pub at: Place,
+    pub at: BlockKey,
     /// What its X30 was: if `at` is a function, the address behind the call of it.
     pub link: GuestAddr,
 }
@@ -28,7 +28,7 @@ pub struct Seat {
     pub owner: ThreadId,
     /// What it has done.
     pub counts: Counts,
-    /// One table for each mode (`Place`).
+    /// One table for each mode (`BlockKey`).
     lookups: [OnceLock<Lookup>; 2],
     /// The control words of the registers that it runs, or has run last.
     words: Mutex<Option<Words>>,
@@ -64,14 +64,14 @@ impl Seat {
     }
 
     /// Adds code to the thread's table. Owner only.
-    pub fn remember(&self, place: Place, code: CodePtr) {
+    pub fn remember(&self, place: BlockKey, code: CodePtr) {
         if let Some(lookup) = self.lookups[usize::from(place.flushing())].get() {
             lookup.insert(place.pc(), code);
         }
     }
 
     /// Takes a place out of the thread's table.
-    pub fn forget(&self, place: Place) {
+    pub fn forget(&self, place: BlockKey) {
         if let Some(lookup) = self.lookups[usize::from(place.flushing())].get() {
             lookup.remove(place.pc());
         }
@@ -96,7 +96,7 @@ impl Seat {
         let link = GuestAddr(self.seen[1].load(Ordering::SeqCst));
         self.is_wanted.store(true, Ordering::SeqCst);
         self.call_back();
-        (place != 0).then(|| Sighting { at: Place::new(GuestAddr(place), place & 1 != 0), link })
+        (place != 0).then(|| Sighting { at: BlockKey::new(GuestAddr(place), place & 1 != 0), link })
     }
 
     /// The thread has left generated code at a safepoint. Owner only.

@@ -1,7 +1,8 @@
 //! The dispatcher: one guest thread's way through decoded blocks and compiled code.
 
+use crate::block::BlockKey;
 use crate::bug::{self, Doing};
-use crate::code::{Generation, Place, Recovered};
+use crate::code::{Generation, Recovered};
 use crate::config::Tier;
 use crate::counts;
 use crate::emitter::Emitter;
@@ -185,7 +186,7 @@ impl<F: Frontend> Thread<F> {
     /// The block at `cpu.pc`, taken out of `near`: the caller puts it back.
     fn find(&mut self, cpu: &mut Vcpu) -> Result<Arc<HotBlock<F>>, Stop> {
         cpu.pc = cpu.pc.untagged();
-        let place = Place::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
+        let place = BlockKey::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
         if cpu.pc.is_aligned(4)
             && let Some(block) = self.near.take(place)
         {

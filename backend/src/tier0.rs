@@ -1,8 +1,8 @@
 //! Tier 0: basic blocks decoded once into lifters and arguments, and the loop that performs them with `ir::Eval`.
 
+use crate::block::BlockKey;
+use crate::block::{Block, Words};
 use crate::cache::Slot;
-use crate::code::Place;
-use crate::region::{Block, Words};
 use ir::eval::Known;
 use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
 use std::ops::RangeInclusive;
@@ -17,7 +17,7 @@ pub const MOST_BLOCK_BYTES: u64 = 4 * MAX_INSNS as u64;
 /// A block as tier 0 runs it.
 pub struct HotBlock<F: Frontend> {
     /// Where it is.
-    pub place: Place,
+    pub place: BlockKey,
     /// The decoded instructions, which tier 1 takes too.
     pub block: Arc<Block<F::Insn>>,
     /// The instructions of `block`, which are found faster here.
@@ -111,7 +111,7 @@ pub fn is_unchanged<I>(block: &Block<I>, may_fetch: &(dyn Fn(GuestAddr) -> bool 
 
 impl<F: Frontend> HotBlock<F> {
     /// Prepares a block for running.
-    pub fn new(place: Place, block: Arc<Block<F::Insn>>) -> Self {
+    pub fn new(place: BlockKey, block: Arc<Block<F::Insn>>) -> Self {
         Self {
             place,
             insns: Arc::clone(&block.insns),

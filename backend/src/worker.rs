@@ -10,7 +10,7 @@
 //! Unsafe because it blocks signals through libc, and gives the kernel a list.
 #![allow(unsafe_code)]
 
-use crate::code::Place;
+use crate::block::BlockKey;
 use crate::inject::{self, Failure};
 use crate::trampoline::FAULT_SIGNALS;
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ const BETWEEN_DOUBTS: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Default)]
 struct Jobs {
-    queue: VecDeque<Place>,
+    queue: VecDeque<BlockKey>,
     /// The thread exists.
     started: bool,
     /// Somebody waits for it to be at rest.
@@ -110,7 +110,7 @@ impl Worker {
 
     /// Asks for the region at `entry`. Starts the thread, which runs `body`, if there is none and it may be this
     /// process's. Says whether the job will be done: if no thread can be had, the caller must do without.
-    pub fn submit(&self, entry: Place, body: impl FnOnce() + Send + 'static) -> bool {
+    pub fn submit(&self, entry: BlockKey, body: impl FnOnce() + Send + 'static) -> bool {
         let mut jobs = self.jobs();
         if !self.start(&mut jobs, body) {
             return false;
@@ -174,8 +174,8 @@ impl Worker {
     /// begins anew each time that this says that it has found something to do.
     pub fn serve(
         &self,
-        hottest: impl Fn(&[Place]) -> usize,
-        mut compile: impl FnMut(Place),
+        hottest: impl Fn(&[BlockKey]) -> usize,
+        mut compile: impl FnMut(BlockKey),
         mut look_around: impl FnMut(bool) -> bool,
     ) {
         const CANDIDATES: usize = 64;
@@ -207,7 +207,7 @@ impl Worker {
                 continue;
             }
             // What comes into the queue meanwhile goes to its end.
-            let waiting: Vec<Place> = jobs.queue.iter().take(CANDIDATES).copied().collect();
+            let waiting: Vec<BlockKey> = jobs.queue.iter().take(CANDIDATES).copied().collect();
             jobs.busy = true;
             drop(jobs);
             if inject::is_due(Failure::Worker) {
@@ -333,7 +333,7 @@ mod tests {
                 |_| false,
             );
         };
-        assert!(worker.submit(Place::new(GuestAddr(4), false), body));
+        assert!(worker.submit(BlockKey::new(GuestAddr(4), false), body));
         while done.load(Ordering::SeqCst) < 1 {
             std::thread::yield_now();
         }
@@ -341,7 +341,7 @@ mod tests {
             assert!(worker.jobs.try_lock().is_err());
             false
         });
-        assert!(worker.submit(Place::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
+        assert!(worker.submit(BlockKey::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
         while done.load(Ordering::SeqCst) < 2 {
             std::thread::yield_now();
         }
@@ -362,7 +362,7 @@ mod tests {
         };
         WORKER.stop();
         for n in 1..=200 {
-            assert!(WORKER.submit(Place::new(GuestAddr(4), false), body));
+            assert!(WORKER.submit(BlockKey::new(GuestAddr(4), false), body));
             if n % 2 == 0 {
                 while DONE.load(Ordering::SeqCst) < n {
                     std::thread::yield_now();
@@ -378,7 +378,7 @@ mod tests {
         static WORKER: LazyLock<Worker> = LazyLock::new(Worker::default);
         // Some process that is not this one.
         WORKER.jobs().home = Some(1);
-        assert!(WORKER.submit(Place::new(GuestAddr(4), false), || unreachable!("this one may not")));
+        assert!(WORKER.submit(BlockKey::new(GuestAddr(4), false), || unreachable!("this one may not")));
         assert!(!WORKER.jobs().started && WORKER.is_wanted());
         WORKER.jobs().home = Some(std::process::id());
         WORKER.start_for_others(|| WORKER.serve(|_| 0, |_| {}, |_| false));
@@ -424,9 +424,11 @@ mod tests {
                 |_| false,
             );
         };
-        assert!(worker.submit(Place::new(GuestAddr(4), false), body));
+        assert!(worker.submit(BlockKey::new(GuestAddr(4), false), body));
         for n in 2..100 {
-            assert!(worker.submit(Place::new(GuestAddr(4 * n), false), || unreachable!("the thread has been started")));
+            assert!(
+                worker.submit(BlockKey::new(GuestAddr(4 * n), false), || unreachable!("the thread has been started"))
+            );
         }
         // Or else the fork could be over before the first job is under way.
         while !worker.jobs().busy {

@@ -29,11 +29,11 @@ pub(crate) use labels::Labels;
 
 use crate::cache::{CodeMemory, Slot};
 use crate::checkpoint::{Step, Unneeded};
-use crate::config::Holding;
 use crate::counts;
 use crate::flag_source::FlagSource;
 use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
+use crate::mode::Mode;
 use crate::region::{Context, Graph, MOST_CALLED, Plan, Region, is_back_edge};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
@@ -156,19 +156,6 @@ pub(crate) struct Builder<'f, 'r> {
     is_covered: bool,
     pc: GuestAddr,
     ended: bool,
-}
-
-/// What code is built for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Mode {
-    /// FPCR.FZ is set while it runs.
-    pub flushing: bool,
-    /// It counts what it does (`counts`).
-    pub count: bool,
-    /// See `Config::holding`.
-    pub holding: Holding,
-    /// The guest uses tags in addresses: every access ignores them.
-    pub untags: bool,
 }
 
 /// A computed branch that has been seen to go to this many targets at most compares with each.

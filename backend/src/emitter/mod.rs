@@ -24,12 +24,13 @@ mod vector;
 mod vector_fp;
 mod vector_moves;
 
-use crate::builder::Mode;
+use crate::block::Block;
 use crate::cache::{CodeMemory, Slot};
-use crate::compile::{Compiled, Location};
 use crate::config::Extensions;
 use crate::counts;
-use crate::region::Block;
+use crate::location::Location;
+use crate::mode::Mode;
+use crate::object::Compiled;
 use asm::{Asm, Label};
 use exits::Cold;
 use flags::Flags;
