@@ -4,6 +4,8 @@
 //! Unsafe because it maps memory and stores link pointers that generated code reads. It knows nothing of regions.
 #![allow(unsafe_code)]
 
+use crate::own_memory::own_neighbourhood;
+use crate::slot::Slot;
 use crate::trampoline::{self, CodePtr};
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -16,10 +18,6 @@ const PAGE_BYTES: usize = ir::PAGE_BYTES as usize;
 
 /// So much code is kept in small pages.
 const SMALL_CODE_BYTES: u64 = 1 << 20;
-
-/// Index of a link slot.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Slot(pub u32);
 
 /// Most code there is, so that code and slots are within 32-bit distances of each other.
 const MOST_CODE_BYTES: usize = 1 << 30;
@@ -43,17 +41,6 @@ fn reserve(bytes: usize) -> io::Result<u64> {
     // SAFETY: a fresh anonymous mapping: the address is a wish.
     let at = unsafe { libc::mmap(own_neighbourhood(bytes), bytes, prot, flags, -1, 0) };
     if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as u64) }
-}
-
-/// Where `bytes` of emu's own do not get in the guest's way: some way behind emu's image, one behind the other.
-/// Elsewhere they could take a place that the guest has just unmapped and means to use again.
-pub fn own_neighbourhood(bytes: usize) -> *mut libc::c_void {
-    const DISTANCE: u64 = 16 << 30;
-    const SPACING: usize = 2 << 20;
-    static TAKEN: AtomicU64 = AtomicU64::new(0);
-    let start = (reserve as *const () as u64 + DISTANCE) & !(DISTANCE - 1);
-    let offset = TAKEN.fetch_add(bytes.next_multiple_of(SPACING) as u64, Ordering::Relaxed);
-    (start + offset % DISTANCE) as *mut libc::c_void
 }
 
 fn prefer_huge_pages(start: u64, end: u64) {

@@ -94,9 +94,6 @@ pub struct Effect {
 /// X30.
 pub const LINK: RegSet = RegSet { x: 1 << 30, v: 0 };
 
-/// Every register.
-pub const ALL: RegSet = RegSet { x: u32::MAX, v: u32::MAX };
-
 impl Effect {
     fn new() -> Self {
         let none = RegSet::default();
@@ -104,12 +101,12 @@ impl Effect {
             reads: none,
             writes: none,
             dirty_after: none,
-            stays_dirty: ALL,
+            stays_dirty: RegSet::ALL,
             stores_incoming: none,
             holds: none,
             is_held: false,
             logged: 0,
-            passes: ALL,
+            passes: RegSet::ALL,
             wants_flags: false,
             kills_flags: false,
             wants_flags_first_only: false,
@@ -177,7 +174,7 @@ pub fn plan<I>(block: &Block<I>, footprints: &[Footprint], may_hold: RegSet, end
                 let written =
                     |footprints: &[Footprint]| footprints.iter().fold(RegSet::default(), |sum, f| sum.union(f.writes));
                 let held = match i {
-                    0 if is_loop => ALL,
+                    0 if is_loop => RegSet::ALL,
                     _ if end.holds => written(&footprints[i..]).union(end.overwritten),
                     _ => RegSet::default(),
                 };

@@ -6,14 +6,16 @@
 //! - code is never taken from under a thread: a generation's memory goes when the last thread has left it.
 
 use crate::block::{Block, BlockKey};
-use crate::cache::{CodeMemory, Slot};
-use crate::config::Stats;
+use crate::cache::CodeMemory;
 use crate::flag_source::{FlagSource, Source};
+use crate::frame::FaultFrame;
 use crate::layout;
 use crate::location::Location;
 use crate::object::Compiled;
-use crate::recovery::{FaultFrame, Recovery};
+use crate::recovery::{self, Recovery};
 use crate::seat::{Seat, Sighting};
+use crate::slot::Slot;
+use crate::stats::Stats;
 use crate::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
 use crate::trampoline::{self, CodePtr};
 use ir::{CpuState, Frontend, GuestAddr, GuestRange, PAGE_BYTES};
@@ -143,7 +145,7 @@ impl Generation {
         let first = record.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
         let here = record.recoveries[first..].partition_point(|recovery| u64::from(recovery.offset) == offset);
         let recoveries = &record.recoveries[first..first + here];
-        let loaded = saved.recover(cpu, recoveries, &record.sources);
+        let loaded = recovery::recover(saved, cpu, recoveries, &record.sources);
         let performed = usize::from(location.performed);
         let recovered = Recovered { values: recoveries.len() as u64, performed, loaded };
         // The flags last: they follow from registers.

@@ -2,17 +2,17 @@
 //! code cache. Knows nothing of who asks, nor of links.
 
 use crate::builder::{Builder, Built, FlagsAt, Labels, drop_needless_merges, region_signature};
-use crate::checkpoint;
 use crate::code::Generation;
 use crate::config::Holding;
 use crate::flag_source::Source;
+use crate::frame::{FRAME_BYTES, Place};
 use crate::inject::{self, Failure};
 use crate::location::Location;
 use crate::mode::Mode;
 use crate::object::Compiled;
 use crate::peephole::{self, Placed, Registers};
 use crate::provider::Provider;
-use crate::recovery::{FRAME_BYTES, Place, Recovery};
+use crate::recovery::Recovery;
 use crate::region::{Plan, Region};
 use crate::trampoline::CodePtr;
 use cranelift_codegen::control::ControlPlane;
@@ -118,14 +118,14 @@ impl Compiler {
             };
             Ok((built, recoveries))
         };
-        let mut may_hold = checkpoint::ALL;
+        let mut may_hold = RegSet::ALL;
         let (built, (mut recoveries, sources)) = loop {
             match build(self, may_hold)? {
                 (built, Ok(recoveries)) => break (built, recoveries),
                 // Cranelift has lost values, as it may.
                 (_, Err(lost)) => {
                     let rest = may_hold.without(lost);
-                    may_hold = if may_hold == checkpoint::ALL { rest } else { RegSet::default() };
+                    may_hold = if may_hold == RegSet::ALL { rest } else { RegSet::default() };
                 }
             }
         };
@@ -264,7 +264,7 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, 
     let mut last: HashMap<(usize, usize), u32> = HashMap::new();
     let buffer = &compiled.buffer;
     // With the caller's rbp, or what has its place, and the return address.
-    let frame = buffer.frame_layout().ok_or(checkpoint::ALL)?;
+    let frame = buffer.frame_layout().ok_or(RegSet::ALL)?;
     let frame_bytes = u64::from(frame.frame_to_fp_offset) + 16;
     for access in buffer.traps() {
         let after = buffer.get_srclocs_sorted().partition_point(|s| s.start <= access.offset);

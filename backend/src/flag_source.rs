@@ -3,7 +3,7 @@
 //!
 //! Knows nothing of how code is built: `builder/flag_source.rs` makes the sources.
 
-use crate::recovery::{FaultFrame, Place};
+use crate::frame::{FaultFrame, Place};
 use ir::eval::int::cond_holds;
 use ir::{Cond, CpuState, FlagKind, LazyFlags, RegSet};
 

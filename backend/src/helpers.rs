@@ -6,7 +6,8 @@
 // The System V ABI passes __m128i in an XMM register, as generated code does; the lint knows Rust's layout only.
 #![allow(improper_ctypes_definitions)]
 
-use crate::{lane_shifts, layout};
+use crate::lane_shifts;
+use crate::layout;
 use ir::eval::{fp, int, sysreg, vector};
 use ir::{
     Arr, CpuState, Eval, Fp1, Fp2, FpInt, FpSize, IntHelper, Lane, Ops, Rounding, Stop, SysReg, Vec1, Vec2, Vec3,

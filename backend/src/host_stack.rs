@@ -4,7 +4,7 @@
 //! Unsafe because it maps memory and changes the stack pointer.
 #![allow(unsafe_code)]
 
-use crate::cache::own_neighbourhood;
+use crate::own_memory::own_neighbourhood;
 use std::any::Any;
 use std::io;
 use std::panic::AssertUnwindSafe;

@@ -3,8 +3,8 @@
 //! Unsafe because generated code reads it: it is shared memory of atomics at a fixed address.
 #![allow(unsafe_code)]
 
-use crate::cache::own_neighbourhood;
 use crate::layout::LOOKUP_ENTRIES;
+use crate::own_memory::own_neighbourhood;
 use crate::trampoline::CodePtr;
 use ir::GuestAddr;
 use std::alloc::{Layout, alloc_zeroed, dealloc};

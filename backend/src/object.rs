@@ -1,9 +1,9 @@
 //! A piece of generated code before it is in use, and what belongs to it. It must not know which compiler has made it.
 
-use crate::cache::Slot;
 use crate::flag_source::{FlagSource, Source};
 use crate::location::Location;
 use crate::recovery::Recovery;
+use crate::slot::Slot;
 use crate::trampoline::CodePtr;
 use ir::GuestAddr;
 

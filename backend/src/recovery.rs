@@ -5,11 +5,10 @@
 //! Knows nothing of how code is built: `builder/held.rs` says which values are kept, `compile.rs` where they came to
 //! be.
 
-use crate::checkpoint;
 use crate::flag_source::Source;
+use crate::frame::{FaultFrame, Place};
 use crate::layout;
 use ir::{CpuState, RegSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A register of the guest's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,22 +29,9 @@ impl Register {
         match self {
             Self::X(n) => RegSet { x: 1 << n, v: 0 },
             Self::V(n) => RegSet { x: 0, v: 1 << n },
-            Self::FlagsByEdge | Self::Loaded => checkpoint::ALL,
+            Self::FlagsByEdge | Self::Loaded => RegSet::ALL,
         }
     }
-}
-
-/// Where the host has a value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// A general register, by its number in instructions.
-    General(u8),
-    /// A vector register.
-    Vector(u8),
-    /// In the frame, this many bytes above the stack pointer: a multiple of 8, less than `FRAME_BYTES`.
-    Frame(u16),
-    /// It follows from others: its number among the code's sources.
-    Source(u32),
 }
 
 /// At an access that may fault, where a register of its checkpoint is.
@@ -59,93 +45,30 @@ pub struct Recovery {
     pub place: Place,
 }
 
-/// As much of a frame as is saved, from the stack pointer up.
-pub const FRAME_BYTES: u64 = 1024;
-const FRAME_WORDS: usize = FRAME_BYTES as usize / 8;
-
-/// What the host had at a fault in generated code. Written by the fault handler of the thread that reads it.
-pub struct FaultFrame {
-    general: [AtomicU64; 16],
-    vector: [[AtomicU64; 2]; 16],
-    frame: [AtomicU64; FRAME_WORDS],
-}
-
-impl Default for FaultFrame {
-    fn default() -> Self {
-        Self {
-            general: [const { AtomicU64::new(0) }; 16],
-            vector: [const { [const { AtomicU64::new(0) }; 2] }; 16],
-            frame: [const { AtomicU64::new(0) }; FRAME_WORDS],
+/// Puts the registers of the checkpoint where they belong; gives what has been loaded.
+pub fn recover(saved: &FaultFrame, cpu: &mut CpuState, recoveries: &[Recovery], sources: &[Source]) -> Vec<u128> {
+    // A register's source may be what another has in memory.
+    let value = |recovery: &Recovery| match recovery.place {
+        Place::Source(number) => u128::from(sources[number as usize].value(cpu, saved)),
+        place => saved.value(place),
+    };
+    let values: Vec<u128> = recoveries.iter().map(value).collect();
+    let mut loaded = Vec::new();
+    for (recovery, value) in recoveries.iter().zip(values) {
+        match recovery.register {
+            Register::X(n) => cpu.x[usize::from(n)] = value as u64,
+            Register::V(n) => cpu.v[usize::from(n)] = value,
+            Register::Loaded => loaded.push(value),
+            Register::FlagsByEdge => cpu.backend[layout::FLAGS_BY_EDGE] = value as u64,
         }
     }
-}
-
-impl FaultFrame {
-    /// Where it lies, for `layout::FAULT_FRAME`.
-    pub fn address(&self) -> u64 {
-        std::ptr::from_ref(self) as u64
-    }
-
-    /// Saves a general register.
-    pub fn set_general(&self, number: usize, value: u64) {
-        self.general[number].store(value, Ordering::Relaxed);
-    }
-
-    /// Saves a vector register.
-    pub fn set_vector(&self, number: usize, value: u128) {
-        self.vector[number][0].store(value as u64, Ordering::Relaxed);
-        self.vector[number][1].store((value >> 64) as u64, Ordering::Relaxed);
-    }
-
-    /// Saves words of the frame, from the stack pointer up.
-    pub fn set_frame(&self, words: impl Iterator<Item = u64>) {
-        for (place, word) in self.frame.iter().zip(words) {
-            place.store(word, Ordering::Relaxed);
-        }
-    }
-
-    /// The value at a place; of a general register or a word of the frame, with something above.
-    pub fn value(&self, place: Place) -> u128 {
-        let pair = |low: &AtomicU64, high: u64| u128::from(low.load(Ordering::Relaxed)) | u128::from(high) << 64;
-        match place {
-            Place::General(number) => pair(&self.general[usize::from(number)], 0),
-            Place::Vector(number) => {
-                let [low, high] = &self.vector[usize::from(number)];
-                pair(low, high.load(Ordering::Relaxed))
-            }
-            Place::Frame(above) => {
-                let word = usize::from(above) / 8;
-                let high = self.frame.get(word + 1).map_or(0, |high| high.load(Ordering::Relaxed));
-                pair(&self.frame[word], high)
-            }
-            Place::Source(_) => unreachable!("a source knows where the host has its values"),
-        }
-    }
-
-    /// Puts the registers of the checkpoint where they belong; gives what has been loaded.
-    pub fn recover(&self, cpu: &mut CpuState, recoveries: &[Recovery], sources: &[Source]) -> Vec<u128> {
-        // A register's source may be what another has in memory.
-        let value = |recovery: &Recovery| match recovery.place {
-            Place::Source(number) => u128::from(sources[number as usize].value(cpu, self)),
-            place => self.value(place),
-        };
-        let values: Vec<u128> = recoveries.iter().map(value).collect();
-        let mut loaded = Vec::new();
-        for (recovery, value) in recoveries.iter().zip(values) {
-            match recovery.register {
-                Register::X(n) => cpu.x[usize::from(n)] = value as u64,
-                Register::V(n) => cpu.v[usize::from(n)] = value,
-                Register::Loaded => loaded.push(value),
-                Register::FlagsByEdge => cpu.backend[layout::FLAGS_BY_EDGE] = value as u64,
-            }
-        }
-        loaded
-    }
+    loaded
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::FRAME_BYTES;
 
     #[test]
     fn registers_are_recovered_from_every_place() {
@@ -164,7 +87,7 @@ mod tests {
             (Register::Loaded, Place::Vector(3)),
         ];
         let recoveries = recoveries.map(|(register, place)| Recovery { offset: 0, register, place });
-        let loaded = saved.recover(&mut cpu, &recoveries, &[]);
+        let loaded = recover(&saved, &mut cpu, &recoveries, &[]);
         assert_eq!((cpu.x[3], cpu.x[31], cpu.x[0]), (115, 301, 300 + FRAME_BYTES / 8 - 1));
         assert_eq!(loaded, [203 | (7 << 64)]);
         assert_eq!((cpu.v[1], cpu.v[2]), (202 | 7 << 64, 304 | 305 << 64));

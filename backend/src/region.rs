@@ -540,11 +540,11 @@ fn shortest_loops(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
 fn stored_on_entry(effects: &[Effect], loops: &[Vec<usize>]) -> Vec<RegSet> {
     let body = |(start, turn): (usize, &Vec<usize>)| {
         if effects[start].is_replayed && !turn.is_empty() {
-            return checkpoint::ALL;
+            return RegSet::ALL;
         }
         if effects[start].is_held {
             // What the loop changes is held.
-            return checkpoint::ALL.without(effects[start].writes);
+            return RegSet::ALL.without(effects[start].writes);
         }
         turn.iter().fold(RegSet::default(), |sum, &block| sum.union(effects[block].stores_incoming))
     };
@@ -685,7 +685,7 @@ fn ends(
     holds: bool,
 ) -> Vec<End> {
     let goes_back = |block: usize| successors[block].iter().any(|&to| is_back_edge(block, to));
-    let needs = |block: usize| if leaves[block] || goes_back(block) { checkpoint::ALL } else { RegSet::default() };
+    let needs = |block: usize| if leaves[block] || goes_back(block) { RegSet::ALL } else { RegSet::default() };
     let end = |block| End { needs: needs(block), overwritten: overwritten[block], holds };
     let mut ends: Vec<End> = (0..effects.len()).map(end).collect();
     let mut changed = true;

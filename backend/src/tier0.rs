@@ -2,7 +2,7 @@
 
 use crate::block::BlockKey;
 use crate::block::{Block, Words};
-use crate::cache::Slot;
+use crate::slot::Slot;
 use ir::eval::Known;
 use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
 use std::ops::RangeInclusive;

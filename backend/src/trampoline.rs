@@ -2,8 +2,9 @@
 //! out. Unsafe because it switches stacks of meaning, not of memory: see each block.
 #![allow(unsafe_code)]
 
-use crate::recovery::{FRAME_BYTES, FaultFrame};
-use crate::{bug, layout};
+use crate::bug;
+use crate::frame::{FRAME_BYTES, FaultFrame};
+use crate::layout;
 use ir::{CpuState, Vcpu};
 use std::arch::global_asm;
 use std::mem::offset_of;

@@ -16,6 +16,9 @@ pub struct RegSet {
 }
 
 impl RegSet {
+    /// All registers.
+    pub const ALL: Self = Self { x: u32::MAX, v: u32::MAX };
+
     /// The registers in either set.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {

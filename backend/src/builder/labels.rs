@@ -284,7 +284,7 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recovery::{FaultFrame, Place};
+    use crate::frame::{FaultFrame, Place};
     use cranelift_codegen::ir::types::{I32, I64};
     use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, UserFuncName};
     use cranelift_codegen::isa::CallConv;

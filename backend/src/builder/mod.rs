@@ -27,7 +27,7 @@ mod vector_int;
 
 pub(crate) use labels::Labels;
 
-use crate::cache::{CodeMemory, Slot};
+use crate::cache::CodeMemory;
 use crate::checkpoint::{Step, Unneeded};
 use crate::counts;
 use crate::flag_source::FlagSource;
@@ -35,6 +35,7 @@ use crate::helpers::{COUNT, Helper, Kind, SIGNATURES};
 use crate::layout;
 use crate::mode::Mode;
 use crate::region::{Context, Graph, MOST_CALLED, Plan, Region, is_back_edge};
+use crate::slot::Slot;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};

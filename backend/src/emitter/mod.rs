@@ -25,12 +25,13 @@ mod vector_fp;
 mod vector_moves;
 
 use crate::block::Block;
-use crate::cache::{CodeMemory, Slot};
+use crate::cache::CodeMemory;
 use crate::config::Extensions;
 use crate::counts;
 use crate::location::Location;
 use crate::mode::Mode;
 use crate::object::Compiled;
+use crate::slot::Slot;
 use asm::{Asm, Label};
 use exits::Cold;
 use flags::Flags;
