@@ -26,6 +26,15 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 const CONFINED: [(&str, &str); 4] =
     [("yaxpeax", "frontend"), ("cranelift", "backend"), ("iced", "backend"), ("goblin", "loader")];
 
+/// The rooms of `backend`, from the ground up: one imports only those before it, and itself.
+const ROOMS: [&str; 8] = ["", "abi", "deopt", "interp", "codecache", "baseline", "optimizing", "engine"];
+
+/// Rooms that never import each other, though one comes before the other.
+const STRANGERS: [(&str, &str); 1] = [("optimizing", "baseline")];
+
+/// Packages that only one room may name.
+const ROOM_OF: [(&str, &str); 2] = [("cranelift_", "optimizing"), ("iced_x86", "optimizing")];
+
 fn manifest(name: &str) -> PathBuf {
     if name == "emu" { root().join("Cargo.toml") } else { root().join(name).join("Cargo.toml") }
 }
@@ -172,6 +181,60 @@ fn confined_packages_are_named_by_their_owner_only() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The room of a file of `backend`: the folder, or none for what stands at the ground.
+fn room_of(relative: &Path) -> String {
+    let folder = relative.parent().and_then(|parent| parent.components().next());
+    folder.map_or(String::new(), |folder| folder.as_os_str().to_string_lossy().into_owned())
+}
+
+/// The rooms that a line of code names, by paths that begin at the crate's root.
+fn rooms_in(code: &str) -> Vec<&str> {
+    let named = code.split("crate::").skip(1);
+    named.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn rooms_import_from_the_ground_up() {
+    let base = root().join("backend/src");
+    let mut files = Vec::new();
+    rust_files(&base, &mut files);
+    let height = |room: &str| ROOMS.iter().position(|&name| name == room);
+    let mut wrong = String::new();
+    let mut seen = BTreeSet::new();
+    for path in files {
+        let relative = path.strip_prefix(&base).expect("below it");
+        // It says what others may use.
+        if relative == Path::new("lib.rs") {
+            continue;
+        }
+        let room = room_of(relative);
+        let Some(here) = height(&room) else {
+            wrong += &format!("{}: a room that ROOMS does not list\n", relative.display());
+            continue;
+        };
+        seen.insert(here);
+        let text = fs::read_to_string(&path).expect("a source");
+        for (number, line) in text.lines().enumerate() {
+            let code = code_of(line);
+            let at = || format!("{}:{}: ", relative.display(), number + 1);
+            for name in rooms_in(&code) {
+                let there = height(name).unwrap_or(0);
+                let is_stranger = STRANGERS.contains(&(room.as_str(), name));
+                if there > here || is_stranger {
+                    wrong += &format!("{}{room} imports {name}\n", at());
+                }
+            }
+            for (package, owner) in ROOM_OF {
+                if code.contains(package) && code.contains("::") && room != owner {
+                    wrong += &format!("{}names {package}\n", at());
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert_eq!(seen.len(), ROOMS.len(), "a room that ROOMS lists has no file");
 }
 
 #[test]

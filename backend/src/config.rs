@@ -48,7 +48,7 @@ impl Log {
     }
 }
 
-/// Where regions hold registers instead of storing them at checkpoints (`builder/held.rs`).
+/// Where regions hold registers instead of storing them at checkpoints (`optimizing/clif/held.rs`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Holding {
     /// Where it pays.
