@@ -2,255 +2,22 @@
 //! - a slot is in `incoming` of its target as long as its code is in use, and points to code exactly while that target
 //!   has some; slots of code that is out of use lead to the dispatcher;
 //! - a block's `code` lies in the generation that was current while the block was in the map: emptying the cache kills
-//!   all blocks;
-//! - code is never taken from under a thread: a generation's memory goes when the last thread has left it.
+//!   all blocks.
 
-use crate::abi::frame::FaultFrame;
-use crate::abi::layout;
 use crate::abi::seat::{Seat, Sighting};
 use crate::abi::slot::Slot;
 use crate::abi::stats::Stats;
 use crate::abi::trampoline::{self, CodePtr};
 use crate::block::{Block, BlockKey};
-use crate::codecache::memory::CodeMemory;
+use crate::codecache::generation::{Generation, Kind, Record};
+use crate::codecache::links::Links;
 use crate::codecache::object::Compiled;
-use crate::deopt::location::Location;
-use crate::deopt::recovery::{self, Recovery};
-use crate::deopt::source::{FlagSource, Source};
 use crate::interp::tier0::{HotBlock, MOST_BLOCK_BYTES, pages_of};
-use ir::{CpuState, Frontend, GuestAddr, GuestRange, PAGE_BYTES};
+use ir::{Frontend, GuestAddr, GuestRange, PAGE_BYTES};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// What made a piece of code.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// The emitter, of one block.
-    Emitted,
-    /// The optimising tier.
-    Region,
-}
-
-/// A piece of compiled code.
-pub struct Record {
-    kind: Kind,
-    entry: BlockKey,
-    bytes: u32,
-    insns: u32,
-    /// What it was made from: the block at its entry, and others.
-    first: GuestRange,
-    others: Box<[GuestRange]>,
-    /// Its part of `Records::locations`.
-    locations: Range<u32>,
-    /// Where the flags of its checkpoints are.
-    flag_sources: Box<[FlagSource]>,
-    /// Its exits' numbers in `Code::incoming`.
-    links: Range<u32>,
-    /// Registers of its checkpoints that are not in memory, by offset, ascending.
-    recoveries: Box<[Recovery]>,
-    /// What some of those follow from.
-    sources: Box<[Source]>,
-    /// It may be entered.
-    alive: bool,
-    /// How often its entry was compiled again to take in more blocks.
-    grown: u8,
-}
-
-impl Record {
-    fn ranges(&self) -> impl Iterator<Item = &GuestRange> {
-        std::iter::once(&self.first).chain(&*self.others)
-    }
-}
-
-/// What is known after a fault beside the registers.
-pub struct Recovered {
-    /// How many values were not in memory.
-    pub values: u64,
-    /// As many instructions from the checkpoint have been performed.
-    pub performed: usize,
-    /// What they have loaded, but for loads behind the last store.
-    pub loaded: Vec<u128>,
-}
-
-/// The records of a generation by address. New code stands behind what is there, or nearly so.
-#[derive(Default)]
-struct Records {
-    /// Where the code of each begins, ascending.
-    starts: Vec<u64>,
-    list: Vec<Record>,
-    /// Ascending for each record.
-    locations: Vec<Location>,
-}
-
-impl Records {
-    fn insert(&mut self, code: CodePtr, record: Record) {
-        let at = self.starts.partition_point(|&start| start < code.0);
-        self.starts.insert(at, code.0);
-        self.list.insert(at, record);
-    }
-
-    fn get(&self, code: u64) -> Option<&Record> {
-        if code == 0 {
-            return None;
-        }
-        self.starts.binary_search(&code).ok().map(|i| &self.list[i])
-    }
-
-    fn get_mut(&mut self, code: u64) -> Option<&mut Record> {
-        if code == 0 {
-            return None;
-        }
-        self.starts.binary_search(&code).ok().map(|i| &mut self.list[i])
-    }
-}
-
-/// Everything compiled between two times that the code cache was emptied.
-pub struct Generation {
-    /// Its memory.
-    pub memory: CodeMemory,
-    records: Mutex<Records>,
-}
-
-impl Generation {
-    /// An empty one.
-    pub fn new(code_bytes: usize) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, records: Mutex::default() }))
-    }
-
-    /// Keeps other threads out of the records, which one that has met a fault looks at without any other lock.
-    pub fn quiet(&self) -> MutexGuard<'_, impl Sized> {
-        self.records()
-    }
-
-    fn records(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// After a fault at a host address: makes `cpu` what it was at the checkpoint from which tier 0 takes over. None
-    /// if no code there may fault.
-    pub fn recover(&self, cpu: &mut CpuState, host_pc: u64, saved: &FaultFrame) -> Option<Recovered> {
-        let records = self.records();
-        let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
-        let record = &records.list[last];
-        let offset = host_pc - records.starts[last];
-        let locations = &records.locations[record.locations.start as usize..record.locations.end as usize];
-        let after = locations.partition_point(|location| u64::from(location.offset) <= offset);
-        let location = locations[after.checked_sub(1)?];
-        if offset >= u64::from(record.bytes) {
-            return None;
-        }
-        cpu.pc = location.pc;
-        let first = record.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
-        let here = record.recoveries[first..].partition_point(|recovery| u64::from(recovery.offset) == offset);
-        let recoveries = &record.recoveries[first..first + here];
-        let loaded = recovery::recover(saved, cpu, recoveries, &record.sources);
-        let performed = usize::from(location.performed);
-        let recovered = Recovered { values: recoveries.len() as u64, performed, loaded };
-        // The flags last: they follow from registers.
-        let by_edge = cpu.backend[layout::FLAGS_BY_EDGE] as u32;
-        let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge } else { location.flags };
-        if let Some(index) = (number as usize).checked_sub(1) {
-            cpu.flags = record.flag_sources[index].flags(cpu, saved);
-        }
-        Some(recovered)
-    }
-}
-
-/// A slot, the code that leaves through it, and where to.
-#[derive(Clone, Copy)]
-struct Link {
-    slot: Slot,
-    /// 0 if the code is out of use.
-    owner: CodePtr,
-    to: BlockKey,
-    /// The one before it that leads to the same place, or itself if there is none.
-    before: u32,
-    /// It is in the list of its place.
-    is_listed: bool,
-}
-
-/// Slots by the place they lead to.
-#[derive(Default)]
-struct Links {
-    last: FxHashMap<BlockKey, u32>,
-    all: Vec<Link>,
-}
-
-impl Links {
-    /// How many there are, which is the number of the next.
-    fn count(&self) -> u32 {
-        self.all.len() as u32
-    }
-
-    fn add(&mut self, slot: Slot, owner: CodePtr, to: BlockKey) {
-        let number = self.count();
-        self.all.push(Link { slot, owner, to, before: number, is_listed: false });
-        self.list(number);
-    }
-
-    fn list(&mut self, number: u32) {
-        let link = &mut self.all[number as usize];
-        if !link.is_listed {
-            link.is_listed = true;
-            link.before = self.last.insert(link.to, number).unwrap_or(number);
-        }
-    }
-
-    /// Takes out of use the links of code that is: whoever is still in there leaves it to the dispatcher. They stay in
-    /// their lists until `prune` comes by.
-    fn retire(&mut self, numbers: Range<u32>, memory: &CodeMemory) {
-        for link in &mut self.all[numbers.start as usize..numbers.end as usize] {
-            memory.link(link.slot, trampoline::unlinked_stub());
-            link.owner = CodePtr(0);
-        }
-    }
-
-    /// Puts the links of code that is in use again back into their lists.
-    fn revive(&mut self, numbers: Range<u32>, owner: CodePtr) {
-        for number in numbers {
-            self.all[number as usize].owner = owner;
-            self.list(number);
-        }
-    }
-
-    /// Shortens the list of a place to the links in use. Without it places whose surroundings are rewritten again and
-    /// again would have ever longer lists.
-    fn prune(&mut self, to: BlockKey) {
-        let (mut next, mut kept) = (self.last.get(&to).copied(), None);
-        while let Some(this) = next {
-            let link = &mut self.all[this as usize];
-            next = (link.before != this).then_some(link.before);
-            if link.owner != CodePtr(0) {
-                kept = Some(this);
-                continue;
-            }
-            link.is_listed = false;
-            match (kept, next) {
-                (Some(kept), _) => self.all[kept as usize].before = next.unwrap_or(kept),
-                (None, Some(next)) => _ = self.last.insert(to, next),
-                (None, None) => _ = self.last.remove(&to),
-            }
-        }
-    }
-
-    /// Those that lead to a place, in use or not.
-    fn of(&self, to: BlockKey) -> impl Iterator<Item = Link> {
-        let mut next = self.last.get(&to).copied();
-        std::iter::from_fn(move || {
-            let this = next?;
-            let link = self.all[this as usize];
-            next = (link.before != this).then_some(link.before);
-            Some(link)
-        })
-    }
-
-    fn clear(&mut self) {
-        self.last.clear();
-        self.all.clear();
-    }
-}
+use std::sync::{Arc, Weak};
 
 /// A bit for each instruction of a page.
 #[derive(Default)]
@@ -561,7 +328,7 @@ impl<F: Frontend> Code<F> {
                 }
             }
         }
-        for link in &self.incoming.all[links.start as usize..links.end as usize] {
+        for link in self.incoming.numbered(links) {
             let code = self.blocks.get(&link.to).map_or(0, |block| block.code.load(Ordering::Acquire));
             if code != 0 {
                 memory.link(link.slot, CodePtr(code));
@@ -808,39 +575,6 @@ impl<F: Frontend> Code<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn links_of_retired_code_are_forgotten_in_any_order() {
-        let memory = CodeMemory::new(1 << 20).expect("address space");
-        let place = |n: u32| BlockKey::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
-        let (mut links, mut model, mut random) = (Links::default(), Vec::new(), 1u32);
-        let mut retired = Vec::new();
-        for _ in 0..2000 {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let to = (random >> 24) % 4;
-            let number = links.count();
-            let slot = memory.take_slot().expect("a slot");
-            links.add(slot, CodePtr(1 + u64::from(number)), place(to));
-            model.push((to, number));
-            if (random >> 16) & 3 != 0 {
-                let (to, gone) = model.remove((random >> 8) as usize % model.len());
-                links.retire(gone..gone + 1, &memory);
-                retired.push((to, gone));
-            }
-            if (random >> 16) & 12 == 0 && !retired.is_empty() {
-                let (to, back) = retired.remove((random >> 6) as usize % retired.len());
-                links.revive(back..back + 1, CodePtr(1 + u64::from(back)));
-                model.push((to, back));
-            }
-            let to = (random >> 20) % 4;
-            links.prune(place(to));
-            let mut left: Vec<u64> = links.of(place(to)).map(|link| link.owner.0 - 1).collect();
-            let mut expected: Vec<u64> = model.iter().filter(|link| link.0 == to).map(|link| link.1.into()).collect();
-            left.sort_unstable();
-            expected.sort_unstable();
-            assert_eq!(left, expected);
-        }
-    }
 
     #[test]
     fn starts_are_found_again() {

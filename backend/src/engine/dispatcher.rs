@@ -9,7 +9,7 @@ use crate::abi::trampoline::{self, CodePtr};
 use crate::baseline::Emitter;
 use crate::block::BlockKey;
 use crate::bug::{self, Doing};
-use crate::codecache::map::{Generation, Recovered};
+use crate::codecache::generation::{Generation, Recovered};
 use crate::config::Tier;
 use crate::engine::Engine;
 use crate::inject;

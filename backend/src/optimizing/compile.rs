@@ -4,7 +4,7 @@
 use crate::abi::frame::{FRAME_BYTES, Place};
 use crate::abi::mode::Mode;
 use crate::abi::trampoline::CodePtr;
-use crate::codecache::map::Generation;
+use crate::codecache::generation::Generation;
 use crate::codecache::object::Compiled;
 use crate::config::Holding;
 use crate::deopt::location::Location;

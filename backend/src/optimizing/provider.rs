@@ -3,7 +3,7 @@
 //! Unsafe because a method of the trait is: it would free memory, and does nothing.
 #![allow(unsafe_code)]
 
-use crate::codecache::map::Generation;
+use crate::codecache::generation::Generation;
 use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
 use cranelift_module::ModuleResult;
 use std::io;

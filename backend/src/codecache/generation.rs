@@ -1,0 +1,149 @@
+//! Everything compiled between two times that the code cache was emptied: its memory, and what is known of each piece of
+//! code in it, which a thread that has met a fault asks without any other lock. Invariant: code is never taken from
+//! under a thread; a generation's memory goes when the last thread has left it.
+
+use crate::abi::frame::FaultFrame;
+use crate::abi::layout;
+use crate::abi::trampoline::CodePtr;
+use crate::block::BlockKey;
+use crate::codecache::memory::CodeMemory;
+use crate::deopt::location::Location;
+use crate::deopt::recovery::{self, Recovery};
+use crate::deopt::source::{FlagSource, Source};
+use ir::{CpuState, GuestRange};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What made a piece of code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The emitter, of one block.
+    Emitted,
+    /// The optimising tier.
+    Region,
+}
+
+/// A piece of compiled code.
+pub struct Record {
+    pub kind: Kind,
+    pub entry: BlockKey,
+    pub bytes: u32,
+    pub insns: u32,
+    /// What it was made from: the block at its entry, and others.
+    pub first: GuestRange,
+    pub others: Box<[GuestRange]>,
+    /// Its part of `Records::locations`.
+    pub locations: Range<u32>,
+    /// Where the flags of its checkpoints are.
+    pub flag_sources: Box<[FlagSource]>,
+    /// Its exits' numbers in `Code::incoming`.
+    pub links: Range<u32>,
+    /// Registers of its checkpoints that are not in memory, by offset, ascending.
+    pub recoveries: Box<[Recovery]>,
+    /// What some of those follow from.
+    pub sources: Box<[Source]>,
+    /// It may be entered.
+    pub alive: bool,
+    /// How often its entry was compiled again to take in more blocks.
+    pub grown: u8,
+}
+
+impl Record {
+    pub fn ranges(&self) -> impl Iterator<Item = &GuestRange> {
+        std::iter::once(&self.first).chain(&*self.others)
+    }
+}
+
+/// What is known after a fault beside the registers.
+pub struct Recovered {
+    /// How many values were not in memory.
+    pub values: u64,
+    /// As many instructions from the checkpoint have been performed.
+    pub performed: usize,
+    /// What they have loaded, but for loads behind the last store.
+    pub loaded: Vec<u128>,
+}
+
+/// The records of a generation by address. New code stands behind what is there, or nearly so.
+#[derive(Default)]
+pub struct Records {
+    /// Where the code of each begins, ascending.
+    pub starts: Vec<u64>,
+    pub list: Vec<Record>,
+    /// Ascending for each record.
+    pub locations: Vec<Location>,
+}
+
+impl Records {
+    pub fn insert(&mut self, code: CodePtr, record: Record) {
+        let at = self.starts.partition_point(|&start| start < code.0);
+        self.starts.insert(at, code.0);
+        self.list.insert(at, record);
+    }
+
+    pub fn get(&self, code: u64) -> Option<&Record> {
+        if code == 0 {
+            return None;
+        }
+        self.starts.binary_search(&code).ok().map(|i| &self.list[i])
+    }
+
+    pub fn get_mut(&mut self, code: u64) -> Option<&mut Record> {
+        if code == 0 {
+            return None;
+        }
+        self.starts.binary_search(&code).ok().map(|i| &mut self.list[i])
+    }
+}
+
+/// Everything compiled between two times that the code cache was emptied.
+pub struct Generation {
+    /// Its memory.
+    pub memory: CodeMemory,
+    records: Mutex<Records>,
+}
+
+impl Generation {
+    /// An empty one.
+    pub fn new(code_bytes: usize) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, records: Mutex::default() }))
+    }
+
+    /// Keeps other threads out of the records, which one that has met a fault looks at without any other lock.
+    pub fn quiet(&self) -> MutexGuard<'_, impl Sized> {
+        self.records()
+    }
+
+    pub fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After a fault at a host address: makes `cpu` what it was at the checkpoint from which tier 0 takes over. None
+    /// if no code there may fault.
+    pub fn recover(&self, cpu: &mut CpuState, host_pc: u64, saved: &FaultFrame) -> Option<Recovered> {
+        let records = self.records();
+        let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
+        let record = &records.list[last];
+        let offset = host_pc - records.starts[last];
+        let locations = &records.locations[record.locations.start as usize..record.locations.end as usize];
+        let after = locations.partition_point(|location| u64::from(location.offset) <= offset);
+        let location = locations[after.checked_sub(1)?];
+        if offset >= u64::from(record.bytes) {
+            return None;
+        }
+        cpu.pc = location.pc;
+        let first = record.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
+        let here = record.recoveries[first..].partition_point(|recovery| u64::from(recovery.offset) == offset);
+        let recoveries = &record.recoveries[first..first + here];
+        let loaded = recovery::recover(saved, cpu, recoveries, &record.sources);
+        let performed = usize::from(location.performed);
+        let recovered = Recovered { values: recoveries.len() as u64, performed, loaded };
+        // The flags last: they follow from registers.
+        let by_edge = cpu.backend[layout::FLAGS_BY_EDGE] as u32;
+        let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge } else { location.flags };
+        if let Some(index) = (number as usize).checked_sub(1) {
+            cpu.flags = record.flag_sources[index].flags(cpu, saved);
+        }
+        Some(recovered)
+    }
+}
