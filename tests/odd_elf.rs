@@ -17,6 +17,7 @@ use harness::{Link, Tier, emu, run};
 const LIMIT: Duration = Duration::from_secs(20);
 const SIGSEGV: i32 = 11;
 const ENOENT: i32 = 2;
+const ETXTBSY: i32 = 26;
 
 // Offsets in the header and in a program header (elf(5)).
 const CLASS: usize = 4;
@@ -114,9 +115,15 @@ fn write(directory: &Path, name: &str, file: &File) -> PathBuf {
     path
 }
 
-/// What became of a file: it ran to an end, or the error number of execve(2).
+/// What became of a file: it ran to an end, or the error number of execve(2). For a moment after it has been written
+/// the child of another test's may have it open for writing.
 fn natively(path: &Path) -> Result<End, i32> {
-    match Command::new(path).stdout(Stdio::null()).spawn() {
+    let mut child = Command::new(path).stdout(Stdio::null()).spawn();
+    while child.as_ref().is_err_and(|error| error.raw_os_error() == Some(ETXTBSY)) {
+        std::thread::yield_now();
+        child = Command::new(path).stdout(Stdio::null()).spawn();
+    }
+    match child {
         Err(error) => Err(error.raw_os_error().expect("an error of the kernel's")),
         Ok(mut child) => {
             let _ = child.wait();

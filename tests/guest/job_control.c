@@ -20,6 +20,15 @@ static void hit(int number, siginfo_t *info, void *context)
     last_code = info->si_code;
 }
 
+static void await(int number)
+{
+    sigset_t open, set = set_of(number, 0);
+    sigprocmask(SIG_BLOCK, &set, &open);
+    while (hits[number] == 0)
+        sigsuspend(&open);
+    sigprocmask(SIG_SETMASK, &open, NULL);
+}
+
 static int master;
 
 static void type(const char *text)
@@ -158,15 +167,13 @@ static void catches_stop(void)
     on(SIGCONT, hit, 0);
     on(SIGINT, hit, 0);
     say("job waits");
-    while (hits[SIGTSTP] == 0)
-        pause();
+    await(SIGTSTP);
     say("job has SIGTSTP, code %s", last_code == SI_KERNEL ? "SI_KERNEL" : "another");
     // As an editor does: stops itself by the default action and goes on here.
     signal(SIGTSTP, SIG_DFL);
     raise(SIGTSTP);
     say("job goes on, %d SIGCONT", hits[SIGCONT]);
-    while (hits[SIGINT] == 0)
-        pause();
+    await(SIGINT);
     say("job has SIGINT");
     _exit(4);
 }
@@ -197,10 +204,7 @@ static void watches_window(void)
     struct winsize size;
     on(SIGWINCH, hit, SA_RESTART);
     say("job watches");
-    sigset_t open, set = set_of(SIGWINCH, 0);
-    sigprocmask(SIG_BLOCK, &set, &open);
-    while (hits[SIGWINCH] == 0)
-        sigsuspend(&open);
+    await(SIGWINCH);
     ioctl(0, TIOCGWINSZ, &size);
     say("window %d x %d", size.ws_row, size.ws_col);
     _exit(7);
@@ -212,8 +216,7 @@ static void outlives(void)
 {
     on(SIGHUP, hit, 0);
     say("job sleeps");
-    while (hits[SIGHUP] == 0)
-        pause();
+    await(SIGHUP);
     _exit(write(last_word[1], "h", 1) != 1);
 }
 
