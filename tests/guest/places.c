@@ -1,6 +1,7 @@
 // Prints where things are, and waits to be looked at.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -8,12 +9,15 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
+static sem_t told;
+
 static void *thread(void *argument)
 {
     (void)argument;
     int here;
     printf("thread %p\n", (void *)&here);
     fflush(stdout);
+    sem_post(&told);
     pause();
     return 0;
 }
@@ -34,9 +38,11 @@ int main(void)
     printf("vdso %#lx\n", getauxval(AT_SYSINFO_EHDR));
     fflush(stdout);
     pthread_t id;
+    sem_init(&told, 0, 0);
     for (int i = 0; i < 3; i++)
         pthread_create(&id, 0, thread, 0);
-    usleep(100000);
+    for (int i = 0; i < 3; i++)
+        sem_wait(&told);
     printf("waiting\n");
     fflush(stdout);
     getchar();
