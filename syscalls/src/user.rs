@@ -1,5 +1,6 @@
 //! Reading and writing the guest's structures, strings and arrays of pointers: guarded, so that wild pointers give
-//! EFAULT. A thread whose system calls take tagged pointers may have tags in these too. Unsafe because plain structures are viewed as bytes. It must not know what the structures mean.
+//! EFAULT. A thread whose system calls take tagged pointers may have tags in these too. Unsafe because plain structures
+//! are viewed as bytes. It must not know what the structures mean.
 #![allow(unsafe_code)]
 
 use crate::tags::untagged;

@@ -294,8 +294,9 @@ impl<F: Frontend> Thread<F> {
     fn run_to_fault(&mut self, cpu: &mut Vcpu, mut known: Option<Known>) -> Result<(), Stop> {
         loop {
             let block = self.find(cpu)?;
-            let result = match &mut known {
-                Some(known) => block.run_knowing(cpu, known),
+            // The fault is in the checkpoint's block. Further on it would be another access that it is taken for.
+            let result = match known.take() {
+                Some(mut known) => block.run_knowing(cpu, &mut known),
                 None => block.run(cpu),
             };
             self.near.put(block);
