@@ -283,7 +283,7 @@ impl<F: Frontend> Thread<F> {
             return Ok(());
         }
         let block = self.find(cpu)?;
-        let result = block.run_again(cpu, recovered.performed, Known::performed(recovered.loaded));
+        let result = block.run_knowing(cpu, recovered.performed, &mut Known::performed(recovered.loaded));
         self.near.put(block);
         result
     }
@@ -296,7 +296,7 @@ impl<F: Frontend> Thread<F> {
             let block = self.find(cpu)?;
             // The fault is in the checkpoint's block. Further on it would be another access that it is taken for.
             let result = match known.take() {
-                Some(mut known) => block.run_knowing(cpu, &mut known),
+                Some(mut known) => block.run_knowing(cpu, usize::MAX, &mut known),
                 None => block.run(cpu),
             };
             self.near.put(block);

@@ -148,22 +148,10 @@ impl<F: Frontend> HotBlock<F> {
         Ok(())
     }
 
-    /// Performs the first instructions again, whose accesses have been performed. None of them branches.
-    pub fn run_again(&self, cpu: &mut CpuState, insns: usize, mut performed: Known) -> Result<(), Stop> {
+    /// [`HotBlock::run`] of the first instructions, so many at most, with something known of their accesses.
+    pub fn run_knowing(&self, cpu: &mut CpuState, insns: usize, known: &mut Known) -> Result<(), Stop> {
         let start = self.place.pc();
-        for (index, insn) in self.insns.iter().take(insns).enumerate() {
-            let (lifter, args) = F::lifter(insn);
-            cpu.pc = start.offset(4 * index as i64);
-            lifter(&mut Eval { cpu, known: Some(&mut performed) }, args)?;
-        }
-        cpu.pc = start.offset(4 * insns.min(self.insns.len()) as i64);
-        Ok(())
-    }
-
-    /// [`HotBlock::run`] with something known of the accesses.
-    pub fn run_knowing(&self, cpu: &mut CpuState, known: &mut Known) -> Result<(), Stop> {
-        let start = self.place.pc();
-        for (pc, insn) in (0..).step_by(4).map(|offset| start.offset(offset)).zip(self.insns.iter()) {
+        for (pc, insn) in (0..).step_by(4).map(|offset| start.offset(offset)).zip(self.insns.iter().take(insns)) {
             let (lifter, args) = F::lifter(insn);
             // What branches overwrites it; only the last one does.
             cpu.pc = pc.offset(4);
