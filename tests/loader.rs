@@ -3,12 +3,13 @@
 
 mod harness;
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::build::Source;
 use harness::child::End;
-use harness::{Link, Outcome, SYSROOT, Tier, emu, known, run, same, stand_in};
+use harness::{Link, Outcome, SYSROOT, Tier, emu, known, run, same, scratch, stand_in};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -71,6 +72,25 @@ fn sysroot_from_the_environment() {
     let native = run(&mut std::process::Command::new(Source::new("hello.c").for_host(Link::Dynamic)), LIMIT);
     in_each_tier("loader::sysroot_from_the_environment", |tier| {
         same(&native, &run(emu(tier).env("QEMU_LD_PREFIX", SYSROOT).arg(hello()), LIMIT))
+    });
+}
+
+/// A directory that the sysroot has only the beginning of, reached from "/" step by step.
+#[test]
+fn steps_out_of_the_sysroot() {
+    let root = scratch("steps_out_of_the_sysroot");
+    let host = root.join("host");
+    fs::create_dir(&host).expect("a directory");
+    let sysroot = root.join("sysroot");
+    // Of /A/B/..., the sysroot has /A.
+    let first = host.components().nth(1).expect("an absolute path");
+    fs::create_dir_all(sysroot.join(first)).expect("directories");
+    let native = run(std::process::Command::new(Source::new("path_steps.c").for_host(Link::Static)).arg(&host), LIMIT);
+    assert_eq!(native.stdout_text(), "found\n", "{}", native.stderr_text());
+    in_each_tier("loader::steps_out_of_the_sysroot", |tier| {
+        let mut command = emu(tier);
+        command.arg("-L").arg(&sysroot).arg(Source::new("path_steps.c").for_arm64(Link::Static)).arg(&host);
+        same(&native, &run(&mut command, LIMIT))
     });
 }
 

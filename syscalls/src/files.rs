@@ -13,12 +13,14 @@ const AT_SYMLINK_NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 const AT_SYMLINK_FOLLOW: u64 = libc::AT_SYMLINK_FOLLOW as u64;
 
 /// The host's call `number` with the path in argument `index` looked up.
-fn with_path(context: &Context<'_>, number: i64, mut args: Args, index: usize, links: Links) -> Outcome {
+fn with_path(context: &Context<'_>, number: i64, args: Args, index: usize, links: Links) -> Outcome {
     // The calls whose path is their second argument take a directory as the first.
     let dir = if index == 1 { args[0] } else { AT_FDCWD };
-    let path = paths::resolve(context.process, dir, args[index], links);
-    args[index] = path.arg();
-    context.guest_call(number, args)
+    paths::resolve(context.process, dir, args[index], links, |path| {
+        let mut args = args;
+        args[index] = path;
+        context.guest_call(number, args)
+    })
 }
 
 fn links(flags: u64, nofollow: u64) -> Links {
@@ -130,8 +132,9 @@ pub(crate) fn statfs(context: &mut Context<'_>, args: Args) -> Outcome {
 /// inotify_add_watch implements Linux syscall inotify_add_watch(2).
 pub(crate) fn inotify_add_watch(context: &mut Context<'_>, args: Args) -> Outcome {
     let links = links(args[2], u64::from(libc::IN_DONT_FOLLOW));
-    let path = paths::resolve(context.process, AT_FDCWD, args[1], links);
-    host::call3(libc::SYS_inotify_add_watch, args[0], path.arg(), args[2])
+    paths::resolve(context.process, AT_FDCWD, args[1], links, |path| {
+        host::call3(libc::SYS_inotify_add_watch, args[0], path, args[2])
+    })
 }
 
 /// getxattr implements Linux syscall getxattr(2).

@@ -1,5 +1,6 @@
-//! Which host file a guest path names: the sysroot is searched first for absolute paths, and /proc/self/exe is the
-//! guest's program. It must not know what is done with the file.
+//! Which host file a guest path names: the sysroot is searched first for absolute paths, then the host, which is also
+//! searched for what is relative to a directory of the sysroot; and /proc/self/exe is the guest's program. It must not
+//! know what is done with the file.
 //!
 //! Only calls that look things up come here. Those that create, remove or rename act on the path as it is, so that
 //! a program cannot change the sysroot by accident; /proc, /sys and /dev are always the host's.
@@ -18,24 +19,6 @@ const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
 const O_CLOEXEC: u64 = libc::O_CLOEXEC as u64;
 const O_PATH: u64 = libc::O_PATH as u64;
 
-/// A path argument as the host gets it.
-pub(crate) enum HostPath {
-    /// The guest's own string.
-    Guest(u64),
-    /// Another path in its place.
-    Other(CString),
-}
-
-impl HostPath {
-    /// The argument.
-    pub(crate) fn arg(&self) -> u64 {
-        match self {
-            Self::Guest(at) => *at,
-            Self::Other(path) => path.as_ptr() as u64,
-        }
-    }
-}
-
 /// Whether the last component's symbolic link is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Links {
@@ -45,14 +28,47 @@ pub(crate) enum Links {
     Keep,
 }
 
-/// The host's path for the guest's path at `at`, relative to the descriptor `dir`. Wild pointers are left for the
-/// kernel to refuse.
-pub(crate) fn resolve(process: &Process, dir: u64, at: u64, links: Links) -> HostPath {
-    let Ok(path) = user::read_path(at) else { return HostPath::Guest(at) };
-    match lookup(process, dir, &path, links) {
-        Some(other) => HostPath::Other(other),
-        None => HostPath::Guest(at),
+/// Performs `call` with the host's path for the guest's path at `at`, relative to the descriptor `dir`: an address. What
+/// is not found in a directory of the sysroot is looked for where the host has that directory: it is the same one for
+/// the guest, which may go there step by step. Wild pointers are left for the kernel to refuse.
+pub(crate) fn resolve(
+    process: &Process,
+    dir: u64,
+    at: u64,
+    links: Links,
+    mut call: impl FnMut(u64) -> Outcome,
+) -> Outcome {
+    let Ok(path) = user::read_path(at) else { return call(at) };
+    let outcome = match lookup(process, dir, &path, links) {
+        Some(other) => call(other.as_ptr() as u64),
+        None => call(at),
+    };
+    match outcome {
+        Err(Errno(libc::ENOENT)) => match beside_sysroot(process, dir, &path) {
+            Some(other) => call(other.as_ptr() as u64),
+            None => outcome,
+        },
+        _ => outcome,
     }
+}
+
+/// The host's path of the same name, for a path that is relative to a directory of the sysroot.
+fn beside_sysroot(process: &Process, dir: u64, path: &CStr) -> Option<CString> {
+    let sysroot = process.config.sysroot.as_deref()?;
+    let path = path.to_bytes();
+    if path.is_empty() || path.starts_with(b"/") {
+        return None;
+    }
+    let dir = if dir == AT_FDCWD { link_target(c"/proc/self/cwd")? } else { descriptor_path(dir)? };
+    let sysroot = CString::new(sysroot.as_os_str().as_bytes()).ok()?;
+    let root_fd = open_path(AT_FDCWD, &sysroot, O_PATH | O_CLOEXEC, 0).ok()?;
+    let root = descriptor_path(root_fd);
+    close(root_fd);
+    let inside = dir.to_bytes().strip_prefix(root?.to_bytes())?;
+    if !inside.is_empty() && inside[0] != b'/' {
+        return None;
+    }
+    CString::new([inside, b"/", path].concat()).ok()
 }
 
 /// The path that stands for `path`, if it is not itself.
@@ -187,7 +203,11 @@ fn close(fd: u64) {
 
 /// The path that the kernel knows the open file by.
 pub(crate) fn descriptor_path(fd: u64) -> Option<CString> {
-    let link = CString::new(format!("/proc/self/fd/{fd}")).ok()?;
+    link_target(&CString::new(format!("/proc/self/fd/{fd}")).ok()?)
+}
+
+/// Where a link of /proc leads, if that is a path.
+fn link_target(link: &CStr) -> Option<CString> {
     let mut target = vec![0u8; user::PATH_MAX];
     let args = [AT_FDCWD, link.as_ptr() as u64, target.as_mut_ptr() as u64, target.len() as u64, 0, 0];
     let bytes = host::call(libc::SYS_readlinkat, args).ok()? as usize;

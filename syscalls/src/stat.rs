@@ -104,18 +104,19 @@ pub(crate) fn fstat(_: &mut Context<'_>, args: Args) -> Outcome {
 
 /// newfstatat implements Linux syscall newfstatat(2), the stat of all kinds.
 pub(crate) fn newfstatat(context: &mut Context<'_>, args: Args) -> Outcome {
-    let path = paths::resolve(context.process, args[0], args[1], links(args[3]));
     let mut host = HostStat::default();
-    host::call(libc::SYS_newfstatat, [args[0], path.arg(), &raw mut host as u64, args[3], 0, 0])?;
+    paths::resolve(context.process, args[0], args[1], links(args[3]), |path| {
+        host::call(libc::SYS_newfstatat, [args[0], path, &raw mut host as u64, args[3], 0, 0])
+    })?;
     user::write(args[2], &GuestStat::from(host))?;
     Ok(0)
 }
 
 /// statx implements Linux syscall statx(2), whose structure is the same everywhere.
-pub(crate) fn statx(context: &mut Context<'_>, mut args: Args) -> Outcome {
-    let path = paths::resolve(context.process, args[0], args[1], links(args[2]));
-    args[1] = path.arg();
-    host::call(libc::SYS_statx, args)
+pub(crate) fn statx(context: &mut Context<'_>, args: Args) -> Outcome {
+    paths::resolve(context.process, args[0], args[1], links(args[2]), |path| {
+        host::call(libc::SYS_statx, [args[0], path, args[2], args[3], args[4], args[5]])
+    })
 }
 
 fn links(flags: u64) -> Links {

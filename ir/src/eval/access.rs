@@ -13,6 +13,8 @@ pub enum Known {
     /// The first that touches the address of this fault and is of its kind, loading or storing, has met it: it is not
     /// tried again, which would cost another signal of the host's.
     Faults(Fault),
+    /// Nothing any more.
+    Nothing,
 }
 
 impl Known {
@@ -28,7 +30,7 @@ impl Known {
         let known = match self {
             Self::Performed(loaded) => loaded.next(),
             Self::Faults(fault) if !fault.is_write && touches(bytes, addr, fault) => return Err(*fault),
-            Self::Faults(_) => None,
+            Self::Faults(_) | Self::Nothing => None,
         };
         match known {
             Some(value) => Ok(value & (u128::MAX >> (128 - 8 * u32::from(bytes)))),
@@ -42,7 +44,16 @@ impl Known {
         match self {
             Self::Performed(_) => Ok(()),
             Self::Faults(fault) if fault.is_write && touches(bytes, addr, fault) => Err(*fault),
-            Self::Faults(_) => perform(),
+            Self::Faults(_) | Self::Nothing => perform(),
+        }
+    }
+
+    /// An atomic operation or an exclusive access comes, which is tried again: generated code performs none of them
+    /// twice, so the fault that is known was this one's, and says nothing of what follows if it works now.
+    #[cold]
+    pub(super) fn atomic(&mut self) {
+        if matches!(self, Self::Faults(_)) {
+            *self = Self::Nothing;
         }
     }
 }
@@ -210,4 +221,28 @@ pub(super) fn split(bytes: u8, pair: u128) -> [u64; 2] {
     let bits = 8 * u32::from(bytes);
     let mask = u64::MAX >> (64 - bits);
     [pair as u64 & mask, (pair >> bits) as u64 & mask]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Eval;
+    use crate::{Access, Ops, Stop};
+
+    fn load(cpu: &mut CpuState, known: &mut Known, addr: u64) -> Result<u64, Stop> {
+        Eval { cpu, known: Some(known) }.load(Access::plain(8), addr)
+    }
+
+    #[test]
+    fn an_atomic_operation_that_works_was_the_one_that_faulted() {
+        let mut cpu = CpuState::default();
+        let word = Box::new(5u64);
+        let addr = &raw const *word as u64;
+        let fault = Fault { addr: GuestAddr(addr), signal: libc::SIGSEGV, code: 2, is_write: false };
+        let mut known = Known::Faults(fault);
+        assert_eq!(load(&mut cpu, &mut known, addr), Err(Stop::Fault));
+        let old = Eval { cpu: &mut cpu, known: Some(&mut known) }.rmw(Rmw::Add, 8, addr, 1);
+        assert_eq!(old, Ok(5));
+        assert_eq!(load(&mut cpu, &mut known, addr), Ok(6));
+    }
 }

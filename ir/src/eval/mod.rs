@@ -64,6 +64,15 @@ impl Eval<'_> {
         }
     }
 
+    /// Before an atomic operation or an exclusive access: it is aligned, and nothing is known of it.
+    #[inline(always)]
+    fn check_atomic(&mut self, is_write: bool, addr: u64, bytes: u8) -> Result<(), Stop> {
+        if let Some(known) = &mut self.known {
+            known.atomic();
+        }
+        self.check_aligned_for(is_write, addr, bytes)
+    }
+
     #[inline(always)]
     fn check_aligned(&mut self, addr: u64, bytes: u8) -> Result<(), Stop> {
         self.check_aligned_for(false, addr, bytes)
@@ -243,17 +252,17 @@ impl Ops for Eval<'_> {
     }
 
     fn rmw(&mut self, op: Rmw, bytes: u8, addr: u64, value: u64) -> Result<u64, Stop> {
-        self.check_aligned(addr, bytes)?;
+        self.check_atomic(false, addr, bytes)?;
         let old = rmw_bytes(op, bytes, addr, value);
         self.ok(old)
     }
     fn cas(&mut self, bytes: u8, addr: u64, expected: u64, new: u64) -> Result<u64, Stop> {
-        self.check_aligned(addr, bytes)?;
+        self.check_atomic(false, addr, bytes)?;
         let old = cas_bytes(bytes, addr, expected, new);
         self.ok(old)
     }
     fn cas_pair(&mut self, bytes: u8, addr: u64, expected: [u64; 2], new: [u64; 2]) -> Result<[u64; 2], Stop> {
-        self.check_aligned(addr, 2 * bytes)?;
+        self.check_atomic(false, addr, 2 * bytes)?;
         let (expected, new) = (join(bytes, expected), join(bytes, new));
         let old = if bytes == 8 {
             at(addr, |addr| memory::cas_u128(addr, expected, new))
@@ -263,7 +272,7 @@ impl Ops for Eval<'_> {
         Ok(split(bytes, self.ok(old)?))
     }
     fn load_exclusive(&mut self, bytes: u8, addr: u64) -> Result<u64, Stop> {
-        self.check_aligned(addr, bytes)?;
+        self.check_atomic(false, addr, bytes)?;
         let value = load_bytes(bytes, addr);
         let value = self.ok(value)?;
         self.cpu.exclusive_addr = GuestAddr(addr).untagged().0;
@@ -272,12 +281,12 @@ impl Ops for Eval<'_> {
         Ok(value)
     }
     fn store_exclusive(&mut self, bytes: u8, addr: u64, value: u64) -> Result<u64, Stop> {
-        self.check_aligned_for(true, addr, bytes)?;
+        self.check_atomic(true, addr, bytes)?;
         let status = store_exclusive_wide(self.cpu, bytes, addr, u128::from(value));
         self.ok(status.map_err(Fault::of_store))
     }
     fn load_exclusive_pair(&mut self, bytes: u8, addr: u64) -> Result<[u64; 2], Stop> {
-        self.check_aligned(addr, 2 * bytes)?;
+        self.check_atomic(false, addr, 2 * bytes)?;
         let pair = load_wide(2 * bytes, addr);
         let pair = self.ok(pair)?;
         self.cpu.exclusive_addr = GuestAddr(addr).untagged().0;
@@ -286,7 +295,7 @@ impl Ops for Eval<'_> {
         Ok(split(bytes, pair))
     }
     fn store_exclusive_pair(&mut self, bytes: u8, addr: u64, values: [u64; 2]) -> Result<u64, Stop> {
-        self.check_aligned_for(true, addr, 2 * bytes)?;
+        self.check_atomic(true, addr, 2 * bytes)?;
         let status = store_exclusive_wide(self.cpu, 2 * bytes, addr, join(bytes, values));
         self.ok(status.map_err(Fault::of_store))
     }
