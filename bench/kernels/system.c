@@ -132,6 +132,17 @@ static void mappings(long count)
     }
 }
 
+static void filled(long count)
+{
+    for (long i = 0; i < count; i++) {
+        char *memory = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(memory != MAP_FAILED);
+        memset(memory, (int)i, 65536);
+        CHECK(memory[65535] == (char)i);
+        CHECK(munmap(memory, 65536) == 0);
+    }
+}
+
 static void *nothing(void *argument)
 {
     return argument;
@@ -190,6 +201,7 @@ static const struct {
     { "getpid", getpid_loop }, { "pipe", pipe_bytes },   { "futex", futex_turns },    { "clock", clock_reads },
     { "signal", signals },     { "fault", faults },      { "mmap", mappings },        { "thread", threads },
     { "fork", forks },         { "exec", fork_execs },   { "spawn", spawns },
+    { "fill", filled },
 };
 
 int main(int argc, char **argv)
