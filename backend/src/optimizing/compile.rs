@@ -134,26 +134,7 @@ impl Compiler {
         for recovery in &mut recoveries {
             recovery.offset = placed.offset(recovery.offset);
         }
-        let locations = compiled
-            .buffer
-            .get_srclocs_sorted()
-            .iter()
-            .filter(|s| !s.loc.is_default())
-            .map(|s| {
-                let location = &built.locations[s.loc.bits() as usize];
-                let flags = match location.flags {
-                    FlagsAt::Memory => 0,
-                    FlagsAt::Source(number) => number + 1,
-                    FlagsAt::Edge => Location::FLAGS_BY_EDGE,
-                };
-                Location {
-                    offset: placed.offset(s.start),
-                    flags,
-                    pc: location.pc,
-                    performed: location.performed as u16,
-                }
-            })
-            .collect();
+        let locations = locations(compiled, &built, &placed);
         listing.host_asm = host_asm.then(|| {
             let block_starts: Vec<u32> = compiled.bb_starts.iter().map(|&start| placed.offset(start)).collect();
             let relocations: Vec<u32> = compiled.buffer.relocs().iter().map(|r| placed.offset(r.offset)).collect();
@@ -249,6 +230,22 @@ impl Compiler {
             self.generation = Arc::clone(generation);
         }
     }
+}
+
+/// What a fault means at each guest access.
+fn locations(compiled: &CompiledCode, built: &Built, placed: &Placed) -> Vec<Location> {
+    let accesses = compiled.buffer.get_srclocs_sorted().iter().filter(|s| !s.loc.is_default());
+    accesses
+        .map(|s| {
+            let location = &built.locations[s.loc.bits() as usize];
+            let flags = match location.flags {
+                FlagsAt::Memory => 0,
+                FlagsAt::Source(number) => number + 1,
+                FlagsAt::Edge => Location::FLAGS_BY_EDGE,
+            };
+            Location { offset: placed.offset(s.start), flags, pc: location.pc, performed: location.performed as u16 }
+        })
+        .collect()
 }
 
 /// Where what is held is at each guest access, with what that follows from; or, if some of it is nowhere, registers that

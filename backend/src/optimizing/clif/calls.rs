@@ -1,13 +1,35 @@
 //! Calls of helpers.
 
-use super::{Builder, kind_type, trusted};
+use super::{Builder, kind_type, region_signature, trusted};
 use crate::abi::helpers::{COUNT, Helper, SIGNATURES};
 use crate::abi::{counts, layout};
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::types::{F32, F64, I64};
-use cranelift_codegen::ir::{AbiParam, Signature, Type, Value};
+use cranelift_codegen::ir::{AbiParam, SigRef, Signature, Type, Value};
 use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::FunctionBuilder;
 use ir::FpSize;
+use std::collections::HashMap;
+
+/// Signatures of what a region calls.
+pub(super) struct Signatures {
+    /// Regions, and what leaves generated code.
+    pub exit: SigRef,
+    /// Helpers from cold blocks.
+    cold: SigRef,
+    /// Helpers that have been called from others.
+    helpers: HashMap<Helper, SigRef>,
+    /// What has a prefetch done.
+    pub prefetch: Option<SigRef>,
+}
+
+impl Signatures {
+    pub fn new(fb: &mut FunctionBuilder<'_>) -> Self {
+        let exit = fb.import_signature(region_signature());
+        let cold = fb.import_signature(Signature::new(CallConv::PreserveAll));
+        Self { exit, cold, helpers: HashMap::new(), prefetch: None }
+    }
+}
 
 impl Builder<'_, '_> {
     /// Calls a helper; parameters after the `CpuState` as its signature says, numbers for their bits. Gives the result
@@ -20,7 +42,7 @@ impl Builder<'_, '_> {
         if self.is_cold {
             return self.call_helper_cold(ty, helper, args);
         }
-        let sig = match self.helper_sigs.get(&helper) {
+        let sig = match self.signatures.helpers.get(&helper) {
             Some(&sig) => sig,
             None => {
                 let ty = |kind| AbiParam::new(kind_type(kind));
@@ -29,7 +51,7 @@ impl Builder<'_, '_> {
                 sig.params.extend(signature.params.iter().map(|&kind| ty(kind)));
                 sig.returns.push(ty(signature.result));
                 let sig = self.fb.import_signature(sig);
-                self.helper_sigs.insert(helper, sig);
+                self.signatures.helpers.insert(helper, sig);
                 sig
             }
         };
@@ -64,7 +86,7 @@ impl Builder<'_, '_> {
             }
             self.store_state(arg, offset);
         }
-        let sig = self.cold_sig;
+        let sig = self.signatures.cold;
         let callee = self.helper_address(helper as usize + COUNT);
         self.fb.ins().call_indirect(sig, callee, &[]);
         self.load_state(ty, layout::operand(0))

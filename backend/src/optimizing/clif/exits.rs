@@ -1,15 +1,57 @@
 //! The ways out of a block, to others of the region and out of it.
 
-use super::flags::{Cost, Flags};
-use super::{Builder, Known, MOST_COMPARED, TargetHash, is_fixed, trusted};
+use super::flags::Cost;
+use super::state::Known;
+use super::{Builder, MOST_COMPARED, TargetHash, is_fixed, trusted};
 use crate::abi::layout;
-use crate::optimizing::region::{Context, MOST_CALLED, is_back_edge};
+use crate::abi::slot::Slot;
+use crate::optimizing::region::{Context, Graph, MOST_CALLED, Plan, is_back_edge};
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, JumpTableData, Opcode, Value};
+use cranelift_frontend::FunctionBuilder;
 use ir::{CpuState, GuestAddr, RegSet, Stop};
+use std::collections::HashSet;
 use std::mem::offset_of;
+
+/// The blocks of a region and the ways between them and out.
+pub(super) struct Edges {
+    /// By node.
+    pub blocks: Vec<Block>,
+    /// By node, how many ways to it have not been built.
+    pub unsealed: Vec<usize>,
+    /// What is known at the end of a block's only predecessor, once that has been built.
+    pub known_at: Vec<Option<Known>>,
+    /// By context, where its code goes on outside of the region, if it does: with code and guest address as parameters.
+    outside: Vec<Option<Block>>,
+    /// Blocks of unlikely ways.
+    pub cold: HashSet<Block>,
+    /// Link slots and their targets; None once there were no more slots.
+    pub exits: Option<Vec<(Slot, GuestAddr)>>,
+}
+
+impl Edges {
+    pub fn new(fb: &mut FunctionBuilder<'_>, graph: &Graph, plan: &Plan) -> Self {
+        let blocks: Vec<Block> = plan.predecessors.iter().map(|_| fb.create_block()).collect();
+        for (&block, &holds_flags) in blocks.iter().zip(&plan.holds_flags) {
+            if holds_flags {
+                fb.append_block_param(block, I64);
+            }
+        }
+        let mut unsealed = plan.predecessors.clone();
+        // The entry's other way is from outside.
+        unsealed[0] += 1;
+        Self {
+            known_at: vec![None; blocks.len()],
+            blocks,
+            unsealed,
+            outside: vec![None; graph.contexts.len()],
+            cold: HashSet::new(),
+            exits: Some(Vec::new()),
+        }
+    }
+}
 
 impl Builder<'_, '_> {
     /// The context of the current node.
@@ -30,27 +72,27 @@ impl Builder<'_, '_> {
         // The turns of a replayed loop leave memory as it was when the loop began: that must be exact.
         let begins_replay = self.plan.replayed[index] && index != self.current;
         let taken = if begins_replay { RegSet::default() } else { self.plan.dirty_in[index] };
-        self.store_registers(self.dirty.without(taken));
-        self.dirty = self.dirty.intersection(taken);
-        let known = Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now };
+        self.store_registers(self.now.dirty.without(taken));
+        self.now.dirty = self.now.dirty.intersection(taken);
+        let known = self.now.known();
         let mut number = None;
         if index > self.current && self.plan.predecessors[index] == 1 {
-            self.known_at[index] = Some(known);
+            self.edges.known_at[index] = Some(known);
         } else if self.plan.flags_known[index] {
-            let merged = self.known_at[index].map_or(known, |before| before.merged(known));
-            self.known_at[index] = Some(merged);
+            let merged = self.edges.known_at[index].map_or(known, |before| before.merged(known));
+            self.edges.known_at[index] = Some(merged);
         } else if self.plan.flags_by_edge[index] {
             number = self.say_flags(index);
         } else if self.plan.flags_in[index] && !(index == self.current && self.plan.replayed[index]) {
             self.store_flags(Cost::Instructions);
             // The safepoint need not store them again.
-            self.flags.set_clean();
+            self.now.flags.set_clean();
         }
         if is_back_edge(self.current, index) {
             self.safepoint(target);
         }
         self.load_for(index);
-        let block = self.blocks[index];
+        let block = self.edges.blocks[index];
         let number: Vec<BlockArg> = number.into_iter().map(BlockArg::from).collect();
         self.fb.ins().jump(block, &number);
         self.seal_one(index);
@@ -80,26 +122,26 @@ impl Builder<'_, '_> {
     /// returns to the region, if that contains the call. Ends the block.
     pub(super) fn exit_through(&mut self, context: usize, code: Value, pc: Value) {
         if context == 0 {
-            self.fb.ins().return_call_indirect(self.exit_sig, code, &[pc]);
+            self.fb.ins().return_call_indirect(self.signatures.exit, code, &[pc]);
             return;
         }
-        let outside = self.outside[context].expect("the plan knows the contexts that are left");
+        let outside = self.edges.outside[context].expect("the plan knows the contexts that are left");
         self.fb.ins().jump(outside, &[code.into(), pc.into()]);
     }
 
     /// Makes the blocks in which contexts go on outside of the region.
     pub(super) fn declare_outside(&mut self) {
-        for context in (1..self.outside.len()).filter(|&context| self.plan.is_left[context]) {
+        for context in (1..self.edges.outside.len()).filter(|&context| self.plan.is_left[context]) {
             let block = self.cold_block();
             self.fb.append_block_param(block, I64);
             self.fb.append_block_param(block, I64);
-            self.outside[context] = Some(block);
+            self.edges.outside[context] = Some(block);
         }
     }
 
     /// Builds the call by which a context, that of a call of the current node, goes on outside.
     pub(super) fn go_outside(&mut self, context: usize) {
-        let Some(block) = self.outside[context] else { return };
+        let Some(block) = self.edges.outside[context] else { return };
         self.switch_to(block);
         let &[code, pc] = self.fb.block_params(block) else { unreachable!("it was made with two") };
         self.call_code(code, pc, self.graph.contexts[context].back);
@@ -116,7 +158,7 @@ impl Builder<'_, '_> {
         }
         if cases.iter().any(|&(index, _)| plan.flags_in[index]) {
             self.store_flags(Cost::Instructions);
-            self.flags.set_clean();
+            self.now.flags.set_clean();
         }
         if cases.len() <= MOST_COMPARED {
             return self.jump_compared(target, &cases);
@@ -136,7 +178,7 @@ impl Builder<'_, '_> {
         let calls: Vec<BlockCall> = table.iter().map(|&block| BlockCall::new(block, [], pool)).collect();
         let jump_table = self.fb.create_jump_table(JumpTableData::new(default, &calls));
         self.fb.ins().br_table(index, jump_table);
-        let (dirty, flags) = (self.dirty, self.flags);
+        let (dirty, flags) = (self.now.dirty, self.now.flags);
         for (&start, &way) in starts.iter().zip(&ways) {
             self.fb.seal_block(way);
             self.switch_to(way);
@@ -148,12 +190,12 @@ impl Builder<'_, '_> {
                 self.fb.seal_block(go);
                 self.switch_to(go);
             }
-            (self.dirty, self.flags) = (dirty, flags);
+            (self.now.dirty, self.now.flags) = (dirty, flags);
             self.leave_to(start);
         }
         self.fb.seal_block(elsewhere);
         self.switch_to(elsewhere);
-        (self.dirty, self.flags) = (dirty, flags);
+        (self.now.dirty, self.now.flags) = (dirty, flags);
         self.exit_indirect(target);
     }
 
@@ -254,10 +296,10 @@ impl Builder<'_, '_> {
     /// Goes to a guest address in a context if that is the computed one, and on here if not.
     pub(super) fn leave_if_same(&mut self, computed: Value, context: usize, target: GuestAddr) {
         let (go, other) = self.compare_target(computed, target);
-        let (dirty, flags) = (self.dirty, self.flags);
+        let (dirty, flags) = (self.now.dirty, self.now.flags);
         self.switch_to(go);
         self.leave_in(context, target);
-        (self.dirty, self.flags) = (dirty, flags);
+        (self.now.dirty, self.now.flags) = (dirty, flags);
         self.switch_to(other);
     }
 
@@ -320,7 +362,7 @@ impl Builder<'_, '_> {
     /// Code and guest address of a direct exit; the code comes from a new link slot.
     pub(super) fn linked(&mut self, target: GuestAddr) -> (Value, Value) {
         let slot = self.memory.take_slot();
-        match (&mut self.exits, slot) {
+        match (&mut self.edges.exits, slot) {
             (Some(exits), Some(slot)) => exits.push((slot, target)),
             (exits, _) => *exits = None,
         }
@@ -351,7 +393,7 @@ impl Builder<'_, '_> {
     /// to. If that is `back`, the guest goes on there with registers from memory; if not (longjmp, a switch of stacks),
     /// the address is handed on to our own caller.
     pub(super) fn call_code(&mut self, code: Value, pc: Value, back: GuestAddr) {
-        let call = self.fb.ins().call_indirect(self.exit_sig, code, &[pc]);
+        let call = self.fb.ins().call_indirect(self.signatures.exit, code, &[pc]);
         let returned = self.fb.inst_results(call)[0];
         let elsewhere = if is_fixed(self.entry) {
             let expected = self.pc_value(back);
@@ -365,8 +407,8 @@ impl Builder<'_, '_> {
         self.side_exit(elsewhere, |b| {
             b.fb.ins().return_(&[returned]);
         });
-        (self.dirty, self.loaded) = (RegSet::default(), RegSet::default());
-        (self.flags, self.fp_cache, self.x_now) = (Flags::InMemory, [None; 32], [None; 32]);
+        (self.now.dirty, self.now.loaded) = (RegSet::default(), RegSet::default());
+        self.now.set_known(Known::NOTHING);
         self.leave_to(back);
     }
 
@@ -386,7 +428,7 @@ impl Builder<'_, '_> {
 
     pub(super) fn exit_with_value(&mut self, code: Value) {
         let exit = self.load_state(I64, layout::backend_word(layout::EXIT));
-        self.fb.ins().return_call_indirect(self.exit_sig, exit, &[code]);
+        self.fb.ins().return_call_indirect(self.signatures.exit, exit, &[code]);
     }
 
     /// At the entry: leaves if a safepoint is wanted, and when guest calls have used up the host stack. Leaving drops

@@ -15,7 +15,7 @@ impl Builder<'_, '_> {
     /// At a checkpoint: where the flags are, unless memory holds them. Stores what does not follow from registers.
     /// Memory holds all registers but those of `dirty`.
     pub(super) fn source_of_flags(&mut self) -> Option<FlagSource> {
-        match self.flags {
+        match self.now.flags {
             Flags::Lazy { stored, known: Some(packed), .. } if !stored.all => {
                 let (a, b) = (Source::Constant(packed.into()), Source::Constant(0));
                 Some(FlagSource::Operation { kind: FlagKind::Packed, a, b })
@@ -30,7 +30,7 @@ impl Builder<'_, '_> {
                 let (stores_a, stores_b) = (source_a.is_none(), source_b.is_none());
                 self.store_operands(stores_a.then_some(a), stores_b.then_some(b));
                 (stored.a, stored.b) = (stored.a || stores_a, stored.b || stores_b);
-                self.flags = Flags::Lazy { kind, a, b, stored, known };
+                self.now.flags = Flags::Lazy { kind, a, b, stored, known };
                 let (a, b) = (source_a.unwrap_or(Source::StoredA), source_b.unwrap_or(Source::StoredB));
                 Some(FlagSource::Operation { kind, a, b })
             }
@@ -38,7 +38,7 @@ impl Builder<'_, '_> {
                 let source = self.source_of_conditional(before, kind, a, b, nzcv);
                 if source.is_none() {
                     self.store_flags(Cost::Instructions);
-                    self.flags.set_clean();
+                    self.now.flags.set_clean();
                 }
                 source
             }
@@ -46,13 +46,13 @@ impl Builder<'_, '_> {
                 let source = self.source_of_comparison(a, b);
                 if source.is_none() {
                     self.store_flags(Cost::Instructions);
-                    self.flags.set_clean();
+                    self.now.flags.set_clean();
                 }
                 source
             }
             _ => {
                 self.store_flags(Cost::Instructions);
-                self.flags.set_clean();
+                self.now.flags.set_clean();
                 None
             }
         }
@@ -68,8 +68,8 @@ impl Builder<'_, '_> {
     fn source_of_number(&self, number: Value) -> Option<Source> {
         let dfg = &self.fb.func.dfg;
         let bits = dfg.value_type(number).bits();
-        for (n, held) in self.fp_cache.iter().enumerate() {
-            let is_in_memory = self.dirty.v >> n & 1 == 0;
+        for (n, held) in self.now.fp_cache.iter().enumerate() {
+            let is_in_memory = self.now.dirty.v >> n & 1 == 0;
             if let Some((_, value)) = *held
                 && is_in_memory
                 && dfg.resolve_aliases(value) == dfg.resolve_aliases(number)
@@ -169,8 +169,8 @@ impl Builder<'_, '_> {
 
     /// General registers whose value is known and in memory.
     pub(super) fn registers_in_memory(&self) -> impl Iterator<Item = (u8, Value)> {
-        let RegSet { x: dirty, .. } = self.dirty;
-        let known = self.x_now.iter().zip(0u8..);
+        let RegSet { x: dirty, .. } = self.now.dirty;
+        let known = self.now.x_now.iter().zip(0u8..);
         known.filter_map(move |(value, n)| (dirty >> n & 1 == 0).then_some((n, (*value)?)))
     }
 

@@ -37,7 +37,7 @@ impl Builder<'_, '_> {
             Vec2::Cmeq if arr.bits() >= 64 && self.constant_of(b) == Some(0) => Fold::WhereZero(arr.lane, a),
             _ => return,
         };
-        self.folds.insert(result, fold);
+        self.facts.folds.insert(result, fold);
     }
 
     /// Notes that `result` is one lane of a vector, zeros above.
@@ -47,14 +47,14 @@ impl Builder<'_, '_> {
             Vec1::Uminv if arr.is_full() => Fold::Least(arr.lane, a),
             _ => return,
         };
-        self.folds.insert(result, fold);
+        self.facts.folds.insert(result, fold);
     }
 
     /// Notes that `result` has been made by taking from each halfword of a full vector the byte at bit `amount`.
     pub(super) fn note_narrowed(&mut self, amount: u8, a: Value, result: Value) {
         let is_kept = if amount == 0 { self.mask_bits(a) >= Some(16) } else { amount < 8 && self.is_mask(a) };
         if is_kept {
-            self.folds.insert(result, Fold::Narrowed(a));
+            self.facts.folds.insert(result, Fold::Narrowed(a));
         }
     }
 
@@ -78,7 +78,7 @@ impl Builder<'_, '_> {
     pub(super) fn is_zero_fold(&mut self, width: Width, value: Value) -> Option<Value> {
         let (vector, bits) = self.low_part_in(value)?;
         let bits = bits.min(width.bits());
-        match *self.folds.get(&vector)? {
+        match *self.facts.folds.get(&vector)? {
             Fold::Greatest(lane, a) if bits >= lane.bits() => Some(self.is_zero_vector(a)),
             Fold::Least(lane, a) if bits >= lane.bits() => {
                 let none = self.has_no_zero(lane, a);
@@ -86,7 +86,7 @@ impl Builder<'_, '_> {
             }
             Fold::Greater([a, _]) if bits == 64 => Some(self.is_zero_vector(a)),
             Fold::Narrowed(a) if bits == 64 => Some(self.is_zero_vector(a)),
-            Fold::WhereZero(lane, of) if bits == 64 => match *self.folds.get(&of)? {
+            Fold::WhereZero(lane, of) if bits == 64 => match *self.facts.folds.get(&of)? {
                 Fold::Smaller(same, [a, _]) if same == lane => {
                     let least = self.least_lanes(lane, a);
                     Some(self.has_no_zero(lane, least))
@@ -127,7 +127,7 @@ impl Builder<'_, '_> {
 
     /// Vectors that are all zero exactly if another one is, with less to compute.
     fn add_parts(&self, vector: Value, parts: &mut Vec<Value>) {
-        match self.folds.get(&vector) {
+        match self.facts.folds.get(&vector) {
             Some(&Fold::Greater([a, b])) if parts.len() < MOST_PARTS => {
                 self.add_parts(a, parts);
                 self.add_parts(b, parts);
@@ -139,7 +139,7 @@ impl Builder<'_, '_> {
 
     /// A vector that has a lane of zero exactly if another one has, with less to compute.
     fn least_lanes(&mut self, lane: Lane, vector: Value) -> Value {
-        match self.folds.get(&vector) {
+        match self.facts.folds.get(&vector) {
             Some(&Fold::Smaller(same, [a, b])) if same == lane => {
                 let [x, y] = [a, b].map(|operand| self.cast(lanes_type(lane), operand));
                 self.fb.ins().umin(x, y)

@@ -61,19 +61,19 @@ impl Builder<'_, '_> {
         let dfg = &self.fb.func.dfg;
         let value = dfg.resolve_aliases(value);
         let Some(inst) = dfg.value_def(value).inst() else { return value == self.entry_pc };
-        if let Some(&known) = self.constants.get(&value) {
+        if let Some(&known) = self.facts.constants.get(&value) {
             return known;
         }
         let opcode = dfg.insts[inst].opcode();
         let operands = dfg.inst_args(inst).to_vec();
         let is_constant =
             !opcode.can_load() && !opcode.is_call() && operands.into_iter().all(|operand| self.is_constant(operand));
-        self.constants.insert(value, is_constant);
+        self.facts.constants.insert(value, is_constant);
         is_constant
     }
 
     pub(super) fn read_fp(&mut self, size: FpSize, r: VReg) -> Value {
-        if let Some((cached, value)) = self.fp_cache[usize::from(r.0)]
+        if let Some((cached, value)) = self.now.fp_cache[usize::from(r.0)]
             && cached == size
         {
             return value;
@@ -90,7 +90,7 @@ impl Builder<'_, '_> {
         };
         // So that the flags of a comparison are known to follow from the register.
         if !self.is_cold {
-            self.fp_cache[usize::from(r.0)] = Some((size, value));
+            self.now.fp_cache[usize::from(r.0)] = Some((size, value));
         }
         value
     }
@@ -106,19 +106,19 @@ impl Builder<'_, '_> {
             }
         };
         self.write_v(r, vector);
-        self.fp_cache[usize::from(r.0)] = Some((size, value));
+        self.now.fp_cache[usize::from(r.0)] = Some((size, value));
     }
 
     pub(super) fn read_v(&mut self, r: VReg) -> Value {
-        assert!(self.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
+        assert!(self.now.loaded.v >> r.0 & 1 != 0, "what a block reads has been loaded");
         self.held(usize::from(r.0)).unwrap_or_else(|| self.fb.use_var(self.v[usize::from(r.0)]))
     }
 
     pub(super) fn write_v(&mut self, r: VReg, value: Value) {
         self.fb.def_var(self.v[usize::from(r.0)], value);
-        self.dirty.v |= 1 << r.0;
-        self.loaded.v |= 1 << r.0;
-        self.fp_cache[usize::from(r.0)] = None;
+        self.now.dirty.v |= 1 << r.0;
+        self.now.loaded.v |= 1 << r.0;
+        self.now.fp_cache[usize::from(r.0)] = None;
         self.note_held(usize::from(r.0), value);
     }
 

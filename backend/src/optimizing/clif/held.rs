@@ -4,15 +4,17 @@
 //! store uses it, or what it follows from, so that the host has it until then. When the machine code is finished, these
 //! stores are left out (`peephole`).
 
-use super::{Builder, trusted};
+use super::{Builder, FlagsAt, Labels, trusted};
 use crate::abi::layout;
 use crate::deopt::recovery::Register;
-use crate::deopt::source::{Operation, Source};
+use crate::deopt::source::{FlagSource, Operation, Source};
+use crate::optimizing::checkpoint::Step;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Inst, InstBuilder, Opcode, Value};
 use cranelift_frontend::Variable;
 use ir::RegSet;
+use std::collections::BTreeMap;
 
 /// What is held at the accesses that a checkpoint covers.
 #[derive(Default)]
@@ -36,11 +38,80 @@ pub(super) struct Undecided {
     in_memory: Vec<(u8, Value)>,
 }
 
+/// How state is found when an access faults: checkpoints, and what they hold.
+pub(super) struct Deopt {
+    /// Where the flags of the last checkpoint are.
+    pub flags: FlagsAt,
+    pub flag_sources: Vec<FlagSource>,
+    /// All that is held; the last is that of the last checkpoint.
+    pub segments: Vec<Segment>,
+    /// What the last checkpoint may have to store.
+    undecided: Option<Undecided>,
+    /// The block has had a checkpoint.
+    has_segment: bool,
+    pub labels: Labels,
+    /// Accesses of the segment: registers not needed there, and where what is kept until then is used.
+    accesses: Vec<(RegSet, Inst)>,
+    /// What is kept in the segment, until which of its accesses.
+    kept: BTreeMap<Value, usize>,
+    /// What the current instruction loads is held.
+    pub is_logged: bool,
+    /// The checkpoint before covers the current instruction's accesses.
+    pub is_covered: bool,
+}
+
+impl Deopt {
+    pub fn new(labels: Labels) -> Self {
+        Self {
+            flags: FlagsAt::Memory,
+            flag_sources: Vec::new(),
+            segments: Vec::new(),
+            undecided: None,
+            has_segment: false,
+            labels,
+            accesses: Vec::new(),
+            kept: BTreeMap::new(),
+            is_logged: false,
+            is_covered: false,
+        }
+    }
+
+    /// No checkpoint covers what a guest block begins with.
+    pub fn begin_block(&mut self) {
+        self.flags = FlagsAt::Memory;
+        self.has_segment = false;
+    }
+
+    /// Registers of the checkpoint that are not needed at an access: nor do its flags follow from them.
+    pub fn redone(&self, step: &Step) -> RegSet {
+        match self.flags {
+            FlagsAt::Source(number) => step.redone.without(self.flag_sources[number as usize].registers()),
+            FlagsAt::Memory | FlagsAt::Edge => step.redone,
+        }
+    }
+
+    /// A new flag source.
+    pub fn number_of(&mut self, source: FlagSource) -> u32 {
+        self.flag_sources.push(source);
+        self.flag_sources.len() as u32 - 1
+    }
+
+    fn segment(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a checkpoint has begun one")
+    }
+
+    /// What is held now, for `Location`.
+    pub fn held_here(&self) -> Option<(usize, usize)> {
+        let last = self.segments.last().filter(|_| self.has_segment)?;
+        Some((self.segments.len() - 1, last.loads.len()))
+    }
+}
+
 impl Builder<'_, '_> {
     /// At a checkpoint that wants these dirty registers to be known.
     pub(super) fn begin_segment(&mut self, wanted: RegSet) {
-        self.held.push(Segment::default());
-        self.has_segment = true;
+        self.deopt.segments.push(Segment::default());
+        self.deopt.has_segment = true;
         if wanted.is_empty() {
             return;
         }
@@ -49,7 +120,7 @@ impl Builder<'_, '_> {
         let v = numbers(wanted.v).map(|n| (n, self.value_of(self.v[usize::from(n)]))).collect();
         let in_memory = self.registers_in_memory().collect();
         let at = self.fb.ins().nop();
-        self.undecided = Some(Undecided { at, cpu: self.cpu, x, v, in_memory });
+        self.deopt.undecided = Some(Undecided { at, cpu: self.cpu, x, v, in_memory });
     }
 
     fn value_of(&mut self, variable: Variable) -> Value {
@@ -59,9 +130,9 @@ impl Builder<'_, '_> {
 
     /// After an access of a segment, at which some registers are not needed.
     pub(super) fn passed_access(&mut self, redone: RegSet) {
-        if self.undecided.is_some() || !self.kept.is_empty() {
+        if self.deopt.undecided.is_some() || !self.deopt.kept.is_empty() {
             let after = self.fb.ins().nop();
-            self.accesses.push((redone, after));
+            self.deopt.accesses.push((redone, after));
         }
     }
 
@@ -73,8 +144,8 @@ impl Builder<'_, '_> {
 
     /// What the checkpoint of the segment that ends stores, and what it holds.
     fn decide(&mut self, used: RegSet) {
-        let Some(undecided) = self.undecided.take() else { return };
-        let known = self.loaded.union(self.dirty).intersection(used);
+        let Some(undecided) = self.deopt.undecided.take() else { return };
+        let known = self.now.loaded.union(self.now.dirty).intersection(used);
         let numbers = |set: u32| (0..32usize).filter(move |n| set >> n & 1 != 0);
         let anchors: Vec<Value> = numbers(known.x).map(|n| self.value_of(self.x[n])).collect();
         let mut decided = Vec::with_capacity(undecided.x.len() + undecided.v.len());
@@ -91,16 +162,16 @@ impl Builder<'_, '_> {
         for (register, value, source) in decided {
             if let Some(source) = source {
                 let is_needed = |(redone, _): &(RegSet, Inst)| register.set().intersection(*redone).is_empty();
-                if let Some(last) = self.accesses.iter().rposition(is_needed) {
+                if let Some(last) = self.deopt.accesses.iter().rposition(is_needed) {
                     self.keep_source(&source, last);
                 }
-                self.segment().registers.push((register, source));
+                self.deopt.segment().registers.push((register, source));
                 continue;
             }
             let (variable, offset) = self.variable_of(register);
             stored.push((value, offset));
             if self.value_of(variable) == value {
-                self.dirty = self.dirty.without(register.set());
+                self.now.dirty = self.now.dirty.without(register.set());
             }
         }
         let mut cursor = FuncCursor::new(self.fb.func).at_inst(undecided.at);
@@ -122,16 +193,6 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn segment(&mut self) -> &mut Segment {
-        self.held.last_mut().expect("a checkpoint has begun one")
-    }
-
-    /// What is held now, for `Location`.
-    pub(super) fn held_here(&self) -> Option<(usize, usize)> {
-        let last = self.held.last().filter(|_| self.has_segment)?;
-        Some((self.held.len() - 1, last.loads.len()))
-    }
-
     /// Keeps what a source follows from until an access of the segment.
     fn keep_source(&mut self, source: &Source, access: usize) {
         match source {
@@ -139,8 +200,8 @@ impl Builder<'_, '_> {
                 self.keep_source(other, access);
             }
             &Source::Labelled(label, None) => {
-                let value = self.labels.value(label).expect("it follows from nothing else");
-                let until = self.kept.entry(self.fb.func.dfg.resolve_aliases(value)).or_default();
+                let value = self.deopt.labels.value(label).expect("it follows from nothing else");
+                let until = self.deopt.kept.entry(self.fb.func.dfg.resolve_aliases(value)).or_default();
                 *until = access.max(*until);
             }
             Source::Operation(_, _, operands) => operands.iter().for_each(|operand| self.keep_source(operand, access)),
@@ -151,16 +212,16 @@ impl Builder<'_, '_> {
 
     /// Holds the number that the way to the block has given.
     pub(super) fn hold_flags_by_edge(&mut self) {
-        let number = self.fb.block_params(self.blocks[self.current])[0];
+        let number = self.fb.block_params(self.edges.blocks[self.current])[0];
         let source = self.whole(number);
-        self.segment().registers.push((Register::FlagsByEdge, source));
+        self.deopt.segment().registers.push((Register::FlagsByEdge, source));
     }
 
     /// A value has been loaded: it is held, if need be.
     pub(super) fn log_load(&mut self, value: Value) {
-        if self.is_logged {
+        if self.deopt.is_logged {
             let source = self.whole(value);
-            self.segment().loads.push((Register::Loaded, source));
+            self.deopt.segment().loads.push((Register::Loaded, source));
         }
     }
 
@@ -174,7 +235,7 @@ impl Builder<'_, '_> {
     /// Uses what the segment holds behind the last access at which that is needed, so that the host has it there: by
     /// stores that are left out when the machine code is finished (`peephole`).
     fn use_kept(&mut self) {
-        let (kept, accesses) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.accesses));
+        let (kept, accesses) = (std::mem::take(&mut self.deopt.kept), std::mem::take(&mut self.deopt.accesses));
         for (number, &(_, at)) in accesses.iter().enumerate() {
             let is_last = number + 1 == accesses.len();
             let mut cursor = FuncCursor::new(self.fb.func).at_inst(at);
@@ -190,8 +251,8 @@ impl Builder<'_, '_> {
 
     /// Where an integer is that something uses later.
     fn place_of(&mut self, value: Value) -> Option<Source> {
-        let number = self.labels.number(&self.fb.func.dfg, value)?;
-        Some(self.labels.source(number))
+        let number = self.deopt.labels.number(&self.fb.func.dfg, value)?;
+        Some(self.deopt.labels.source(number))
     }
 
     /// The same of a vector.
@@ -201,7 +262,7 @@ impl Builder<'_, '_> {
         let mut source = None;
         loop {
             let dfg = &self.fb.func.dfg;
-            if let Some(&scalar) = self.scalars.get(&value) {
+            if let Some(&scalar) = self.facts.scalars.get(&value) {
                 let scalar = dfg.resolve_aliases(scalar);
                 if self.has_place(scalar) {
                     let bits = dfg.value_type(scalar).bits();
@@ -235,7 +296,7 @@ impl Builder<'_, '_> {
 
     fn label_of(&mut self, value: Value) -> u32 {
         let value = self.fb.func.dfg.resolve_aliases(value);
-        self.labels.of(self.fb.func.dfg.value_type(value), value)
+        self.deopt.labels.of(self.fb.func.dfg.value_type(value), value)
     }
 
     /// Whether a value is computed where it stands.
@@ -252,12 +313,12 @@ impl Builder<'_, '_> {
         if anchors.contains(&value) {
             return self.place_of(value);
         }
-        let number = self.labels.number(&self.fb.func.dfg, value);
+        let number = self.deopt.labels.number(&self.fb.func.dfg, value);
         for &anchor in anchors {
-            let Some(other) = self.labels.number(&self.fb.func.dfg, anchor) else { continue };
-            if let Some(difference) = number.and_then(|number| self.labels.difference(number, other)) {
+            let Some(other) = self.deopt.labels.number(&self.fb.func.dfg, anchor) else { continue };
+            if let Some(difference) = number.and_then(|number| self.deopt.labels.difference(number, other)) {
                 let (bits, difference) = difference;
-                let operands = Box::new([self.labels.source(other), Source::Constant(difference)]);
+                let operands = Box::new([self.deopt.labels.source(other), Source::Constant(difference)]);
                 return Some(Source::Operation(Operation::Add, bits, operands));
             }
         }
@@ -276,7 +337,7 @@ impl Builder<'_, '_> {
 
     /// A value that is always the same, or in a register in memory.
     fn fixed(&mut self, value: Value, in_memory: &[(u8, Value)]) -> Option<Source> {
-        if let Some(constant) = self.labels.constant(&self.fb.func.dfg, value) {
+        if let Some(constant) = self.deopt.labels.constant(&self.fb.func.dfg, value) {
             return Some(Source::Constant(constant));
         }
         let (base, bits) = self.bits_kept(value);

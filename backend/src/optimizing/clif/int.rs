@@ -83,7 +83,7 @@ impl Builder<'_, '_> {
         let a = self.narrow(width, a);
         if op == Int1::Rbit {
             let result = self.reverse_bits(a);
-            self.reversals.insert(result, a);
+            self.facts.reversals.insert(result, a);
             return result;
         }
         let ins = self.fb.ins();
@@ -136,7 +136,7 @@ impl Builder<'_, '_> {
 
     /// What RBIT of the same width has made `value` of, if it has.
     fn reversed(&self, width: Width, value: Value) -> Option<Value> {
-        let straight = *self.reversals.get(&value)?;
+        let straight = *self.facts.reversals.get(&value)?;
         (self.fb.func.dfg.value_type(straight) == int_type(width)).then_some(straight)
     }
 

@@ -214,7 +214,7 @@ impl Builder<'_, '_> {
 
     /// A call that preserves all registers, for want of an instruction in CLIF: still cheap against a cache miss.
     pub(super) fn build_prefetch(&mut self, place: Prefetch, addr: Value) {
-        let sig = *self.prefetch_sig.get_or_insert_with(|| {
+        let sig = *self.signatures.prefetch.get_or_insert_with(|| {
             let mut sig = Signature::new(CallConv::PreserveAll);
             sig.params.push(AbiParam::new(I64));
             self.fb.import_signature(sig)

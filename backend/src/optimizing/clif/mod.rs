@@ -7,9 +7,11 @@
 //! Flags are in memory at a block's start only if the plan's `flags_in` says so.
 
 mod calls;
+mod conditions;
 mod convert;
 mod exits;
 mod extensions;
+mod facts;
 mod flag_source;
 mod flags;
 mod folds;
@@ -31,27 +33,26 @@ mod vector_int;
 pub(crate) use labels::Labels;
 
 use crate::abi::counts;
-use crate::abi::helpers::{Helper, Kind};
+use crate::abi::helpers::Kind;
 use crate::abi::layout;
 use crate::abi::mode::Mode;
 use crate::abi::slot::Slot;
+use crate::block::Block as GuestBlock;
 use crate::codecache::memory::CodeMemory;
 use crate::deopt::source::FlagSource;
 use crate::optimizing::region::{Graph, Plan, Region};
+use calls::Signatures;
 use cranelift_codegen::ir::types::{I8X16, I64};
-use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, Inst, InstBuilder, MemFlagsData, SigRef, Signature, SourceLoc, Type, Value,
-};
+use cranelift_codegen::ir::{AbiParam, Block, BlockArg, InstBuilder, MemFlagsData, Signature, SourceLoc, Type, Value};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use flags::{Compound, Flags, Tested};
-use folds::Fold;
-use ir::{Flow, FpSize, Frontend, GuestAddr, RegSet};
+use exits::Edges;
+use facts::Facts;
+use held::Deopt;
+use ir::{Flow, Frontend, GuestAddr, RegSet};
 pub(crate) use merges::drop_needless_merges;
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// The scalars that vector registers hold, as far as known.
-type FpCache = [Option<(FpSize, Value)>; 32];
+use state::{Known, Now};
+use std::collections::HashSet;
 
 /// Where the flags of a checkpoint are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,96 +65,35 @@ pub(crate) enum FlagsAt {
     Edge,
 }
 
-/// What is known at some point.
-#[derive(Clone, Copy)]
-struct Known {
-    flags: Flags,
-    fp_cache: FpCache,
-    x_now: [Option<Value>; 32],
-}
-
-impl Known {
-    const NOTHING: Self = Self { flags: Flags::InMemory, fp_cache: [None; 32], x_now: [None; 32] };
-
-    /// What is known where two ways meet on which the flags are those of the same operation.
-    fn merged(self, other: Self) -> Self {
-        let x_now = std::array::from_fn(|n| self.x_now[n].filter(|_| self.x_now[n] == other.x_now[n]));
-        Self { flags: self.flags.merged(other.flags), fp_cache: [None; 32], x_now }
-    }
-}
-
 /// A region under construction.
 pub(crate) struct Builder<'f, 'r> {
     fb: FunctionBuilder<'f>,
     graph: &'r Graph,
     plan: &'r Plan,
-    blocks: Vec<Block>,
-    /// By context, where its code goes on outside of the region, if it does: with code and guest address as parameters.
-    outside: Vec<Option<Block>>,
-    unsealed: Vec<usize>,
-    entry: GuestAddr,
-    entry_pc: Value,
-    exit_sig: SigRef,
-    helper_sigs: HashMap<Helper, SigRef>,
-    cold_sig: SigRef,
-    prefetch_sig: Option<SigRef>,
-    cold: HashSet<Block>,
     memory: &'r CodeMemory,
-    /// Link slots and their targets; None once there were no more slots.
-    exits: Option<Vec<(Slot, GuestAddr)>>,
     mode: Mode,
     has_fma: bool,
+    /// The guest address of the region's entry, and the value that it has where the code runs.
+    entry: GuestAddr,
+    entry_pc: Value,
     x: [Variable; 32],
     v: [Variable; 32],
-    /// Vectors that are zero from some bit on.
-    low_bits: HashMap<Value, u32>,
-    /// Numbers that vectors have been made of.
-    scalars: HashMap<Value, Value>,
-    /// Vectors that others have been folded into.
-    folds: HashMap<Value, Fold>,
-    /// Integers whose bits have been reversed, by the result.
-    reversals: HashMap<Value, Value>,
+    signatures: Signatures,
+    edges: Edges,
+    facts: Facts,
+    deopt: Deopt,
     /// Floating-point results that wait for being checked.
     checks: pending::Checks,
-    /// Whether values are constants, as far as asked.
-    constants: HashMap<Value, bool>,
-    /// Conditions made of two.
-    compounds: HashMap<Value, Compound>,
-    /// What is known at the end of a block's only predecessor, once that has been built.
-    known_at: Vec<Option<Known>>,
-    // Per CLIF block.
+    now: Now,
+    /// The state's address, if this CLIF block has it already.
     cpu: Option<Value>,
+    /// Whether this CLIF block is an unlikely way.
     is_cold: bool,
-    // Per guest block.
+    /// The node of the region that is being built.
     current: usize,
-    dirty: RegSet,
-    /// Registers that have a value in their variable; memory alone has the others.
-    loaded: RegSet,
-    flags: Flags,
-    tested: Option<Tested>,
-    fp_cache: FpCache,
-    /// Values of general registers, as far as the block has used them.
-    x_now: [Option<Value>; 32],
-    /// Where the flags of the last checkpoint are.
-    checkpoint_flags: FlagsAt,
-    flag_sources: Vec<FlagSource>,
-    /// All that is held; the last is that of the last checkpoint.
-    held: Vec<held::Segment>,
-    /// What the last checkpoint may have to store.
-    undecided: Option<held::Undecided>,
-    /// The block has had a checkpoint.
-    has_segment: bool,
-    labels: Labels,
-    /// Accesses of the segment: registers not needed there, and where what is kept until then is used.
-    accesses: Vec<(RegSet, Inst)>,
-    /// What is kept in the segment, until which of its accesses.
-    kept: BTreeMap<Value, usize>,
-    // Per instruction.
-    /// What it loads is held.
-    is_logged: bool,
-    /// The checkpoint before covers its accesses.
-    is_covered: bool,
+    /// The guest instruction that is being built.
     pc: GuestAddr,
+    /// Its block has been left.
     ended: bool,
 }
 
@@ -257,139 +197,124 @@ fn trusted() -> MemFlagsData {
 impl<'f, 'r> Builder<'f, 'r> {
     /// Builds the CLIF of `region` into `fb`'s function, with link slots from `memory`; None if those have run out.
     pub fn build<F: Frontend>(
-        mut fb: FunctionBuilder<'f>,
+        fb: FunctionBuilder<'f>,
         region: &'r Region<F::Insn>,
         plan: &'r Plan,
         mode: Mode,
         memory: &'r CodeMemory,
         target: TargetFrontendConfig,
     ) -> Option<Built> {
-        let prologue = fb.create_block();
-        fb.append_block_params_for_function_params(prologue);
-        fb.switch_to_block(prologue);
-        fb.seal_block(prologue);
-        let entry_pc = fb.block_params(prologue)[0];
-        let exit_sig = fb.import_signature(region_signature());
-        let cold_sig = fb.import_signature(Signature::new(CallConv::PreserveAll));
-        let x = std::array::from_fn(|_| fb.declare_var(I64));
-        let v = std::array::from_fn(|_| fb.declare_var(I8X16));
-        let blocks: Vec<Block> = region.blocks.iter().map(|_| fb.create_block()).collect();
-        let mut unsealed = plan.predecessors.clone();
-        unsealed[0] += 1;
-        let mut builder = Builder {
-            fb,
-            graph: &region.graph,
-            plan,
-            blocks,
-            outside: vec![None; region.graph.contexts.len()],
-            unsealed,
-            entry: region.entry(),
-            entry_pc,
-            exit_sig,
-            helper_sigs: HashMap::new(),
-            cold_sig,
-            prefetch_sig: None,
-            cold: HashSet::new(),
-            memory,
-            exits: Some(Vec::new()),
-            mode,
-            has_fma: std::arch::is_x86_feature_detected!("fma"),
-            x,
-            v,
-            low_bits: HashMap::new(),
-            scalars: HashMap::new(),
-            folds: HashMap::new(),
-            reversals: HashMap::new(),
-            checks: pending::Checks::default(),
-            constants: HashMap::new(),
-            compounds: HashMap::new(),
-            known_at: vec![None; region.blocks.len()],
-            cpu: None,
-            is_cold: false,
-            current: 0,
-            dirty: RegSet::default(),
-            loaded: RegSet::default(),
-            flags: Flags::InMemory,
-            tested: None,
-            fp_cache: [None; 32],
-            x_now: [None; 32],
-            checkpoint_flags: FlagsAt::Memory,
-            flag_sources: Vec::new(),
-            held: Vec::new(),
-            undecided: None,
-            has_segment: false,
-            labels: Labels::new((entry_pc, region.entry().0)),
-            accesses: Vec::new(),
-            kept: BTreeMap::new(),
-            is_logged: false,
-            is_covered: false,
-            pc: region.entry(),
-            ended: false,
-        };
+        let mut builder = Self::new(fb, &region.graph, plan, region.entry(), mode, memory);
         builder.declare_outside();
-        for (&block, &holds_flags) in builder.blocks.iter().zip(&plan.holds_flags) {
-            if holds_flags {
-                builder.fb.append_block_param(block, I64);
-            }
-        }
         builder.prologue();
         let mut locations = Vec::with_capacity(region.insn_count());
         for (index, block) in region.blocks.iter().enumerate() {
             builder.begin_block(index);
             builder.count(counts::REGION_INSNS, block.insns.len() as u64);
-            for (i, insn) in block.insns.iter().enumerate() {
-                builder.pc = block.start.offset(4 * i as i64);
-                builder.fb.set_srcloc(SourceLoc::new(locations.len() as u32));
-                let step = plan.steps[index][i];
-                if let Some(unneeded) = step.checkpoint {
-                    builder.checkpoint(unneeded, step.held);
-                    if i == 0 && plan.holds_flags[index] {
-                        builder.hold_flags_by_edge();
-                    }
-                }
-                builder.is_covered = step.covered_by.is_some();
-                builder.is_logged = i < plan.logged[index];
-                let flags = if builder.is_covered { builder.checkpoint_flags } else { FlagsAt::Memory };
-                let held = if builder.is_covered { builder.held_here() } else { None };
-                let pc = block.start.offset(4 * step.covered_by.unwrap_or(i) as i64);
-                let performed = if plan.logged[index] != 0 { i } else { 0 };
-                let redone = builder.redone(&step);
-                locations.push(Location { pc, flags, held, redone, performed });
-                let Ok(()) = F::lift(insn, &mut builder);
-                if step.covered_by.is_some() {
-                    builder.passed_access(redone);
-                }
-                if let Some(used) = step.ends {
-                    builder.end_segment(used);
-                }
-            }
-            if !builder.ended {
-                match block.flow {
-                    Flow::Next => builder.leave_to(block.next()),
-                    // It might have stopped but goes on. The plan has no edge there, even if the next block is in the
-                    // region by another way.
-                    _ => builder.exit_to(block.next()),
-                }
-            }
+            builder.build_block::<F>(index, block, &mut locations);
             if let Some(context) = region.graph.callee[index] {
                 builder.go_outside(context);
             }
         }
-        assert!(builder.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
-        builder.fb.seal_all_blocks();
-        lanes::keep_integers(builder.fb.func);
-        extensions::drop_needless(builder.fb.func);
-        builder.fb.finalize(target);
-        let (exits, flag_sources) = (builder.exits?, builder.flag_sources);
-        let (held, labels) = (builder.held, builder.labels);
-        Some(Built { exits, locations, flag_sources, held, labels, would_hold: !plan.holds })
+        builder.finish(locations, target)
+    }
+
+    /// The prologue's block, empty, is current.
+    fn new(
+        mut fb: FunctionBuilder<'f>,
+        graph: &'r Graph,
+        plan: &'r Plan,
+        entry: GuestAddr,
+        mode: Mode,
+        memory: &'r CodeMemory,
+    ) -> Self {
+        let prologue = fb.create_block();
+        fb.append_block_params_for_function_params(prologue);
+        fb.switch_to_block(prologue);
+        fb.seal_block(prologue);
+        let entry_pc = fb.block_params(prologue)[0];
+        let signatures = Signatures::new(&mut fb);
+        let x = std::array::from_fn(|_| fb.declare_var(I64));
+        let v = std::array::from_fn(|_| fb.declare_var(I8X16));
+        Self {
+            edges: Edges::new(&mut fb, graph, plan),
+            signatures,
+            fb,
+            graph,
+            plan,
+            memory,
+            mode,
+            has_fma: std::arch::is_x86_feature_detected!("fma"),
+            entry,
+            entry_pc,
+            x,
+            v,
+            facts: Facts::default(),
+            deopt: Deopt::new(Labels::new((entry_pc, entry.0))),
+            checks: pending::Checks::default(),
+            now: Now::default(),
+            cpu: None,
+            is_cold: false,
+            current: 0,
+            pc: entry,
+            ended: false,
+        }
+    }
+
+    /// The instructions of a node, whose block is current. Adds what a fault of each means.
+    fn build_block<F: Frontend>(&mut self, index: usize, block: &GuestBlock<F::Insn>, locations: &mut Vec<Location>) {
+        let plan = self.plan;
+        for (i, insn) in block.insns.iter().enumerate() {
+            self.pc = block.start.offset(4 * i as i64);
+            self.fb.set_srcloc(SourceLoc::new(locations.len() as u32));
+            let step = plan.steps[index][i];
+            if let Some(unneeded) = step.checkpoint {
+                self.checkpoint(unneeded, step.held);
+                if i == 0 && plan.holds_flags[index] {
+                    self.hold_flags_by_edge();
+                }
+            }
+            self.deopt.is_covered = step.covered_by.is_some();
+            self.deopt.is_logged = i < plan.logged[index];
+            let flags = if self.deopt.is_covered { self.deopt.flags } else { FlagsAt::Memory };
+            let held = if self.deopt.is_covered { self.deopt.held_here() } else { None };
+            let pc = block.start.offset(4 * step.covered_by.unwrap_or(i) as i64);
+            let performed = if plan.logged[index] != 0 { i } else { 0 };
+            let redone = self.deopt.redone(&step);
+            locations.push(Location { pc, flags, held, redone, performed });
+            let Ok(()) = F::lift(insn, self);
+            if step.covered_by.is_some() {
+                self.passed_access(redone);
+            }
+            if let Some(used) = step.ends {
+                self.end_segment(used);
+            }
+        }
+        if !self.ended {
+            match block.flow {
+                Flow::Next => self.leave_to(block.next()),
+                // It might have stopped but goes on. The plan has no edge there, even if the next block is in the
+                // region by another way.
+                _ => self.exit_to(block.next()),
+            }
+        }
+    }
+
+    fn finish(mut self, locations: Vec<Location>, target: TargetFrontendConfig) -> Option<Built> {
+        assert!(self.edges.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
+        self.fb.seal_all_blocks();
+        lanes::keep_integers(self.fb.func);
+        extensions::drop_needless(self.fb.func);
+        self.fb.finalize(target);
+        let Deopt { flag_sources, segments: held, labels, .. } = self.deopt;
+        Some(Built { exits: self.edges.exits?, locations, flag_sources, held, labels, would_hold: !self.plan.holds })
     }
 
     /// Looks at the safepoint word, and loads what the first block does not load itself.
     fn prologue(&mut self) {
         self.entry_check();
         self.load_for(0);
-        let first = self.blocks[0];
+        let first = self.edges.blocks[0];
         let number = self.plan.flags_by_edge[0].then(|| self.say_flags(0)).flatten();
         let number: Vec<BlockArg> = number.into_iter().map(BlockArg::from).collect();
         self.fb.ins().jump(first, &number);
@@ -399,7 +324,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     /// Loads what a block expects to be loaded, before going to it.
     fn load_for(&mut self, index: usize) {
         let wanted = self.plan.loaded_in[index].intersection(self.plan.live_in[index]);
-        self.load_registers(wanted.without(self.loaded));
+        self.load_registers(wanted.without(self.now.loaded));
     }
 
     /// Takes registers from memory.
@@ -419,14 +344,12 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn begin_block(&mut self, index: usize) {
         self.current = index;
         self.forget_checks();
-        self.switch_to(self.blocks[index]);
-        self.dirty = self.plan.dirty_in[index];
+        self.switch_to(self.edges.blocks[index]);
+        self.now.dirty = self.plan.dirty_in[index];
         self.load_registers(self.plan.loads[index]);
-        self.loaded = self.plan.loaded_in[index].union(self.plan.loads[index]);
-        let known = self.known_at[index].unwrap_or(Known::NOTHING);
-        (self.flags, self.fp_cache, self.x_now) = (known.flags, known.fp_cache, known.x_now);
-        self.checkpoint_flags = FlagsAt::Memory;
-        self.has_segment = false;
+        self.now.loaded = self.plan.loaded_in[index].union(self.plan.loads[index]);
+        self.now.set_known(self.edges.known_at[index].unwrap_or(Known::NOTHING));
+        self.deopt.begin_block();
         self.ended = false;
     }
 
@@ -434,14 +357,14 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn switch_to(&mut self, block: Block) {
         self.fb.switch_to_block(block);
         self.cpu = None;
-        self.is_cold = self.cold.contains(&block);
+        self.is_cold = self.edges.cold.contains(&block);
     }
 
     /// One more edge to a guest block has been built.
     fn seal_one(&mut self, index: usize) {
-        self.unsealed[index] -= 1;
-        if self.unsealed[index] == 0 {
-            self.fb.seal_block(self.blocks[index]);
+        self.edges.unsealed[index] -= 1;
+        if self.edges.unsealed[index] == 0 {
+            self.fb.seal_block(self.edges.blocks[index]);
         }
     }
 
@@ -449,7 +372,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn cold_block(&mut self) -> Block {
         let block = self.fb.create_block();
         self.fb.set_cold_block(block);
-        self.cold.insert(block);
+        self.edges.cold.insert(block);
         block
     }
 

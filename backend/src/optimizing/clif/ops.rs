@@ -28,17 +28,17 @@ fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
 
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
-        assert!(self.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
+        assert!(self.now.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
         let value = self.fb.use_var(self.x[usize::from(n)]);
-        self.x_now[usize::from(n)] = Some(value);
+        self.now.x_now[usize::from(n)] = Some(value);
         value
     }
 
     fn write_x(&mut self, n: u8, value: Value) {
         self.fb.def_var(self.x[usize::from(n)], value);
-        self.x_now[usize::from(n)] = Some(value);
-        self.dirty.x |= 1 << n;
-        self.loaded.x |= 1 << n;
+        self.now.x_now[usize::from(n)] = Some(value);
+        self.now.dirty.x |= 1 << n;
+        self.now.loaded.x |= 1 << n;
     }
 
     /// Runs `then` if `cond` holds; both ways the flags end packed: those `then` gives, or `nzcv`.
@@ -235,7 +235,7 @@ impl Ops for Builder<'_, '_> {
         }
         self.write_back();
         // What was computed under the old mode is in memory; nothing is to be computed again under the new one.
-        self.fp_cache = [None; 32];
+        self.now.fp_cache = [None; 32];
         let number = self.iconst(reg as u64);
         self.call_helper(Helper::WriteSysreg, &[number, value]);
         if reg == SysReg::Fpcr {
@@ -276,12 +276,12 @@ impl Ops for Builder<'_, '_> {
         }
         self.fb.seal_block(taken);
         self.fb.seal_block(not_taken);
-        let dirty = self.dirty;
+        let dirty = self.now.dirty;
         let (if_taken, if_not) = (self.flags_after_branch(c, true), self.flags_after_branch(c, false));
         self.switch_to(taken);
-        self.flags = if_taken;
+        self.now.flags = if_taken;
         self.leave_to(target);
-        (self.dirty, self.flags) = (dirty, if_not);
+        (self.now.dirty, self.now.flags) = (dirty, if_not);
         self.switch_to(not_taken);
         self.leave_to(next);
     }
@@ -460,7 +460,7 @@ impl Ops for Builder<'_, '_> {
         let bits = self.number_bits(FpSize::D, a);
         let both = self.call_helper(Helper::FpToIntJs, &[bits]);
         let packed = self.fb.ins().ushr_imm_s(both, 32);
-        self.flags = Flags::InMemory;
+        self.now.flags = Flags::InMemory;
         self.set_packed_flags(packed);
         let value = self.fb.ins().ireduce(cranelift_codegen::ir::types::I32, both);
         self.widen(value)

@@ -104,7 +104,7 @@ impl Builder<'_, '_> {
 
     /// What waits of a value, or of the number that a vector has been made of.
     fn waits(&self, value: Value) -> Option<&Pending> {
-        let scalar = self.scalars.get(&value);
+        let scalar = self.facts.scalars.get(&value);
         self.checks.pending.iter().find(|p| p.value == value || scalar == Some(&p.value))
     }
 
@@ -113,7 +113,7 @@ impl Builder<'_, '_> {
         if let Some(&exact) = self.checks.exact.get(&value) {
             return exact;
         }
-        let Some(&exact) = self.scalars.get(&value).and_then(|scalar| self.checks.exact.get(scalar)) else {
+        let Some(&exact) = self.facts.scalars.get(&value).and_then(|scalar| self.checks.exact.get(scalar)) else {
             return value;
         };
         let vector =
@@ -274,7 +274,7 @@ impl Builder<'_, '_> {
             let exact = self.fb.block_params(done)[index];
             self.checks.exact.insert(result.value, exact);
             if self.is_vector(exact) {
-                self.low_bits.insert(exact, result.arr.bits());
+                self.facts.low_bits.insert(exact, result.arr.bits());
             }
         }
         self.replace_held();
@@ -304,7 +304,7 @@ impl Builder<'_, '_> {
                 self.fb.def_var(self.v[n], exact);
             }
         }
-        for cached in self.fp_cache.iter_mut().flatten() {
+        for cached in self.now.fp_cache.iter_mut().flatten() {
             cached.1 = self.checks.exact.get(&cached.1).copied().unwrap_or(cached.1);
         }
     }

@@ -1,15 +1,68 @@
 //! The guest's state in CLIF: what is in variables and what in memory, checkpoints, and the values of which states are made.
 
+use super::conditions::Tested;
 use super::flags::{Cost, Flags};
 use super::{Builder, FlagsAt, is_fixed, trusted};
 use crate::abi::layout;
-use crate::deopt::source::FlagSource;
-use crate::optimizing::checkpoint::{Step, Unneeded};
+use crate::optimizing::checkpoint::Unneeded;
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::immediates::V128Imm;
 use cranelift_codegen::ir::types::{I8X16, I64};
 use cranelift_codegen::ir::{InstructionData, MemFlagsData, Opcode, Type, Value};
-use ir::{GuestAddr, RegSet};
+use ir::{FpSize, GuestAddr, RegSet};
+
+/// The scalars that vector registers hold, as far as known.
+type FpCache = [Option<(FpSize, Value)>; 32];
+
+/// What is known at some point.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    flags: Flags,
+    fp_cache: FpCache,
+    x_now: [Option<Value>; 32],
+}
+
+impl Known {
+    pub const NOTHING: Self = Self { flags: Flags::InMemory, fp_cache: [None; 32], x_now: [None; 32] };
+
+    /// What is known where two ways meet on which the flags are those of the same operation.
+    pub fn merged(self, other: Self) -> Self {
+        let x_now = std::array::from_fn(|n| self.x_now[n].filter(|_| self.x_now[n] == other.x_now[n]));
+        Self { flags: self.flags.merged(other.flags), fp_cache: [None; 32], x_now }
+    }
+}
+
+/// What is known of the guest's state where code is being built.
+pub(super) struct Now {
+    /// Registers that are newer than memory.
+    pub dirty: RegSet,
+    /// Registers that have a value in their variable; memory alone has the others.
+    pub loaded: RegSet,
+    pub flags: Flags,
+    /// A condition that has been tested, which may be tested again.
+    pub tested: Option<Tested>,
+    pub fp_cache: FpCache,
+    /// Values of general registers, as far as the block has used them.
+    pub x_now: [Option<Value>; 32],
+}
+
+impl Default for Now {
+    fn default() -> Self {
+        let Known { flags, fp_cache, x_now } = Known::NOTHING;
+        Self { dirty: RegSet::default(), loaded: RegSet::default(), flags, tested: None, fp_cache, x_now }
+    }
+}
+
+impl Now {
+    /// What is handed on to a block.
+    pub fn known(&self) -> Known {
+        Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now }
+    }
+
+    pub fn set_known(&mut self, known: Known) {
+        Known { flags: self.flags, fp_cache: self.fp_cache, x_now: self.x_now } = known;
+    }
+}
 
 impl Builder<'_, '_> {
     /// The pinned register: address of `CpuState`.
@@ -34,7 +87,7 @@ impl Builder<'_, '_> {
 
     /// Stores everything that is newer than memory; what is known stays as it is.
     pub(super) fn store_dirty(&mut self) {
-        self.store_registers(self.dirty);
+        self.store_registers(self.now.dirty);
         self.store_flags(Cost::Stores);
     }
 
@@ -55,34 +108,20 @@ impl Builder<'_, '_> {
     /// Makes memory exact but for what is held, what is not needed, and for flags that follow from registers.
     pub(super) fn checkpoint(&mut self, unneeded: Unneeded, may_hold: RegSet) {
         self.settle();
-        let wanted = self.dirty.without(unneeded.registers);
+        let wanted = self.now.dirty.without(unneeded.registers);
         let held = wanted.intersection(may_hold);
         self.begin_segment(held);
         self.store_registers(wanted.without(held));
         // When flags are wanted, what is held has been put into memory.
-        self.dirty = self.dirty.intersection(unneeded.registers);
+        self.now.dirty = self.now.dirty.intersection(unneeded.registers);
         let source = if unneeded.flags { None } else { self.source_of_flags() };
-        self.dirty = self.dirty.union(held);
-        self.checkpoint_flags = match source {
-            Some(source) => FlagsAt::Source(self.number_of(source)),
+        self.now.dirty = self.now.dirty.union(held);
+        self.deopt.flags = match source {
+            Some(source) => FlagsAt::Source(self.deopt.number_of(source)),
             // Only the checkpoint at the block's start finds them in memory, for then they are overwritten.
-            None if self.plan.flags_by_edge[self.current] && matches!(self.flags, Flags::InMemory) => FlagsAt::Edge,
+            None if self.plan.flags_by_edge[self.current] && matches!(self.now.flags, Flags::InMemory) => FlagsAt::Edge,
             None => FlagsAt::Memory,
         };
-    }
-
-    /// Registers of the checkpoint that are not needed at an access: nor do its flags follow from them.
-    pub(super) fn redone(&self, step: &Step) -> RegSet {
-        match self.checkpoint_flags {
-            FlagsAt::Source(number) => step.redone.without(self.flag_sources[number as usize].registers()),
-            FlagsAt::Memory | FlagsAt::Edge => step.redone,
-        }
-    }
-
-    /// A new flag source.
-    pub(super) fn number_of(&mut self, source: FlagSource) -> u32 {
-        self.flag_sources.push(source);
-        self.flag_sources.len() as u32 - 1
     }
 
     /// On the way to a block of `Plan::flags_by_edge`: says where the flags are. Gives that as a value for a block that
@@ -94,9 +133,9 @@ impl Builder<'_, '_> {
         let redone = covered.fold(RegSet::default(), |all, step| all.union(step.redone));
         // The checkpoint stores or holds all that is dirty then but these.
         let left = self.plan.dirty_in[index].intersection(unneeded).union(redone);
-        let dirty = std::mem::replace(&mut self.dirty, left);
-        let number = self.source_of_flags().map_or(0, |source| self.number_of(source) + 1);
-        self.dirty = dirty;
+        let dirty = std::mem::replace(&mut self.now.dirty, left);
+        let number = self.source_of_flags().map_or(0, |source| self.deopt.number_of(source) + 1);
+        self.now.dirty = dirty;
         let number = self.iconst(u64::from(number));
         if self.plan.holds_flags[index] {
             return Some(number);
@@ -107,11 +146,11 @@ impl Builder<'_, '_> {
 
     /// Before what may fault or look at the state: makes memory exact, unless a checkpoint does instead.
     pub(super) fn write_back(&mut self) {
-        if !self.is_covered {
-            self.store_registers(self.dirty);
-            self.dirty = RegSet::default();
+        if !self.deopt.is_covered {
+            self.store_registers(self.now.dirty);
+            self.now.dirty = RegSet::default();
             self.store_flags(Cost::Instructions);
-            self.flags.set_clean();
+            self.now.flags.set_clean();
         }
     }
 

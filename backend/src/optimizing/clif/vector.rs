@@ -81,13 +81,13 @@ impl Builder<'_, '_> {
             }
         };
         let vector = self.zero_above(ty.lane_bits(), vector);
-        self.scalars.insert(vector, scalar);
+        self.facts.scalars.insert(vector, scalar);
         vector
     }
 
     /// The number of a type that a vector has been made of.
     fn scalar_of(&self, ty: Type, vector: Value) -> Option<Value> {
-        self.scalars.get(&vector).copied().filter(|&scalar| self.fb.func.dfg.value_type(scalar) == ty)
+        self.facts.scalars.get(&vector).copied().filter(|&scalar| self.fb.func.dfg.value_type(scalar) == ty)
     }
 
     /// The integer that a number has just been made of.
@@ -101,7 +101,7 @@ impl Builder<'_, '_> {
     /// Notes that a vector is zero from bit `bits` on; gives it as I8X16.
     fn zero_above(&mut self, bits: u32, vector: Value) -> Value {
         let vector = self.cast(I8X16, vector);
-        self.low_bits.insert(vector, bits);
+        self.facts.low_bits.insert(vector, bits);
         vector
     }
 
@@ -109,7 +109,7 @@ impl Builder<'_, '_> {
     fn low_bits(&self, vector: Value) -> u32 {
         match self.constant_of(vector) {
             Some(constant) => 128 - constant.leading_zeros(),
-            None => self.low_bits.get(&vector).copied().unwrap_or(128),
+            None => self.facts.low_bits.get(&vector).copied().unwrap_or(128),
         }
     }
 

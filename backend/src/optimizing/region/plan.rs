@@ -2,8 +2,8 @@
 
 use super::Region;
 use super::dataflow::{
-    ends, flags_from, is_back_edge, is_small, known_links, live_at_start, loaded_at_start, overwritten, pass_unwanted,
-    shortest_loops, stored_on_entry, sure_returns, unwanted_flags,
+    FlagsFrom, ends, flags_from, is_back_edge, is_small, known_links, live_at_start, loaded_at_start, overwritten,
+    pass_unwanted, shortest_loops, stored_on_entry, sure_returns, unwanted_flags,
 };
 use crate::config::Holding;
 use crate::optimizing::checkpoint::{self, Effect, End, Step};
@@ -49,6 +49,91 @@ pub struct Plan {
     pub holds: bool,
 }
 
+/// The ways between the nodes of a region, and out of it.
+struct Ways {
+    successors: Vec<Vec<usize>>,
+    /// Whether the region may be left at the end of a node.
+    leaves: Vec<bool>,
+    calls_out: Vec<bool>,
+    /// Nodes that calls outside of the region return to.
+    resumed: Vec<usize>,
+    /// See `Plan`.
+    predecessors: Vec<usize>,
+    returns_surely: Vec<bool>,
+    is_left: Vec<bool>,
+    /// By node, those of its shortest loop.
+    loops: Vec<Vec<usize>>,
+}
+
+impl Ways {
+    fn of<F: Frontend>(region: &Region<F::Insn>, effects: &[Effect]) -> Self {
+        let count = region.blocks.len();
+        let successors: Vec<Vec<usize>> = (0..count).map(|node| region.successors(node)).collect();
+        let is_left = region.contexts_left();
+        let links = known_links::<F>(region, effects, &successors);
+        let returns_surely = sure_returns::<F>(region, effects, &links);
+        let leaves = (0..count)
+            .map(|node| match region.blocks[node].flow {
+                Flow::Return => !(returns_surely[node] && region.graph.returned(region.graph.context[node]).is_some()),
+                _ => region.calls_out(node) || region.goes_out(node),
+            })
+            .collect();
+        let resumed = (0..count).filter(|&node| region.calls_out(node)).filter_map(|node| region.resumed(node));
+        let outside = (0..is_left.len()).filter(|&c| is_left[c]).filter_map(|c| region.graph.returned(c));
+        let resumed: Vec<usize> = resumed.chain(outside).collect();
+        let mut predecessors = vec![0; count];
+        for &to in successors.iter().flatten().chain(&resumed) {
+            predecessors[to] += 1;
+        }
+        let loops = shortest_loops(&successors);
+        let calls_out = (0..count).map(|node| region.calls_out(node)).collect();
+        Self { successors, leaves, calls_out, resumed, predecessors, returns_surely, is_left, loops }
+    }
+}
+
+/// See `Plan::flags_by_edge`.
+fn flags_by_edge(effects: &[Effect], flags_from: &[FlagsFrom], ways: &Ways) -> Vec<bool> {
+    let unwanted = unwanted_flags(effects, &ways.successors, &ways.leaves);
+    (0..effects.len())
+        .map(|i| {
+            let (e, from) = (&effects[i], &flags_from[i]);
+            let end_here = e.writes_flags || pass_unwanted(i, &ways.successors, &ways.leaves, &unwanted);
+            // The entry's other way to it is from outside.
+            let count = ways.predecessors[i] + usize::from(i == 0);
+            from.is_set && !from.is_known && count > 1 && e.wants_flags_first_only && end_here
+        })
+        .collect()
+}
+
+/// `Plan::dirty_in` and `Plan::flags_in`, each the least that holds on all ways.
+fn state_in(effects: &[Effect], ways: &Ways, flags_known: &[bool], flags_by_edge: &[bool]) -> (Vec<RegSet>, Vec<bool>) {
+    let count = effects.len();
+    let stored = stored_on_entry(effects, &ways.loops);
+    let mut dirty_in = vec![RegSet::default(); count];
+    let may_want = |i: usize| !flags_known[i] && !flags_by_edge[i];
+    let mut flags_in: Vec<bool> = (0..count).map(|i| effects[i].wants_flags && may_want(i)).collect();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (i, e) in effects.iter().enumerate() {
+            let out = e.dirty_after.union(dirty_in[i].intersection(e.stays_dirty));
+            for &to in &ways.successors[i] {
+                let handed_on = if ways.loops[to].contains(&i) { out } else { out.without(stored[to]) };
+                let merged = dirty_in[to].union(handed_on);
+                changed |= merged != dirty_in[to];
+                dirty_in[to] = merged;
+            }
+            // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there already.
+            let wants_them = |to: usize| flags_in[to] || flags_by_edge[to] || is_back_edge(i, to);
+            let leaves_with_them = ways.leaves[i] || ways.successors[i].iter().any(|&to| wants_them(to));
+            let wants = may_want(i) && (e.wants_flags || !e.kills_flags && leaves_with_them);
+            changed |= wants != flags_in[i];
+            flags_in[i] = wants;
+        }
+    }
+    (dirty_in, flags_in)
+}
+
 impl Plan {
     /// Plans a region.
     pub fn new<F: Frontend>(region: &Region<F::Insn>, may_hold: RegSet, holding: Holding) -> Self {
@@ -60,89 +145,33 @@ impl Plan {
             blocks.map(|((block, footprints), &end)| checkpoint::plan(block, footprints, may_hold, end)).unzip()
         };
         let (_, effects) = plan_all(&vec![End::default(); count]);
-        let successors: Vec<Vec<usize>> = (0..count).map(|node| region.successors(node)).collect();
-        let is_left = region.contexts_left();
-        let links = known_links::<F>(region, &effects, &successors);
-        let returns_surely = sure_returns::<F>(region, &effects, &links);
-        let leaves: Vec<bool> = (0..count)
-            .map(|node| match region.blocks[node].flow {
-                Flow::Return => !(returns_surely[node] && region.graph.returned(region.graph.context[node]).is_some()),
-                _ => region.calls_out(node) || region.goes_out(node),
-            })
-            .collect();
-        let mut predecessors = vec![0; count];
-        let resumed = (0..count).filter(|&node| region.calls_out(node)).filter_map(|node| region.resumed(node));
-        let outside = (0..is_left.len()).filter(|&c| is_left[c]).filter_map(|c| region.graph.returned(c));
-        let resumed: Vec<usize> = resumed.chain(outside).collect();
-        for &to in successors.iter().flatten().chain(&resumed) {
-            predecessors[to] += 1;
-        }
-        let loops = shortest_loops(&successors);
-        let calls_out: Vec<bool> = (0..count).map(|node| region.calls_out(node)).collect();
-        let overwritten = overwritten(&effects, &successors, &calls_out, &loops);
+        let ways = Ways::of::<F>(region, &effects);
+        let overwritten = overwritten(&effects, &ways.successors, &ways.calls_out, &ways.loops);
         let holds = holding == Holding::Always || is_small(&effects);
-        let ends = ends(&effects, &successors, &leaves, &overwritten, holds);
+        let ends = ends(&effects, &ways.successors, &ways.leaves, &overwritten, holds);
         let (steps, effects) = plan_all(&ends);
-        let replayed = effects.iter().map(|e: &Effect| e.is_replayed).collect();
-        let flags_from = flags_from(&effects, &successors, &resumed);
-        let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
-        let unwanted = unwanted_flags(&effects, &successors, &leaves);
-        let flags_by_edge: Vec<bool> = (0..count)
-            .map(|i| {
-                let (e, from): (&Effect, _) = (&effects[i], flags_from[i]);
-                let end_here = e.writes_flags || pass_unwanted(i, &successors, &leaves, &unwanted);
-                // The entry's other way to it is from outside.
-                let ways = predecessors[i] + usize::from(i == 0);
-                from.is_set && !from.is_known && ways > 1 && e.wants_flags_first_only && end_here
-            })
-            .collect();
 
-        let stored = stored_on_entry(&effects, &loops);
-        let mut dirty_in = vec![RegSet::default(); count];
-        let mut flags_in: Vec<bool> =
-            (0..count).map(|i| effects[i].wants_flags && !flags_known[i] && !flags_by_edge[i]).collect();
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for i in 0..count {
-                let e: &Effect = &effects[i];
-                let out = e.dirty_after.union(dirty_in[i].intersection(e.stays_dirty));
-                for &to in &successors[i] {
-                    let handed_on = if loops[to].contains(&i) { out } else { out.without(stored[to]) };
-                    let merged = dirty_in[to].union(handed_on);
-                    changed |= merged != dirty_in[to];
-                    dirty_in[to] = merged;
-                }
-                // An exit stores what it knows, and so does a safepoint; flags that came in through memory are there
-                // already.
-                let wants_them = |to: usize| flags_in[to] || flags_by_edge[to] || is_back_edge(i, to);
-                let leaves_with_them = leaves[i] || successors[i].iter().any(|&to| wants_them(to));
-                let wants =
-                    !flags_known[i] && !flags_by_edge[i] && (e.wants_flags || !e.kills_flags && leaves_with_them);
-                changed |= wants != flags_in[i];
-                flags_in[i] = wants;
-            }
-        }
-        let holds_flags = (0..count).map(|i| flags_by_edge[i] && effects[i].is_held).collect();
-        let logged = effects.iter().map(|e| e.logged).collect();
-        let live_in = live_at_start(&effects, &successors, &leaves, &dirty_in);
-        let loaded_in = loaded_at_start(&effects, &successors);
-        let loads = effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect();
+        let flags_from = flags_from(&effects, &ways.successors, &ways.resumed);
+        let flags_known: Vec<bool> = flags_from.iter().map(|from| from.is_known).collect();
+        let flags_by_edge = flags_by_edge(&effects, &flags_from, &ways);
+        let (dirty_in, flags_in) = state_in(&effects, &ways, &flags_known, &flags_by_edge);
+        let live_in = live_at_start(&effects, &ways.successors, &ways.leaves, &dirty_in);
+        let loaded_in = loaded_at_start(&effects, &ways.successors);
         Self {
             dirty_in,
-            holds_flags,
-            logged,
+            holds_flags: (0..count).map(|i| flags_by_edge[i] && effects[i].is_held).collect(),
+            logged: effects.iter().map(|e| e.logged).collect(),
             steps,
-            replayed,
+            replayed: effects.iter().map(|e| e.is_replayed).collect(),
             flags_in,
             flags_known,
             flags_by_edge,
             live_in,
+            loads: effects.iter().zip(&loaded_in).map(|(e, &loaded)| e.reads.without(loaded)).collect(),
             loaded_in,
-            loads,
-            predecessors,
-            returns_surely,
-            is_left,
+            predecessors: ways.predecessors,
+            returns_surely: ways.returns_surely,
+            is_left: ways.is_left,
             holds,
         }
     }
