@@ -137,6 +137,27 @@ pub fn run(mut launch: Launch, options: &Options) -> i32 {
     start::STATUS_CANNOT_RUN
 }
 
+/// The engine asks the process, once that is known, what may be executed; the process tells the engine what has changed.
+fn engine(options: &Options, log: Log, known: Arc<OnceLock<Arc<Process>>>) -> Arc<Engine<A64>> {
+    let may_fetch = move |addr| known.get().is_some_and(|process| process.memory().is_executable(addr));
+    let defaults = backend::Config::default();
+    let config = backend::Config {
+        tier: engine_tier(options.tier),
+        emit_threshold: options.emit_threshold.unwrap_or(defaults.emit_threshold),
+        threshold: options.threshold.unwrap_or(defaults.threshold),
+        count: options.stats,
+        profile: Profile { map: options.perf_map, dump: options.jit_dump },
+        log,
+        // Unless somebody wants to see the calls.
+        answers: (!options.strace).then_some(syscalls::answer),
+        ..defaults
+    };
+    if let Some((failure, time)) = options.inject {
+        backend::inject(failure, time);
+    }
+    Engine::new(config, Arc::new(may_fetch))
+}
+
 impl World {
     fn new(launch: &mut Launch, options: &Options, name: String, layout: Layout) -> Result<Arc<Self>, String> {
         let log_file = LogFile::open(options)?;
@@ -144,27 +165,9 @@ impl World {
         let strace = options.strace.then(|| log_file.writer());
         let stats = options.stats.then(|| Mutex::new(log_file.writer()));
 
-        // The engine asks the process what may be executed, and the process tells the engine what has changed.
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
-        let asked = Arc::clone(&known);
-        let may_fetch = move |addr| asked.get().is_some_and(|process| process.memory().is_executable(addr));
-        let defaults = backend::Config::default();
-        let config = backend::Config {
-            tier: engine_tier(options.tier),
-            emit_threshold: options.emit_threshold.unwrap_or(defaults.emit_threshold),
-            threshold: options.threshold.unwrap_or(defaults.threshold),
-            count: options.stats,
-            profile: Profile { map: options.perf_map, dump: options.jit_dump },
-            log: log.clone(),
-            // Unless somebody wants to see the calls.
-            answers: (!options.strace).then_some(syscalls::answer),
-            ..defaults
-        };
-        if let Some((failure, time)) = options.inject {
-            backend::inject(failure, time);
-        }
+        let engine = engine(options, log.clone(), Arc::clone(&known));
         let ignored_signals = syscalls::ignored_signals();
-        let engine = Engine::<A64>::new(config, Arc::new(may_fetch));
         backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let dying = Dying::default();

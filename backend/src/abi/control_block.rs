@@ -14,7 +14,7 @@ pub const CODE_CHANGED: u64 = ControlWords::WANTED | ControlWords::CODE_CHANGED 
 
 /// Where a thread has been seen.
 #[derive(Clone, Copy, Debug)]
-pub struct Sighting {
+pub struct Sample {
     /// The start of the block that it was about to run: a function or the head of a loop.
     pub at: BlockKey,
     /// What its X30 was: if `at` is a function, the address behind the call of it.
@@ -23,7 +23,7 @@ pub struct Sighting {
 
 /// One guest thread, as others see it.
 #[derive(Debug)]
-pub struct Seat {
+pub struct ControlBlock {
     /// The host thread.
     pub owner: ThreadId,
     /// What it has done.
@@ -38,7 +38,7 @@ pub struct Seat {
     seen: [AtomicU64; 2],
 }
 
-impl Seat {
+impl ControlBlock {
     /// For the calling thread; with `count`, with room for all counters.
     pub fn new(count: bool) -> Self {
         let lookups = [const { OnceLock::new() }; 2];
@@ -55,25 +55,25 @@ impl Seat {
 
     /// The thread's table for a mode, made when first asked for.
     pub fn lookup(&self, flushing: bool) -> std::io::Result<&Lookup> {
-        let place = &self.lookups[usize::from(flushing)];
-        if let Some(lookup) = place.get() {
+        let key = &self.lookups[usize::from(flushing)];
+        if let Some(lookup) = key.get() {
             return Ok(lookup);
         }
         let made = Lookup::new()?;
-        Ok(place.get_or_init(|| made))
+        Ok(key.get_or_init(|| made))
     }
 
     /// Adds code to the thread's table. Owner only.
-    pub fn remember(&self, place: BlockKey, code: CodePtr) {
-        if let Some(lookup) = self.lookups[usize::from(place.flushing())].get() {
-            lookup.insert(place.pc(), code);
+    pub fn remember(&self, key: BlockKey, code: CodePtr) {
+        if let Some(lookup) = self.lookups[usize::from(key.flushing())].get() {
+            lookup.insert(key.pc(), code);
         }
     }
 
     /// Takes a place out of the thread's table.
-    pub fn forget(&self, place: BlockKey) {
-        if let Some(lookup) = self.lookups[usize::from(place.flushing())].get() {
-            lookup.remove(place.pc());
+    pub fn forget(&self, key: BlockKey) {
+        if let Some(lookup) = self.lookups[usize::from(key.flushing())].get() {
+            lookup.remove(key.pc());
         }
     }
 
@@ -85,31 +85,31 @@ impl Seat {
     }
 
     /// From now on the thread runs the registers that `words` belong to.
-    pub fn sit_down(&self, words: Words) {
+    pub fn attach(&self, words: Words) {
         *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
 
     /// Where the thread has been since this was last called, if it has run generated code since. Has it show itself
     /// again.
-    pub fn look(&self) -> Option<Sighting> {
-        let place = self.seen[0].swap(0, Ordering::SeqCst);
+    pub fn take_sample(&self) -> Option<Sample> {
+        let key = self.seen[0].swap(0, Ordering::SeqCst);
         let link = GuestAddr(self.seen[1].load(Ordering::SeqCst));
         self.is_wanted.store(true, Ordering::SeqCst);
-        self.call_back();
-        (place != 0).then(|| Sighting { at: BlockKey::new(GuestAddr(place), place & 1 != 0), link })
+        self.request_exit();
+        (key != 0).then(|| Sample { at: BlockKey::new(GuestAddr(key), key & 1 != 0), link })
     }
 
     /// The thread has left generated code at a safepoint. Owner only.
-    pub fn show(&self, sighting: Sighting) {
+    pub fn give_sample(&self, sample: Sample) {
         if self.is_wanted.swap(false, Ordering::SeqCst) {
-            let Sighting { at, link } = sighting;
+            let Sample { at, link } = sample;
             self.seen[1].store(link.0, Ordering::SeqCst);
             self.seen[0].store(at.pc().0 | u64::from(at.flushing()), Ordering::SeqCst);
         }
     }
 
     /// Has the thread leave generated code at its next safepoint.
-    pub fn call_back(&self) {
+    pub fn request_exit(&self) {
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(words) = words.as_ref() {
             words.request_safepoint(ControlWords::CODE_CHANGED);

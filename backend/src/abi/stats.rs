@@ -31,13 +31,13 @@ pub struct Stats {
     /// Regions that the compiler refused, or failed at: they stay in the tier below.
     pub refused_regions: u64,
     /// Regions compiled again with more blocks.
-    pub grown: u64,
+    pub extended: u64,
     /// Regions compiled again with wider limits, and holding more registers.
     pub widened: u64,
     /// How often the code cache was full and emptied.
     pub flushes: u64,
     /// Blocks that were the same again after the guest had said that it has changed them.
-    pub revived: u64,
+    pub revalidated: u64,
     /// Regions that could be used again because all their blocks were the same again.
     pub restored: u64,
     /// How often the guest changed code that had been translated.
@@ -97,9 +97,10 @@ impl Stats {
         let decoded = (grouped(self.blocks), grouped(self.decoded_insns));
         let emitted = made(self.emitted, "blocks", self.emitted_insns, self.emitted_bytes, self.emit_ns);
         let compiled = made(self.regions, "regions", self.region_insns, self.region_bytes, self.compile_ns);
-        let again = (grouped(self.grown), grouped(self.widened), grouped(self.refused_regions));
+        let again = (grouped(self.extended), grouped(self.widened), grouped(self.refused_regions));
         let used = grouped(self.cache_bytes);
-        let same = format!("{} blocks, {} regions were the same again", grouped(self.revived), grouped(self.restored));
+        let same =
+            format!("{} blocks, {} regions were the same again", grouped(self.revalidated), grouped(self.restored));
         vec![
             line("decoded", format!("{:>NUMBER_WIDTH$} blocks: {} instructions", decoded.0, decoded.1)),
             line("emitted", format!("{emitted}; {} refused", grouped(self.refused))),

@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 /// A piece of compiled code.
-pub struct Record {
+pub struct CodeObject {
     pub kind: Kind,
     pub entry: BlockKey,
     pub bytes: u32,
@@ -32,11 +32,11 @@ pub struct Record {
     /// What it was made from: the block at its entry, and others.
     pub first: GuestRange,
     pub others: Box<[GuestRange]>,
-    /// Its part of `Records::locations`.
+    /// Its part of `Objects::locations`.
     pub locations: Range<u32>,
     /// Where the flags of its checkpoints are.
     pub flag_sources: Box<[FlagSource]>,
-    /// Its exits' numbers in `Code::incoming`.
+    /// Its exits' numbers in `CodeMap::links`.
     pub links: Range<u32>,
     /// Registers of its checkpoints that are not in memory, by offset, ascending.
     pub recoveries: Box<[Recovery]>,
@@ -45,10 +45,10 @@ pub struct Record {
     /// It may be entered.
     pub alive: bool,
     /// How often its entry was compiled again to take in more blocks.
-    pub grown: u8,
+    pub extended: u8,
 }
 
-impl Record {
+impl CodeObject {
     pub fn ranges(&self) -> impl Iterator<Item = &GuestRange> {
         std::iter::once(&self.first).chain(&*self.others)
     }
@@ -64,31 +64,31 @@ pub struct Recovered {
     pub loaded: Vec<u128>,
 }
 
-/// The records of a generation by address. New code stands behind what is there, or nearly so.
+/// The objects of a generation by address. New code stands behind what is there, or nearly so.
 #[derive(Default)]
-pub struct Records {
+pub struct Objects {
     /// Where the code of each begins, ascending.
     pub starts: Vec<u64>,
-    pub list: Vec<Record>,
-    /// Ascending for each record.
+    pub list: Vec<CodeObject>,
+    /// Ascending for each object.
     pub locations: Vec<Location>,
 }
 
-impl Records {
-    pub fn insert(&mut self, code: CodePtr, record: Record) {
+impl Objects {
+    pub fn insert(&mut self, code: CodePtr, object: CodeObject) {
         let at = self.starts.partition_point(|&start| start < code.0);
         self.starts.insert(at, code.0);
-        self.list.insert(at, record);
+        self.list.insert(at, object);
     }
 
-    pub fn get(&self, code: u64) -> Option<&Record> {
+    pub fn get(&self, code: u64) -> Option<&CodeObject> {
         if code == 0 {
             return None;
         }
         self.starts.binary_search(&code).ok().map(|i| &self.list[i])
     }
 
-    pub fn get_mut(&mut self, code: u64) -> Option<&mut Record> {
+    pub fn get_mut(&mut self, code: u64) -> Option<&mut CodeObject> {
         if code == 0 {
             return None;
         }
@@ -100,49 +100,49 @@ impl Records {
 pub struct Generation {
     /// Its memory.
     pub memory: CodeMemory,
-    records: Mutex<Records>,
+    objects: Mutex<Objects>,
 }
 
 impl Generation {
     /// An empty one.
     pub fn new(code_bytes: usize) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, records: Mutex::default() }))
+        Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, objects: Mutex::default() }))
     }
 
-    /// Keeps other threads out of the records, which one that has met a fault looks at without any other lock.
-    pub fn quiet(&self) -> MutexGuard<'_, impl Sized> {
-        self.records()
+    /// Keeps other threads out of the objects, which one that has met a fault looks at without any other lock.
+    pub fn lock_for_fork(&self) -> MutexGuard<'_, impl Sized> {
+        self.objects()
     }
 
-    pub fn records(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// After a fault at a host address: makes `cpu` what it was at the checkpoint from which tier 0 takes over. None
     /// if no code there may fault.
     pub fn recover(&self, cpu: &mut CpuState, host_pc: u64, saved: &FaultFrame) -> Option<Recovered> {
-        let records = self.records();
-        let last = records.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
-        let record = &records.list[last];
-        let offset = host_pc - records.starts[last];
-        let locations = &records.locations[record.locations.start as usize..record.locations.end as usize];
+        let objects = self.objects();
+        let last = objects.starts.partition_point(|&start| start <= host_pc).checked_sub(1)?;
+        let object = &objects.list[last];
+        let offset = host_pc - objects.starts[last];
+        let locations = &objects.locations[object.locations.start as usize..object.locations.end as usize];
         let after = locations.partition_point(|location| u64::from(location.offset) <= offset);
         let location = locations[after.checked_sub(1)?];
-        if offset >= u64::from(record.bytes) {
+        if offset >= u64::from(object.bytes) {
             return None;
         }
         cpu.pc = location.pc;
-        let first = record.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
-        let here = record.recoveries[first..].partition_point(|recovery| u64::from(recovery.offset) == offset);
-        let recoveries = &record.recoveries[first..first + here];
-        let loaded = recovery::recover(saved, cpu, recoveries, &record.sources);
+        let first = object.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
+        let here = object.recoveries[first..].partition_point(|recovery| u64::from(recovery.offset) == offset);
+        let recoveries = &object.recoveries[first..first + here];
+        let loaded = recovery::recover(saved, cpu, recoveries, &object.sources);
         let performed = usize::from(location.performed);
         let recovered = Recovered { values: recoveries.len() as u64, performed, loaded };
         // The flags last: they follow from registers.
         let by_edge = cpu.backend[layout::FLAGS_BY_EDGE] as u32;
         let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge } else { location.flags };
         if let Some(index) = (number as usize).checked_sub(1) {
-            cpu.flags = record.flag_sources[index].flags(cpu, saved);
+            cpu.flags = object.flag_sources[index].flags(cpu, saved);
         }
         Some(recovered)
     }

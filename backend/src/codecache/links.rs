@@ -63,7 +63,7 @@ impl Links {
     }
 
     /// Puts the links of code that is in use again back into their lists.
-    pub fn revive(&mut self, numbers: Range<u32>, owner: CodePtr) {
+    pub fn revalidate(&mut self, numbers: Range<u32>, owner: CodePtr) {
         for number in numbers {
             self.all[number as usize].owner = owner;
             self.list(number);
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn links_of_retired_code_are_forgotten_in_any_order() {
         let memory = CodeMemory::new(1 << 20).expect("address space");
-        let place = |n: u32| BlockKey::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
+        let key = |n: u32| BlockKey::new(GuestAddr(0x1000 + 4 * u64::from(n)), false);
         let (mut links, mut model, mut random) = (Links::default(), Vec::new(), 1u32);
         let mut retired = Vec::new();
         for _ in 0..2000 {
@@ -123,7 +123,7 @@ mod tests {
             let to = (random >> 24) % 4;
             let number = links.count();
             let slot = memory.take_slot().expect("a slot");
-            links.add(slot, CodePtr(1 + u64::from(number)), place(to));
+            links.add(slot, CodePtr(1 + u64::from(number)), key(to));
             model.push((to, number));
             if (random >> 16) & 3 != 0 {
                 let (to, gone) = model.remove((random >> 8) as usize % model.len());
@@ -132,12 +132,12 @@ mod tests {
             }
             if (random >> 16) & 12 == 0 && !retired.is_empty() {
                 let (to, back) = retired.remove((random >> 6) as usize % retired.len());
-                links.revive(back..back + 1, CodePtr(1 + u64::from(back)));
+                links.revalidate(back..back + 1, CodePtr(1 + u64::from(back)));
                 model.push((to, back));
             }
             let to = (random >> 20) % 4;
-            links.prune(place(to));
-            let mut left: Vec<u64> = links.of(place(to)).map(|link| link.owner.0 - 1).collect();
+            links.prune(key(to));
+            let mut left: Vec<u64> = links.of(key(to)).map(|link| link.owner.0 - 1).collect();
             let mut expected: Vec<u64> = model.iter().filter(|link| link.0 == to).map(|link| link.1.into()).collect();
             left.sort_unstable();
             expected.sort_unstable();

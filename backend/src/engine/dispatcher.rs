@@ -1,10 +1,10 @@
 //! The dispatcher: one guest thread's way through decoded blocks and compiled code.
 
+use crate::abi::control_block::{CODE_CHANGED, ControlBlock, Sample};
 use crate::abi::counts;
 use crate::abi::frame::FaultFrame;
 use crate::abi::helpers;
 use crate::abi::layout;
-use crate::abi::seat::{CODE_CHANGED, Seat, Sighting};
 use crate::abi::trampoline::{self, CodePtr};
 use crate::baseline::Emitter;
 use crate::block::BlockKey;
@@ -29,8 +29,8 @@ const CALL_STACK_BYTES: u64 = 256 << 10;
 /// One guest thread's way through the engine. Stays on the host thread that made it.
 pub struct Thread<F: Frontend> {
     engine: Arc<Engine<F>>,
-    seat: Arc<Seat>,
-    /// Those that the seat has.
+    control: Arc<ControlBlock>,
+    /// Those that the control has.
     words: Option<Words>,
     near: NearBlocks<F>,
     /// Where the code lies that this thread runs.
@@ -45,27 +45,27 @@ pub struct Thread<F: Frontend> {
 impl<F: Frontend> Thread<F> {
     /// A thread of the engine's address space.
     pub fn new(engine: &Arc<Engine<F>>) -> std::io::Result<Self> {
-        let seat = Arc::new(Seat::new(engine.config.count));
-        seat.lookup(false)?;
-        engine.code().add_seat(&seat);
+        let control = Arc::new(ControlBlock::new(engine.config.count));
+        control.lookup(false)?;
+        engine.code().add_thread(&control);
         let emitter = Emitter::new(engine.config.emitted_uses);
         let (engine, fault_frame) = (Arc::clone(engine), Box::default());
         let near = NearBlocks::default();
-        Ok(Self { engine, seat, words: None, near, generation: None, emitter, untags: false, fault_frame })
+        Ok(Self { engine, control, words: None, near, generation: None, emitter, untags: false, fault_frame })
     }
 
     /// Runs the guest from `cpu.pc` until something is to be done about it. `cpu.pc` is then the instruction that
     /// stopped.
     pub fn run(&mut self, cpu: &mut Vcpu) -> Stop {
         cpu.backend[layout::HELPERS] = helpers::TABLE.address();
-        cpu.backend[layout::COUNTS] = self.seat.counts.address();
+        cpu.backend[layout::COUNTS] = self.control.counts.address();
         cpu.backend[layout::PREFETCH] = trampoline::prefetch_stubs();
         cpu.backend[layout::EXIT] = trampoline::exit_stub();
         cpu.backend[layout::FAULT_FRAME] = self.fault_frame.address();
         cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
         self.open_guard(cpu);
         if !self.words.as_ref().is_some_and(|words| words.are_of(cpu)) {
-            self.seat.sit_down(cpu.share_words());
+            self.control.attach(cpu.share_words());
             self.words = Some(cpu.share_words());
         }
         bug::runs(cpu.as_mut_ptr());
@@ -93,7 +93,7 @@ impl<F: Frontend> Thread<F> {
 
     fn spent(&self, counter: usize, since: Option<Instant>) {
         if let Some(since) = since {
-            self.seat.counts.add(counter, since.elapsed().as_nanos() as u64);
+            self.control.counts.add(counter, since.elapsed().as_nanos() as u64);
         }
     }
 
@@ -133,7 +133,7 @@ impl<F: Frontend> Thread<F> {
             let started = self.clock();
             let translated = match tier {
                 Tier::Emit => self.engine.emit(&mut self.emitter, block),
-                _ => self.engine.translate(block.place),
+                _ => self.engine.translate(block.key),
             };
             code = translated.map_or(0, |code| code.0);
             self.spent(counts::TRANSLATE_NS, started);
@@ -145,8 +145,8 @@ impl<F: Frontend> Thread<F> {
         if self.engine.config.log.exec {
             self.engine.config.log.write(format_args!("Trace tier0 {}\n", cpu.pc));
         }
-        self.seat.counts.add(counts::TIER0_BLOCKS, 1);
-        self.seat.counts.add(counts::TIER0_INSNS, block.insn_count());
+        self.control.counts.add(counts::TIER0_BLOCKS, 1);
+        self.control.counts.add(counts::TIER0_INSNS, block.insn_count());
         let result = block.run(cpu);
         self.look_for_tags();
         result
@@ -166,7 +166,7 @@ impl<F: Frontend> Thread<F> {
         let config = &self.engine.config;
         let runs = block.tick();
         // The emitter knows nothing of flush-to-zero.
-        let flushing = block.place.flushing();
+        let flushing = block.key.flushing();
         match config.tier {
             Tier::Eval => None,
             Tier::Jit => (!block.refused.load(Ordering::Relaxed)).then_some(Tier::Jit),
@@ -186,9 +186,9 @@ impl<F: Frontend> Thread<F> {
     /// The block at `cpu.pc`, taken out of `near`: the caller puts it back.
     fn find(&mut self, cpu: &mut Vcpu) -> Result<Arc<HotBlock<F>>, Stop> {
         cpu.pc = cpu.pc.untagged();
-        let place = BlockKey::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
+        let key = BlockKey::new(cpu.pc, cpu.fpcr & CpuState::FPCR_FZ != 0);
         if cpu.pc.is_aligned(4)
-            && let Some(block) = self.near.take(place)
+            && let Some(block) = self.near.take(key)
         {
             return Ok(block);
         }
@@ -196,7 +196,7 @@ impl<F: Frontend> Thread<F> {
         let engine = Arc::clone(&self.engine);
         let mut code = engine.code();
         self.adopt(cpu, code.generation.as_ref());
-        engine.block(&mut code, cpu.pc, place).map_err(|fault| fault.report(cpu))
+        engine.block(&mut code, cpu.pc, key).map_err(|fault| fault.report(cpu))
     }
 
     /// From now on this thread runs code of `generation`.
@@ -207,7 +207,7 @@ impl<F: Frontend> Thread<F> {
             _ => false,
         };
         if !same {
-            self.seat.forget_all();
+            self.control.forget_all();
             self.generation = generation.cloned();
             cpu.backend[layout::SLOTS] = self.generation.as_ref().map_or(0, |g| g.memory.slots_base());
         }
@@ -223,15 +223,15 @@ impl<F: Frontend> Thread<F> {
             self.adopt(cpu, engine.code().generation.as_ref());
             return Ok(());
         }
-        let Ok(lookup) = self.seat.lookup(block.place.flushing()) else {
+        let Ok(lookup) = self.control.lookup(block.key.flushing()) else {
             // No memory for a table: tier 0 needs none.
             return block.run(cpu);
         };
         cpu.backend[layout::LOOKUP] = lookup.address();
-        self.seat.remember(block.place, code);
+        self.control.remember(block.key, code);
         if block.dead.load(Ordering::SeqCst) || block.code.load(Ordering::SeqCst) != code.0 {
             // Changed, retired or replaced meanwhile, perhaps before the table had it.
-            self.seat.forget(block.place);
+            self.control.forget(block.key);
             return Ok(());
         }
         let started = self.clock();
@@ -241,17 +241,17 @@ impl<F: Frontend> Thread<F> {
         // A branch ignores tags too.
         cpu.pc = cpu.pc.untagged();
         self.spent(counts::CODE_NS, started);
-        self.seat.counts.left(exit);
+        self.control.counts.left(exit);
         match exit {
             layout::EXIT_UNLINKED | layout::EXIT_LOOKUP => Ok(()),
             layout::EXIT_HOT => {
                 eval::fp::leave_guest_fp(cpu);
-                self.engine.translate(block.place.at(cpu.pc));
+                self.engine.translate(block.key.at(cpu.pc));
                 eval::fp::enter_guest_fp(cpu);
                 Ok(())
             }
             layout::EXIT_SAFEPOINT => {
-                self.seat.show(Sighting { at: block.place.at(cpu.pc), link: GuestAddr(cpu.x[30]) });
+                self.control.give_sample(Sample { at: block.key.at(cpu.pc), link: GuestAddr(cpu.x[30]) });
                 self.open_guard(cpu);
                 Ok(())
             }
@@ -261,7 +261,7 @@ impl<F: Frontend> Thread<F> {
                 let recovered = generation.recover(cpu, host_pc, &self.fault_frame);
                 let recovered =
                     recovered.expect("only guest accesses fault in generated code, and each has a source location");
-                self.seat.counts.add(counts::RECOVERED, recovered.values);
+                self.control.counts.add(counts::RECOVERED, recovered.values);
                 // Of an address that is none the host does not say which it is.
                 let fault = cpu.stop;
                 let fault =
@@ -330,6 +330,6 @@ fn stop_of(code: u64) -> Stop {
 impl<F: Frontend> Drop for Thread<F> {
     fn drop(&mut self) {
         bug::forget_registers();
-        self.engine.code().remove_seat(&self.seat);
+        self.engine.code().remove_thread(&self.control);
     }
 }

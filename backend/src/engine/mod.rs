@@ -1,5 +1,5 @@
 //! What all guest threads share: the code known, the compiler, and its thread. Locks are taken in the order compiler,
-//! code, records of a generation, seat.
+//! code, records of a generation, control.
 
 pub mod dispatcher;
 pub mod host_stack;
@@ -13,7 +13,7 @@ use crate::baseline::Emitter;
 use crate::block::{Block, BlockKey};
 use crate::bug::{self, Doing};
 use crate::codecache::generation::{Generation, Kind};
-use crate::codecache::map::Code;
+use crate::codecache::map::CodeMap;
 use crate::codecache::object::Compiled;
 use crate::config::{Config, Holding, Tier};
 use crate::engine::host_stack::HostStack;
@@ -68,7 +68,7 @@ pub struct Engine<F: Frontend> {
     /// Another one in its place when a thread has been killed that had it.
     compiler: Mutex<Arc<Mutex<Workshop>>>,
     worker: Worker,
-    code: Mutex<Code<F>>,
+    code: Mutex<CodeMap<F>>,
     profiler: Mutex<Profiler>,
 }
 
@@ -84,11 +84,11 @@ impl<F: Frontend> Engine<F> {
             may_fetch,
             compiler: Mutex::default(),
             worker: Worker::of_this_process(),
-            code: Mutex::new(Code::default()),
+            code: Mutex::new(CodeMap::default()),
         })
     }
 
-    pub(crate) fn code(&self) -> MutexGuard<'_, Code<F>> {
+    pub(crate) fn code(&self) -> MutexGuard<'_, CodeMap<F>> {
         self.code.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,17 +115,17 @@ impl<F: Frontend> Engine<F> {
     /// The block at a place, decoded now if it has not been. `pc` is the place's address, or a misaligned one.
     pub(crate) fn block(
         &self,
-        code: &mut Code<F>,
+        code: &mut CodeMap<F>,
         pc: GuestAddr,
-        place: BlockKey,
+        key: BlockKey,
     ) -> Result<Arc<HotBlock<F>>, FetchFault> {
-        if let Some(block) = code.block(place)
+        if let Some(block) = code.block(key)
             && pc.is_aligned(4)
         {
             return Ok(Arc::clone(block));
         }
         if pc.is_aligned(4)
-            && let Some(block) = code.revive(place, |block| tier0::is_unchanged(block, &*self.may_fetch))
+            && let Some(block) = code.revalidate(key, |block| tier0::is_unchanged(block, &*self.may_fetch))
         {
             return Ok(block);
         }
@@ -133,7 +133,7 @@ impl<F: Frontend> Engine<F> {
         if self.config.log.in_asm {
             self.log_guest_code(&decoded);
         }
-        let block = Arc::new(HotBlock::new(place, decoded));
+        let block = Arc::new(HotBlock::new(key, decoded));
         code.add_block(Arc::clone(&block));
         Ok(block)
     }
@@ -166,7 +166,7 @@ impl<F: Frontend> Engine<F> {
             generation = self.generation()?;
         }
         let runs = if self.config.tier == Tier::Auto { self.config.threshold } else { u32::MAX };
-        let mode = self.mode(block.place);
+        let mode = self.mode(block.key);
         let emitted = bug::guarded(Doing::Emitting, || {
             inject::panic_if_due(Failure::Emitter);
             emitter.emit::<F>(&block.block, &generation.memory, runs, mode)
@@ -179,7 +179,7 @@ impl<F: Frontend> Engine<F> {
                     *emitter = Emitter::new(self.config.emitted_uses);
                 }
                 self.code().stats.refused += 1;
-                self.config.log.write(format_args!("emu: block at {} is not emitted\n", block.place.pc()));
+                self.config.log.write(format_args!("emu: block at {} is not emitted\n", block.key.pc()));
                 return None;
             }
         };
@@ -187,17 +187,13 @@ impl<F: Frontend> Engine<F> {
         if self.config.log.out_asm {
             // As bytes: a disassembler of ours would be for this only.
             let hex: String = emitter.code().iter().map(|byte| format!("{byte:02x}")).collect();
-            self.config.log.write(format_args!(
-                "OUT: block {}, {bytes} bytes at {:#x}\n{hex}\n",
-                block.place.pc(),
-                at.0
-            ));
+            self.config.log.write(format_args!("OUT: block {}, {bytes} bytes at {:#x}\n{hex}\n", block.key.pc(), at.0));
         }
         let mut code = self.code();
-        if !code.publish(&generation, block.place, std::slice::from_ref(&block.block), compiled, Kind::Emitted) {
+        if !code.publish(&generation, block.key, std::slice::from_ref(&block.block), compiled, Kind::Emitted) {
             return None;
         }
-        self.announce("block", block.place, &generation, at, bytes);
+        self.announce("block", block.key, &generation, at, bytes);
         code.stats.emitted += 1;
         code.stats.emitted_insns += block.insn_count();
         code.stats.emitted_bytes += u64::from(bytes);
@@ -249,7 +245,7 @@ impl<F: Frontend> Engine<F> {
             return Attempt::Impossible;
         }
         self.announce("region", entry, &generation, at, bytes);
-        code.set_cut(entry, is_cut);
+        code.set_wants_budget(entry, is_cut);
         code.stats.regions += 1;
         code.stats.region_insns += insns;
         code.stats.region_bytes += u64::from(bytes);
@@ -279,7 +275,7 @@ impl<F: Frontend> Engine<F> {
                 let Some(compiler) = compiler.as_mut() else { return Ok(None) };
                 compiler.turn_to(generation);
                 let mut mode = self.mode(entry);
-                if mode.holding == Holding::Usual && self.code().is_wide(entry) {
+                if mode.holding == Holding::Usual && self.code().has_raised_budget(entry) {
                     mode.holding = Holding::Always;
                 }
                 inject::panic_if_due(Failure::Compiler);
@@ -326,17 +322,17 @@ impl<F: Frontend> Engine<F> {
         let on_sight = self.config.tier == Tier::Jit;
         let code = RefCell::new(self.code());
         let known = |pc| {
-            let place = entry.at(pc);
-            if on_sight || place == entry {
-                return self.block(&mut code.borrow_mut(), pc, place).ok().map(|b| Arc::clone(&b.block));
+            let key = entry.at(pc);
+            if on_sight || key == entry {
+                return self.block(&mut code.borrow_mut(), pc, key).ok().map(|b| Arc::clone(&b.block));
             }
             let code = code.borrow();
-            let seen = code.block_run(place, self.config.threshold / COLDER, self.config.threshold);
+            let seen = code.block_run(key, self.config.threshold / COLDER, self.config.threshold);
             seen.map(|b| Arc::clone(&b.block))
         };
         let computed = |pc| code.borrow().block(entry.at(pc)).map(|block| block.seen_targets()).unwrap_or_default();
         let limits = Limits { insns: self.config.region_insns, callee_insns: self.config.callee_insns };
-        let limits = if code.borrow().is_wide(entry) { limits.wider() } else { limits };
+        let limits = if code.borrow().has_raised_budget(entry) { limits.wider() } else { limits };
         Region::discover(entry.pc(), limits, known, computed)
     }
 
@@ -363,8 +359,8 @@ impl<F: Frontend> Engine<F> {
         move || {
             let mut seen = FxHashMap::default();
             engine.worker.serve(
-                |places| engine.hottest(places),
-                |place| engine.compile_behind(place),
+                |keys| engine.hottest(keys),
+                |key| engine.compile_behind(key),
                 |is_first| engine.look_around(is_first, &mut seen),
             );
         }
@@ -386,9 +382,9 @@ impl<F: Frontend> Engine<F> {
     }
 
     /// Index of the place whose block has run most.
-    fn hottest(&self, places: &[BlockKey]) -> usize {
+    fn hottest(&self, keys: &[BlockKey]) -> usize {
         let code = self.code();
-        places.iter().enumerate().max_by_key(|&(_, &place)| code.heat(place)).map_or(0, |(index, _)| index)
+        keys.iter().enumerate().max_by_key(|&(_, &key)| code.heat(key)).map_or(0, |(index, _)| index)
     }
 
     /// What the background thread does with a request.
@@ -400,9 +396,9 @@ impl<F: Frontend> Engine<F> {
         if self.code().cool_down_if_covered(entry, self.config.threshold) {
             return;
         }
-        let wider = self.growing(entry);
+        let wider = self.extensible(entry);
         if let Some(wider) = wider {
-            self.code().stats.grown += 1;
+            self.code().stats.extended += 1;
             self.compile_now(wider);
             if self.code().cool_down_if_covered(entry, self.config.threshold) {
                 return;
@@ -415,31 +411,31 @@ impl<F: Frontend> Engine<F> {
     /// with wider limits in which it has `seen` them several times. Says whether it has.
     fn look_around(&self, is_first: bool, seen: &mut FxHashMap<BlockKey, u32>) -> bool {
         let mut code = self.code();
-        let sightings = code.sightings();
+        let samples = code.samples();
         if is_first {
             // The code was another then.
             seen.clear();
             return false;
         }
-        for entry in sightings.into_iter().flat_map(|sighting| code.cut_regions(sighting)) {
+        for entry in samples.into_iter().flat_map(|sample| code.regions_wanting_budget(sample)) {
             *seen.entry(entry).or_default() += 1;
         }
         let most = seen.iter().max_by_key(|&(_, &times)| times).filter(|&(_, &times)| times >= ENOUGH_SIGHTINGS);
         let Some((&entry, _)) = most else { return false };
         seen.remove(&entry);
-        code.set_wide(entry);
+        code.raise_budget(entry);
         code.stats.widened += 1;
         drop(code);
         self.compile_now(entry);
         // They may be in a loop of the old code, and never leave it.
-        self.code().call_back();
+        self.code().request_exit();
         true
     }
 
     /// The entry of a region that runs into `hot`, which leads back to it.
-    fn growing(&self, hot: BlockKey) -> Option<BlockKey> {
+    fn extensible(&self, hot: BlockKey) -> Option<BlockKey> {
         let loops: Vec<GuestAddr> = self.region_at(hot)?.blocks.iter().map(|block| block.start).collect();
-        self.code().growing(hot, self.config.region_insns, |entry| loops.contains(&entry))
+        self.code().extensible(hot, self.config.region_insns, |entry| loops.contains(&entry))
     }
 
     /// The guest uses tags in addresses: forgets all code that was made without knowing that.
@@ -474,12 +470,12 @@ impl<F: Frontend> Engine<F> {
             let mut code = self.code();
             // A thread may still run the code of an earlier generation, and meet a fault there.
             let generations = code.generations();
-            let _records: Vec<_> = generations.iter().map(|generation| generation.quiet()).collect();
+            let _records: Vec<_> = generations.iter().map(|generation| generation.lock_for_fork()).collect();
             let _profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
             let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
             let child = fork();
             if child {
-                code.keep_only_seat(std::thread::current().id());
+                code.keep_only_thread(std::thread::current().id());
             }
             child
         });

@@ -35,10 +35,10 @@ impl<F: Frontend> NearBlocks<F> {
 
     /// Takes out the block at a place, whose address is aligned. The caller puts it back: sharing it instead would cost
     /// two atomic operations a block.
-    pub fn take(&mut self, place: BlockKey) -> Option<Arc<HotBlock<F>>> {
-        let index = self.index(place.pc());
+    pub fn take(&mut self, key: BlockKey) -> Option<Arc<HotBlock<F>>> {
+        let index = self.index(key.pc());
         let found = self.entries[index].take();
-        let found = found.filter(|block| block.place == place && !block.dead.load(Ordering::SeqCst));
+        let found = found.filter(|block| block.key == key && !block.dead.load(Ordering::SeqCst));
         if found.is_none() {
             self.miss();
         }
@@ -57,7 +57,7 @@ impl<F: Frontend> NearBlocks<F> {
 
     /// Puts a block in.
     pub fn put(&mut self, block: Arc<HotBlock<F>>) {
-        let index = self.index(block.place.pc());
+        let index = self.index(block.key.pc());
         self.entries[index] = Some(block);
     }
 }

@@ -17,7 +17,7 @@ pub const MOST_BLOCK_BYTES: u64 = 4 * MAX_INSNS as u64;
 /// A block as tier 0 runs it.
 pub struct HotBlock<F: Frontend> {
     /// Where it is.
-    pub place: BlockKey,
+    pub key: BlockKey,
     /// The decoded instructions, which tier 1 takes too.
     pub block: Arc<Block<F::Insn>>,
     /// The instructions of `block`, which are found faster here.
@@ -111,9 +111,9 @@ pub fn is_unchanged<I>(block: &Block<I>, may_fetch: &(dyn Fn(GuestAddr) -> bool 
 
 impl<F: Frontend> HotBlock<F> {
     /// Prepares a block for running.
-    pub fn new(place: BlockKey, block: Arc<Block<F::Insn>>) -> Self {
+    pub fn new(key: BlockKey, block: Arc<Block<F::Insn>>) -> Self {
         Self {
-            place,
+            key,
             insns: Arc::clone(&block.insns),
             targets: matches!(block.flow, ir::Flow::Indirect | ir::Flow::IndirectCall).then(Box::default),
             block,
@@ -128,7 +128,7 @@ impl<F: Frontend> HotBlock<F> {
 
     /// Performs the block. `cpu.pc` ends at the next instruction to run, or at the one that stopped.
     pub fn run(&self, cpu: &mut CpuState) -> Result<(), Stop> {
-        let start = self.place.pc();
+        let start = self.key.pc();
         let (last, body) = self.insns.split_last().expect("a block has an instruction");
         let mut eval = Eval::new(cpu);
         for (index, insn) in body.iter().enumerate() {
@@ -150,7 +150,7 @@ impl<F: Frontend> HotBlock<F> {
 
     /// [`HotBlock::run`] of the first instructions, so many at most, with something known of their accesses.
     pub fn run_knowing(&self, cpu: &mut CpuState, insns: usize, known: &mut Known) -> Result<(), Stop> {
-        let start = self.place.pc();
+        let start = self.key.pc();
         for (pc, insn) in (0..).step_by(4).map(|offset| start.offset(offset)).zip(self.insns.iter().take(insns)) {
             let (lifter, args) = F::lifter(insn);
             // What branches overwrites it; only the last one does.
