@@ -35,6 +35,20 @@ const STRANGERS: [(&str, &str); 1] = [("optimizing", "baseline")];
 /// Packages that only one room may name.
 const ROOM_OF: [(&str, &str); 2] = [("cranelift_", "optimizing"), ("iced_x86", "optimizing")];
 
+/// A file that is longer is usually two, and so is a function.
+const FILE_LINES: usize = 600;
+const FUNCTION_LINES: usize = 70;
+
+/// Longer ones, with the reason: "FILE" or "FILE FUNCTION".
+const LONG: &[(&str, &str)] = &[
+    ("backend/src/baseline/asm/tests.rs encodings_are_those_of_the_gnu_assembler", "a table"),
+    ("backend/src/baseline/vector.rs native_vec1", "a match over operations"),
+    ("backend/src/baseline/vector.rs native_vec2", "a match over operations"),
+    ("backend/src/optimizing/clif/vector_fp.rs build_vec1_fp", "a match over operations"),
+    ("backend/src/optimizing/clif/vector_fp.rs build_vec2_fp", "a match over operations"),
+    ("ir/src/eval/vector/mod.rs vec2", "a match over operations"),
+];
+
 fn manifest(name: &str) -> PathBuf {
     if name == "emu" { root().join("Cargo.toml") } else { root().join(name).join("Cargo.toml") }
 }
@@ -235,6 +249,55 @@ fn rooms_import_from_the_ground_up() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert_eq!(seen.len(), ROOMS.len(), "a room that ROOMS lists has no file");
+}
+
+/// Functions of a source and how many lines each has. Needs the form that rustfmt gives them.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = code_of(line);
+        let Some((before, after)) = code.split_once("fn ") else { continue };
+        let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let is_item = before.split_whitespace().all(|word| {
+            word.starts_with("pub")
+                || ["const", "unsafe", "extern", "async", "in"].contains(&word)
+                || word.ends_with(')')
+        });
+        if name.is_empty() || !is_item {
+            continue;
+        }
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let opening = lines[start..].iter().position(|line| line.ends_with(['{', ';', '}'])).map(|n| start + n);
+        if let Some(opening) = opening.filter(|&at| lines[at].ends_with('{')) {
+            let closing = format!("{indent}}}");
+            let length =
+                lines[opening..].iter().position(|line| *line == closing).map_or(0, |n| opening + n + 1 - start);
+            found.push((name, length));
+        }
+    }
+    found
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    let mut long = BTreeSet::new();
+    let mut count = 0;
+    for path in sources() {
+        let relative = path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("a source");
+        if text.lines().count() > FILE_LINES {
+            long.insert(relative.clone());
+        }
+        let functions = functions(&text);
+        count += functions.len();
+        let over = functions.into_iter().filter(|&(_, lines)| lines > FUNCTION_LINES);
+        long.extend(over.map(|(name, _)| format!("{relative} {name}")));
+    }
+    let listed: BTreeSet<String> = LONG.iter().map(|&(name, _)| name.to_owned()).collect();
+    assert_eq!(long, listed, "what is too long, and what LONG says of it");
+    // The reader above is worth something only if it finds what is there.
+    assert!(count > 3000, "{count} functions");
 }
 
 #[test]
