@@ -1,7 +1,7 @@
-//! Results of floating-point operations that compiled code checks late (`backend/src/builder/pending.rs`): whatever
-//! looks at one must find Arm's result. The host's NaNs differ from Arm's in sign, in which operand is handed on, and
-//! with FPCR.DN; and it judges tininess after rounding. Expected values are worked out by hand from the Arm ARM's
-//! FPProcessNaNs, FPDefaultNaN and FPRound.
+//! Results of floating-point operations that compiled code checks late (`backend/src/optimizing/clif/pending.rs`):
+//! whatever looks at one must find Arm's result. The host's NaNs differ from Arm's in sign, in which operand is handed
+//! on, and with FPCR.DN; and it judges tininess after rounding. Expected values are worked out by hand from the Arm
+//! ARM's FPProcessNaNs, FPDefaultNaN and FPRound.
 #![allow(unsafe_code)] // A page for guest code and one for guest data.
 
 use backend::{Config, Engine, Thread, Tier};

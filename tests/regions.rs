@@ -216,8 +216,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Forgives what ARCHITECTURE.md owns up to: an operation moved out of a loop that skips it leaves its exceptions
-    /// in FPSR. One that is missing is not forgiven. (No program reads FPSR.)
+    /// Forgives what docs/design/floating-point.md owns up to: an operation moved out of a loop that skips it leaves its
+    /// exceptions in FPSR. One that is missing is not forgiven. (No program reads FPSR.)
     fn without_early_exceptions(mut self, expected: &Outcome) -> Self {
         for (event, expected) in self.events.iter_mut().zip(&expected.events) {
             event.registers.fpsr &= expected.registers.fpsr | !FP_EXCEPTIONS;

@@ -145,7 +145,8 @@ fn random_row(random: &mut Random, which: Class) -> &'static Row {
     rows[random.below(rows.len() as u64) as usize]
 }
 
-/// MRS of FPSR: compiled code may raise an exception that the program does not get to (ARCHITECTURE.md).
+/// MRS of FPSR: compiled code may raise an exception that the program does not get to
+/// (docs/design/floating-point.md).
 fn reads_exceptions(word: u32) -> bool {
     word & 0xffff_ffe0 == 0xd53b_4420
 }

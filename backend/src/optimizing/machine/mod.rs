@@ -1,5 +1,5 @@
 //! Changes of machine code that Cranelift has finished, before it is placed. Knows of generated code what
-//! ARCHITECTURE.md says of it, and nothing of what it does.
+//! docs/design/links-and-generations.md says of how it goes on, and nothing of what it does.
 //!
 //! Cranelift cannot address by the pinned register: CLIF gets a copy of it in each block. Here what uses a copy uses
 //! r15 instead, and copies that nothing reads any more are left out. So are the frame pointer (`frame.rs`), loads of
