@@ -32,12 +32,12 @@ pub const PREFETCH: usize = 10;
 /// Distance of the functions that prefetch, in bytes.
 pub const PREFETCH_STEP: i64 = 8;
 
-/// Address of the thread's `recovery::FaultFrame`.
+/// Address of the thread's `abi::frame::FaultFrame`.
 pub const FAULT_FRAME: usize = 11;
 
 /// Where code that Cranelift makes stores what it must have in registers until then, two words. The stores are left out
 /// (`peephole`).
-pub const KEPT: usize = 12;
+pub const KEEP_ALIVE: usize = 12;
 
 /// Offset of `ControlWords::safepoint`.
 pub const SAFEPOINT: i32 = ir::SAFEPOINT_OFFSET as i32;

@@ -31,7 +31,7 @@ use crate::block::Block;
 use crate::codecache::memory::CodeMemory;
 use crate::codecache::object::Compiled;
 use crate::config::Extensions;
-use crate::deopt::location::Location;
+use crate::deopt::location::DeoptLocation;
 use asm::{Asm, Label};
 use exits::Cold;
 use flags::Flags;
@@ -63,7 +63,7 @@ pub(crate) struct Emitter {
     now: After,
     cold: Vec<Cold>,
     exits: Vec<(Slot, GuestAddr)>,
-    locations: Vec<Location>,
+    locations: Vec<DeoptLocation>,
     /// For one-block loops: where they go back to, and what is in registers there.
     head: Option<Label>,
     places: Places,
@@ -157,7 +157,7 @@ impl Emitter {
             counter: Some(counter),
             locations: self.locations.clone(),
             flag_sources: Vec::new(),
-            recoveries: Vec::new(),
+            deopt_values: Vec::new(),
             sources: Vec::new(),
             would_hold: false,
         })
@@ -211,7 +211,7 @@ impl Emitter {
     /// From here on a fault is the current guest instruction's.
     fn mark_location(&mut self) {
         if self.locations.last().is_none_or(|last| last.pc != self.pc) {
-            self.locations.push(Location { offset: self.asm.offset(), flags: 0, pc: self.pc, performed: 0 });
+            self.locations.push(DeoptLocation { offset: self.asm.offset(), flags: 0, pc: self.pc, performed: 0 });
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::abi::layout;
 use crate::abi::trampoline::CodePtr;
 use crate::block::BlockKey;
 use crate::codecache::memory::CodeMemory;
-use crate::deopt::location::Location;
-use crate::deopt::recovery::{self, Recovery};
+use crate::deopt::location::DeoptLocation;
 use crate::deopt::source::{FlagSource, Source};
+use crate::deopt::value::{self, DeoptValue};
 use ir::{CpuState, GuestRange};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// The emitter, of one block.
-    Emitted,
+    Baseline,
     /// The optimising tier.
-    Region,
+    Optimized,
 }
 
 /// A piece of compiled code.
@@ -39,7 +39,7 @@ pub struct CodeObject {
     /// Its exits' numbers in `CodeMap::links`.
     pub links: Range<u32>,
     /// Registers of its checkpoints that are not in memory, by offset, ascending.
-    pub recoveries: Box<[Recovery]>,
+    pub deopt_values: Box<[DeoptValue]>,
     /// What some of those follow from.
     pub sources: Box<[Source]>,
     /// It may be entered.
@@ -71,7 +71,7 @@ pub struct Objects {
     pub starts: Vec<u64>,
     pub list: Vec<CodeObject>,
     /// Ascending for each object.
-    pub locations: Vec<Location>,
+    pub locations: Vec<DeoptLocation>,
 }
 
 impl Objects {
@@ -132,15 +132,15 @@ impl Generation {
             return None;
         }
         cpu.pc = location.pc;
-        let first = object.recoveries.partition_point(|recovery| u64::from(recovery.offset) < offset);
-        let here = object.recoveries[first..].partition_point(|recovery| u64::from(recovery.offset) == offset);
-        let recoveries = &object.recoveries[first..first + here];
-        let loaded = recovery::recover(saved, cpu, recoveries, &object.sources);
+        let first = object.deopt_values.partition_point(|deopt_value| u64::from(deopt_value.offset) < offset);
+        let here = object.deopt_values[first..].partition_point(|deopt_value| u64::from(deopt_value.offset) == offset);
+        let deopt_values = &object.deopt_values[first..first + here];
+        let loaded = value::recover(saved, cpu, deopt_values, &object.sources);
         let performed = usize::from(location.performed);
-        let recovered = Recovered { values: recoveries.len() as u64, performed, loaded };
+        let recovered = Recovered { values: deopt_values.len() as u64, performed, loaded };
         // The flags last: they follow from registers.
         let by_edge = cpu.backend[layout::FLAGS_BY_EDGE] as u32;
-        let number = if location.flags == Location::FLAGS_BY_EDGE { by_edge } else { location.flags };
+        let number = if location.flags == DeoptLocation::FLAGS_BY_EDGE { by_edge } else { location.flags };
         if let Some(index) = (number as usize).checked_sub(1) {
             cpu.flags = object.flag_sources[index].flags(cpu, saved);
         }

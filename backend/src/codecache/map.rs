@@ -158,7 +158,7 @@ impl<F: Frontend> CodeMap<F> {
         let range = |b: &Arc<Block<F::Insn>>| GuestRange { start: b.start, end: b.next() };
         let mut objects = generation.objects();
         let before = objects.get(first.code.load(Ordering::SeqCst));
-        let extended = before.filter(|object| object.kind == Kind::Region).map_or(0, |object| object.extended + 1);
+        let extended = before.filter(|object| object.kind == Kind::Optimized).map_or(0, |object| object.extended + 1);
         let links = self.links.count()..self.links.count() + compiled.exits.len() as u32;
         let locations = objects.locations.len() as u32;
         objects.locations.extend_from_slice(&compiled.locations);
@@ -171,7 +171,7 @@ impl<F: Frontend> CodeMap<F> {
             others: blocks.iter().skip(1).map(range).collect(),
             locations: locations..objects.locations.len() as u32,
             flag_sources: compiled.flag_sources.as_slice().into(),
-            recoveries: compiled.recoveries.into(),
+            deopt_values: compiled.deopt_values.into(),
             sources: compiled.sources.into(),
             links: links.clone(),
             alive: true,
@@ -182,7 +182,7 @@ impl<F: Frontend> CodeMap<F> {
         for &(slot, target) in &compiled.exits {
             self.links.add(slot, compiled.code, entry.at(target));
         }
-        if kind == Kind::Region {
+        if kind == Kind::Optimized {
             self.regions.insert(entry, compiled.code);
             self.region_blocks.insert(compiled.code, blocks.into());
         }
@@ -223,12 +223,12 @@ impl<F: Frontend> CodeMap<F> {
             object.alive = false;
             self.links.retire(object.links.clone(), memory);
             // A block that is a loop of its own does not leave through a slot.
-            is_looping = object.kind == Kind::Emitted && first.block.successors().contains(&Some(entry.pc()));
+            is_looping = object.kind == Kind::Baseline && first.block.successors().contains(&Some(entry.pc()));
         }
         first.set_counter(counter);
         first.code.store(code.0, Ordering::SeqCst);
         // The code of one block is found by the block.
-        let blocks = (kind == Kind::Region).then(|| self.region_blocks.get(&code)).flatten();
+        let blocks = (kind == Kind::Optimized).then(|| self.region_blocks.get(&code)).flatten();
         for block in blocks.into_iter().flat_map(|blocks| &**blocks) {
             for page in pages_of(block.start, block.next()) {
                 let there = self.pages.regions.entry(page).or_default();

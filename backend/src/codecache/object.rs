@@ -2,9 +2,9 @@
 
 use crate::abi::slot::Slot;
 use crate::abi::trampoline::CodePtr;
-use crate::deopt::location::Location;
-use crate::deopt::recovery::Recovery;
+use crate::deopt::location::DeoptLocation;
 use crate::deopt::source::{FlagSource, Source};
+use crate::deopt::value::DeoptValue;
 use ir::GuestAddr;
 
 /// A compiled region, or an emitted block.
@@ -19,11 +19,11 @@ pub struct Compiled {
     /// What counts its runs, if something does.
     pub counter: Option<Slot>,
     /// What faults mean, by host code offset, ascending.
-    pub locations: Vec<Location>,
+    pub locations: Vec<DeoptLocation>,
     /// Where the flags of checkpoints are.
     pub flag_sources: Vec<FlagSource>,
     /// Registers of checkpoints that are not in memory, by host code offset, ascending.
-    pub recoveries: Vec<Recovery>,
+    pub deopt_values: Vec<DeoptValue>,
     /// What some of those follow from.
     pub sources: Vec<Source>,
     /// Whether `Holding::Always` would hold more registers.

@@ -4,7 +4,7 @@ use ir::GuestAddr;
 
 /// What a fault in generated code means, from some offset on.
 #[derive(Clone, Copy, Debug)]
-pub struct Location {
+pub struct DeoptLocation {
     /// Host code offset at which it begins.
     pub offset: u32,
     /// Where the flags are, as a number in `flag_sources`, plus 1; 0 if they are in memory; or `FLAGS_BY_EDGE`.
@@ -15,7 +15,7 @@ pub struct Location {
     pub performed: u16,
 }
 
-impl Location {
+impl DeoptLocation {
     /// Of `flags`: `CpuState` says where they are (`layout::FLAGS_BY_EDGE`).
     pub const FLAGS_BY_EDGE: u32 = u32::MAX;
 }

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A block that has run so many times less often than the entry is not taken into a region.
 const COLDER: u32 = 16;
 /// More work is done for a region when threads have been seen there so often.
-const ENOUGH_SIGHTINGS: u32 = 5;
+const ENOUGH_SAMPLES: u32 = 5;
 /// A code cache smaller than this is not worth having.
 const LEAST_CODE_BYTES: usize = 2 << 20;
 /// What compiling needs of a stack: Cranelift goes through trees of blocks by recursion.
@@ -190,7 +190,7 @@ impl<F: Frontend> Engine<F> {
             self.config.log.write(format_args!("OUT: block {}, {bytes} bytes at {:#x}\n{hex}\n", block.key.pc(), at.0));
         }
         let mut code = self.code();
-        if !code.publish(&generation, block.key, std::slice::from_ref(&block.block), compiled, Kind::Emitted) {
+        if !code.publish(&generation, block.key, std::slice::from_ref(&block.block), compiled, Kind::Baseline) {
             return None;
         }
         self.announce("block", block.key, &generation, at, bytes);
@@ -241,7 +241,7 @@ impl<F: Frontend> Engine<F> {
         let is_cut = region.is_cut || compiled.would_hold;
         let mut code = self.code();
         code.stats.compile_ns += started.elapsed().as_nanos() as u64;
-        if !code.publish(&generation, entry, &region.blocks, compiled, Kind::Region) {
+        if !code.publish(&generation, entry, &region.blocks, compiled, Kind::Optimized) {
             return Attempt::Impossible;
         }
         self.announce("region", entry, &generation, at, bytes);
@@ -420,7 +420,7 @@ impl<F: Frontend> Engine<F> {
         for entry in samples.into_iter().flat_map(|sample| code.regions_wanting_budget(sample)) {
             *seen.entry(entry).or_default() += 1;
         }
-        let most = seen.iter().max_by_key(|&(_, &times)| times).filter(|&(_, &times)| times >= ENOUGH_SIGHTINGS);
+        let most = seen.iter().max_by_key(|&(_, &times)| times).filter(|&(_, &times)| times >= ENOUGH_SAMPLES);
         let Some((&entry, _)) = most else { return false };
         seen.remove(&entry);
         code.raise_budget(entry);

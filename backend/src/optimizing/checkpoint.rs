@@ -9,7 +9,7 @@
 //! exact state, as before checkpoints.
 //!
 //! A checkpoint need not store a value that can be found when an access of its segment faults (`optimizing/clif/held.rs`,
-//! `deopt/recovery.rs`). Whether it can is known for sure only when code is generated; here it is planned what may be held. It
+//! `deopt/value.rs`). Whether it can is known for sure only when code is generated; here it is planned what may be held. It
 //! saves a store where the register is overwritten before a way out would store it. The value is held until the last
 //! access at which it is needed: not where the instructions since the checkpoint have overwritten the register unread,
 //! for these are performed again. Where a region uses many registers, holding costs more than it saves, but in a block
@@ -69,7 +69,7 @@ pub struct Effect {
     /// Registers whose incoming value is stored if it is dirty.
     pub stores_incoming: RegSet,
     /// Registers whose incoming value a checkpoint may hold if it is dirty: it does not store it, but it can be found at
-    /// a fault (`deopt/recovery.rs`).
+    /// a fault (`deopt/value.rs`).
     pub holds: RegSet,
     /// The block is a loop of its own that holds registers.
     pub is_held: bool,

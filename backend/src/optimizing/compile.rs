@@ -7,11 +7,11 @@ use crate::abi::trampoline::CodePtr;
 use crate::codecache::generation::Generation;
 use crate::codecache::object::Compiled;
 use crate::config::Holding;
-use crate::deopt::location::Location;
-use crate::deopt::recovery::Recovery;
+use crate::deopt::location::DeoptLocation;
 use crate::deopt::source::Source;
+use crate::deopt::value::DeoptValue;
 use crate::inject::{self, Failure};
-use crate::optimizing::clif::{Builder, Built, FlagsAt, Labels, drop_needless_merges, region_signature};
+use crate::optimizing::clif::{Builder, Built, FlagsAt, Labels, drop_redundant_upper_zeroing, region_signature};
 use crate::optimizing::machine::{self, Placed, Registers};
 use crate::optimizing::provider::Provider;
 use crate::optimizing::region::{Plan, Region};
@@ -112,16 +112,16 @@ impl Compiler {
             listing.clif = clif.then(|| compiler.context.func.display().to_string());
             compiler.generate(&mut built.labels)?;
             let compiled = compiler.context.compiled_code().expect("it has just been compiled");
-            let recoveries = match mode.holding == Holding::Never && built.holds() {
+            let deopt_values = match mode.holding == Holding::Never && built.holds() {
                 true => Err(may_hold),
-                false => recoveries(compiled, &built),
+                false => deopt_values(compiled, &built),
             };
-            Ok((built, recoveries))
+            Ok((built, deopt_values))
         };
         let mut may_hold = RegSet::ALL;
-        let (built, (mut recoveries, sources)) = loop {
+        let (built, (mut deopt_values, sources)) = loop {
             match build(self, may_hold)? {
-                (built, Ok(recoveries)) => break (built, recoveries),
+                (built, Ok(deopt_values)) => break (built, deopt_values),
                 // Cranelift has lost values, as it may.
                 (_, Err(lost)) => {
                     let rest = may_hold.without(lost);
@@ -129,10 +129,10 @@ impl Compiler {
                 }
             }
         };
-        let (code, placed) = self.place(&held(&recoveries, &sources))?;
+        let (code, placed) = self.place(&held(&deopt_values, &sources))?;
         let compiled = self.context.compiled_code().expect("it has just been compiled");
-        for recovery in &mut recoveries {
-            recovery.offset = placed.offset(recovery.offset);
+        for deopt_value in &mut deopt_values {
+            deopt_value.offset = placed.offset(deopt_value.offset);
         }
         let locations = locations(compiled, &built, &placed);
         listing.host_asm = host_asm.then(|| {
@@ -145,7 +145,7 @@ impl Compiler {
         let exits = built.exits;
         let would_hold = built.would_hold;
         let compiled =
-            Compiled { code, bytes, exits, counter: None, locations, flag_sources, recoveries, sources, would_hold };
+            Compiled { code, bytes, exits, counter: None, locations, flag_sources, deopt_values, sources, would_hold };
         Ok((compiled, listing))
     }
 
@@ -170,7 +170,7 @@ impl Compiler {
     fn generate(&mut self, labels: &mut Labels) -> Result<(), CompileError> {
         verify(&self.context.func, &*self.isa);
         preserve_nothing(&mut self.context.func);
-        drop_needless_merges(&mut self.context.func);
+        drop_redundant_upper_zeroing(&mut self.context.func);
         let isa = if labels.is_empty() {
             &*self.isa
         } else {
@@ -233,7 +233,7 @@ impl Compiler {
 }
 
 /// What a fault means at each guest access.
-fn locations(compiled: &CompiledCode, built: &Built, placed: &Placed) -> Vec<Location> {
+fn locations(compiled: &CompiledCode, built: &Built, placed: &Placed) -> Vec<DeoptLocation> {
     let accesses = compiled.buffer.get_srclocs_sorted().iter().filter(|s| !s.loc.is_default());
     accesses
         .map(|s| {
@@ -241,20 +241,25 @@ fn locations(compiled: &CompiledCode, built: &Built, placed: &Placed) -> Vec<Loc
             let flags = match location.flags {
                 FlagsAt::Memory => 0,
                 FlagsAt::Source(number) => number + 1,
-                FlagsAt::Edge => Location::FLAGS_BY_EDGE,
+                FlagsAt::Edge => DeoptLocation::FLAGS_BY_EDGE,
             };
-            Location { offset: placed.offset(s.start), flags, pc: location.pc, performed: location.performed as u16 }
+            DeoptLocation {
+                offset: placed.offset(s.start),
+                flags,
+                pc: location.pc,
+                performed: location.performed as u16,
+            }
         })
         .collect()
 }
 
 /// Where what is held is at each guest access, with what that follows from; or, if some of it is nowhere, registers that
 /// should not be held.
-fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, Vec<Source>), RegSet> {
-    let mut recoveries = Vec::new();
+fn deopt_values(compiled: &CompiledCode, built: &Built) -> Result<(Vec<DeoptValue>, Vec<Source>), RegSet> {
+    let mut deopt_values = Vec::new();
     let mut sources = Vec::new();
     if !built.holds() {
-        return Ok((recoveries, sources));
+        return Ok((deopt_values, sources));
     }
     let mut lost = RegSet::default();
     // By what is held, its last source: most accesses find values where those before did.
@@ -300,30 +305,30 @@ fn recoveries(compiled: &CompiledCode, built: &Built) -> Result<(Vec<Recovery>, 
                     }))
                 }
             };
-            recoveries.push(Recovery { offset: access.offset, register: *register, place });
+            deopt_values.push(DeoptValue { offset: access.offset, register: *register, place });
         }
     }
-    recoveries.sort_by_key(|recovery| recovery.offset);
-    if lost.is_empty() { Ok((recoveries, sources)) } else { Err(lost) }
+    deopt_values.sort_by_key(|deopt_value| deopt_value.offset);
+    if lost.is_empty() { Ok((deopt_values, sources)) } else { Err(lost) }
 }
 
 /// The general registers in which something is held, by offsets of accesses.
-fn held(recoveries: &[Recovery], sources: &[Source]) -> Vec<(u32, Registers)> {
+fn held(deopt_values: &[DeoptValue], sources: &[Source]) -> Vec<(u32, Registers)> {
     let mut held: Vec<(u32, Registers)> = Vec::new();
-    for recovery in recoveries {
+    for deopt_value in deopt_values {
         let mut registers = 0;
         let mut add = |place: Place| {
             if let Place::General(number) = place {
                 registers |= 1 << number;
             }
         };
-        match recovery.place {
+        match deopt_value.place {
             Place::Source(number) => sources[number as usize].places(&mut add),
             place => add(place),
         }
         match held.last_mut() {
-            Some((offset, others)) if *offset == recovery.offset => *others |= registers,
-            _ => held.push((recovery.offset, registers)),
+            Some((offset, others)) if *offset == deopt_value.offset => *others |= registers,
+            _ => held.push((deopt_value.offset, registers)),
         }
     }
     held

@@ -135,7 +135,7 @@ impl<F: Frontend> CodeMap<F> {
         let owners = self.links.of(to).filter_map(|link| objects.get(link.owner.0));
         let mut fit = owners.filter(|object| {
             object.alive
-                && object.kind == Kind::Region
+                && object.kind == Kind::Optimized
                 && object.entry != to
                 && object.extended < MOST_EXTENSIONS
                 && (object.insns as usize) < region_insns * 3 / 4

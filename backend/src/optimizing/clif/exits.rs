@@ -67,7 +67,7 @@ impl Builder<'_, '_> {
     /// Goes to a guest address in a context, inside the region or out of it. Ends the block.
     pub(super) fn leave_in(&mut self, context: usize, target: GuestAddr) {
         self.ended = true;
-        self.settle();
+        self.flush_checks();
         let Some(index) = self.graph.node(context, target) else { return self.exit_in(context, target) };
         // The turns of a replayed loop leave memory as it was when the loop began: that must be exact.
         let begins_replay = self.plan.replayed[index] && index != self.current;
@@ -112,7 +112,7 @@ impl Builder<'_, '_> {
 
     /// Leaves the region for a known address in a context. Ends the block.
     pub(super) fn exit_in(&mut self, context: usize, target: GuestAddr) {
-        self.settle();
+        self.flush_checks();
         self.store_dirty();
         let (code, pc) = self.linked(target);
         self.exit_through(context, code, pc);

@@ -1,9 +1,9 @@
 //! Scalar floating point in CLIF. The host's arithmetic gives Arm's results except for NaNs: when a result is one,
-//! the exact function that `Eval` uses computes it again, out of line (`pending.rs`). It computes everything that
+//! the exact function that `Eval` uses computes it again, out of line (`deferred.rs`). It computes everything that
 //! flushing to zero may change while FPCR.FZ is set. Numbers are F32 or F64; halves are I16.
 
 use super::Builder;
-use super::pending::{Comparison, Pending};
+use super::deferred::{Comparison, Pending};
 use crate::abi::helpers::Helper;
 use crate::abi::layout;
 use cranelift_codegen::ir::condcodes::FloatCC;

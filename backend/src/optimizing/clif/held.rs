@@ -1,4 +1,4 @@
-//! Registers that a checkpoint does not store, because their values can be found when an access faults (`deopt/recovery.rs`).
+//! Registers that a checkpoint does not store, because their values can be found when an access faults (`deopt/value.rs`).
 //! Labels on values tell where the register allocator has put them. Cranelift computes a value as late as it can: at an
 //! access it has either that, or what it will be computed from. Behind the last access at which a value is needed, a
 //! store uses it, or what it follows from, so that the host has it until then. When the machine code is finished, these
@@ -6,8 +6,8 @@
 
 use super::{Builder, FlagsAt, Labels, trusted};
 use crate::abi::layout;
-use crate::deopt::recovery::Register;
 use crate::deopt::source::{FlagSource, Operation, Source};
+use crate::deopt::value::Register;
 use crate::optimizing::checkpoint::Step;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::I64;
@@ -53,7 +53,7 @@ pub(super) struct Deopt {
     /// Accesses of the segment: registers not needed there, and where what is kept until then is used.
     accesses: Vec<(RegSet, Inst)>,
     /// What is kept in the segment, until which of its accesses.
-    kept: BTreeMap<Value, usize>,
+    kept_alive: BTreeMap<Value, usize>,
     /// What the current instruction loads is held.
     pub is_logged: bool,
     /// The checkpoint before covers the current instruction's accesses.
@@ -70,7 +70,7 @@ impl Deopt {
             has_segment: false,
             labels,
             accesses: Vec::new(),
-            kept: BTreeMap::new(),
+            kept_alive: BTreeMap::new(),
             is_logged: false,
             is_covered: false,
         }
@@ -130,7 +130,7 @@ impl Builder<'_, '_> {
 
     /// After an access of a segment, at which some registers are not needed.
     pub(super) fn passed_access(&mut self, redone: RegSet) {
-        if self.deopt.undecided.is_some() || !self.deopt.kept.is_empty() {
+        if self.deopt.undecided.is_some() || !self.deopt.kept_alive.is_empty() {
             let after = self.fb.ins().nop();
             self.deopt.accesses.push((redone, after));
         }
@@ -139,7 +139,7 @@ impl Builder<'_, '_> {
     /// After the last access of a segment. `used` are registers whose values are used later.
     pub(super) fn end_segment(&mut self, used: RegSet) {
         self.decide(used);
-        self.use_kept();
+        self.use_kept_alive();
     }
 
     /// What the checkpoint of the segment that ends stores, and what it holds.
@@ -201,7 +201,7 @@ impl Builder<'_, '_> {
             }
             &Source::Labelled(label, None) => {
                 let value = self.deopt.labels.value(label).expect("it follows from nothing else");
-                let until = self.deopt.kept.entry(self.fb.func.dfg.resolve_aliases(value)).or_default();
+                let until = self.deopt.kept_alive.entry(self.fb.func.dfg.resolve_aliases(value)).or_default();
                 *until = access.max(*until);
             }
             Source::Operation(_, _, operands) => operands.iter().for_each(|operand| self.keep_source(operand, access)),
@@ -234,14 +234,14 @@ impl Builder<'_, '_> {
 
     /// Uses what the segment holds behind the last access at which that is needed, so that the host has it there: by
     /// stores that are left out when the machine code is finished (`peephole`).
-    fn use_kept(&mut self) {
-        let (kept, accesses) = (std::mem::take(&mut self.deopt.kept), std::mem::take(&mut self.deopt.accesses));
+    fn use_kept_alive(&mut self) {
+        let (kept, accesses) = (std::mem::take(&mut self.deopt.kept_alive), std::mem::take(&mut self.deopt.accesses));
         for (number, &(_, at)) in accesses.iter().enumerate() {
             let is_last = number + 1 == accesses.len();
             let mut cursor = FuncCursor::new(self.fb.func).at_inst(at);
             for (&value, _) in kept.iter().filter(|&(_, &until)| until == number || is_last && until > number) {
                 let cpu = cursor.ins().get_pinned_reg(I64);
-                cursor.ins().store(trusted(), value, cpu, layout::backend_word(layout::KEPT));
+                cursor.ins().store(trusted(), value, cpu, layout::backend_word(layout::KEEP_ALIVE));
                 // The alias analysis would drop it for the next.
                 cursor.ins().sequence_point();
             }

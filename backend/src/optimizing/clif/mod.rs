@@ -9,6 +9,7 @@
 mod calls;
 mod conditions;
 mod convert;
+mod deferred;
 mod exits;
 mod extensions;
 mod facts;
@@ -19,13 +20,12 @@ mod fp;
 mod held;
 mod int;
 mod labels;
-mod lanes;
 mod memory;
-mod merges;
 mod ops;
-mod pending;
 mod round;
+mod scalarize_phis;
 mod state;
+mod upper_zeroing;
 mod vector;
 mod vector_fp;
 mod vector_int;
@@ -50,9 +50,9 @@ use exits::Edges;
 use facts::Facts;
 use held::Deopt;
 use ir::{Flow, Frontend, GuestAddr, RegSet};
-pub(crate) use merges::drop_needless_merges;
 use state::{Known, Now};
 use std::collections::HashSet;
+pub(crate) use upper_zeroing::drop_redundant_upper_zeroing;
 
 /// Where the flags of a checkpoint are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,7 +83,7 @@ pub(crate) struct Builder<'f, 'r> {
     facts: Facts,
     deopt: Deopt,
     /// Floating-point results that wait for being checked.
-    checks: pending::Checks,
+    checks: deferred::Checks,
     now: Now,
     /// The state's address, if this CLIF block has it already.
     cpu: Option<Value>,
@@ -251,7 +251,7 @@ impl<'f, 'r> Builder<'f, 'r> {
             v,
             facts: Facts::default(),
             deopt: Deopt::new(Labels::new((entry_pc, entry.0))),
-            checks: pending::Checks::default(),
+            checks: deferred::Checks::default(),
             now: Now::default(),
             cpu: None,
             is_cold: false,
@@ -303,7 +303,7 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn finish(mut self, locations: Vec<Location>, target: TargetFrontendConfig) -> Option<Built> {
         assert!(self.edges.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         self.fb.seal_all_blocks();
-        lanes::keep_integers(self.fb.func);
+        scalarize_phis::scalarize_vector_phis(self.fb.func);
         extensions::drop_needless(self.fb.func);
         self.fb.finalize(target);
         let Deopt { flag_sources, segments: held, labels, .. } = self.deopt;
@@ -378,7 +378,7 @@ impl<'f, 'r> Builder<'f, 'r> {
 
     /// Runs `body` in a cold block taken if `condition`; `body` must end it. State known here is as before.
     fn side_exit(&mut self, condition: Value, body: impl FnOnce(&mut Self)) {
-        self.settle();
+        self.flush_checks();
         let cold = self.cold_block();
         let next = if self.is_cold { self.cold_block() } else { self.fb.create_block() };
         self.fb.ins().brif(condition, cold, &[], next, &[]);

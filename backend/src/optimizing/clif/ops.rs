@@ -215,7 +215,7 @@ impl Ops for Builder<'_, '_> {
     }
 
     fn read_sysreg(&mut self, reg: SysReg) -> Value {
-        self.settle();
+        self.flush_checks();
         match reg {
             SysReg::Nzcv => return self.packed_flags(),
             SysReg::TpidrEl0 => return self.load_state(I64, offset_of!(CpuState, tpidr_el0) as i32),
@@ -227,7 +227,7 @@ impl Ops for Builder<'_, '_> {
         self.call_helper(Helper::ReadSysreg, &[number])
     }
     fn write_sysreg(&mut self, reg: SysReg, value: Value) {
-        self.settle();
+        self.flush_checks();
         match reg {
             SysReg::Nzcv => return self.set_nzcv(value),
             SysReg::TpidrEl0 => return self.store_state(value, offset_of!(CpuState, tpidr_el0) as i32),
@@ -249,7 +249,7 @@ impl Ops for Builder<'_, '_> {
     fn jump_if(&mut self, c: Value, target: GuestAddr) {
         let next = self.pc.offset(4);
         if target == next {
-            self.settle();
+            self.flush_checks();
             return self.leave_to(target);
         }
         let (taken, not_taken) = (self.fb.create_block(), self.fb.create_block());
@@ -263,7 +263,7 @@ impl Ops for Builder<'_, '_> {
         // a loop's blocks stay together, and registers hold values for all of it.
         let is_nearer = self.is_nearer(target, next);
         let comparison = self.take_comparison(c);
-        self.settle();
+        self.flush_checks();
         if let Some((comparison, condition)) = comparison {
             let (condition, unlikely, likely) =
                 if is_nearer { (condition.complement(), not_taken, taken) } else { (condition, taken, not_taken) };
@@ -286,23 +286,23 @@ impl Ops for Builder<'_, '_> {
         self.leave_to(next);
     }
     fn call(&mut self, target: GuestAddr, back: GuestAddr) {
-        self.settle();
+        self.flush_checks();
         self.call_to(target, back);
     }
     fn jump_indirect(&mut self, target: Value) {
-        self.settle();
+        self.flush_checks();
         self.jump_computed(target);
     }
     fn call_indirect(&mut self, target: Value, back: GuestAddr) {
-        self.settle();
+        self.flush_checks();
         self.call_indirect_to(target, back);
     }
     fn ret(&mut self, target: Value) {
-        self.settle();
+        self.flush_checks();
         self.return_to(target);
     }
     fn stop(&mut self, stop: Stop, code: i32) -> Result<(), Infallible> {
-        self.settle();
+        self.flush_checks();
         self.ended = true;
         let code = self.fb.ins().iconst(cranelift_codegen::ir::types::I32, i64::from(code as u32));
         self.store_state(code, (offset_of!(CpuState, stop) + offset_of!(StopDetail, code)) as i32);
@@ -310,7 +310,7 @@ impl Ops for Builder<'_, '_> {
         Ok(())
     }
     fn code_changed(&mut self, addr: Value) -> Result<(), Infallible> {
-        self.settle();
+        self.flush_checks();
         self.ended = true;
         let line = self.fb.ins().band_imm_s(addr, !63);
         self.store_state(line, (offset_of!(CpuState, stop) + offset_of!(StopDetail, addr)) as i32);

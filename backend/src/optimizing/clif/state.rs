@@ -92,7 +92,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn store_registers(&mut self, registers: RegSet) {
-        self.settle();
+        self.flush_checks();
         for n in 0..32 {
             if registers.x >> n & 1 != 0 {
                 let value = self.fb.use_var(self.x[n]);
@@ -107,7 +107,7 @@ impl Builder<'_, '_> {
 
     /// Makes memory exact but for what is held, what is not needed, and for flags that follow from registers.
     pub(super) fn checkpoint(&mut self, unneeded: Unneeded, may_hold: RegSet) {
-        self.settle();
+        self.flush_checks();
         let wanted = self.now.dirty.without(unneeded.registers);
         let held = wanted.intersection(may_hold);
         self.begin_segment(held);

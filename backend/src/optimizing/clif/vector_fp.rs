@@ -1,10 +1,10 @@
 //! Lane-wise floating point in CLIF. As with scalars, the host gives Arm's results and flags but for NaNs and for
 //! results at the edge of the denormals: one test covers all lanes, and the exact function computes all of them again
-//! (`pending.rs`).
+//! (`deferred.rs`).
 //! Lanes outside an arrangement hold copies of lanes inside it, so that they raise nothing of their own.
 
 use super::Builder;
-use super::pending::Pending;
+use super::deferred::Pending;
 use super::vector::lanes_type;
 use crate::abi::helpers::{Helper, encode_arr, encode_fp_int};
 use crate::abi::layout;

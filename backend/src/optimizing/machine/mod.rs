@@ -69,9 +69,9 @@ fn use_pinned(code: &mut MachineCode) -> Option<()> {
     Some(())
 }
 
-/// Leaves out stores to `layout::KEPT`.
+/// Leaves out stores to `layout::KEEP_ALIVE`.
 fn remove_uses(code: &mut MachineCode) {
-    let place = layout::backend_word(layout::KEPT) as u64;
+    let place = layout::backend_word(layout::KEEP_ALIVE) as u64;
     for number in 0..code.pieces().len() {
         if let Some((instruction, _)) = code.instruction(number)
             && instruction.op0_kind() == OpKind::Memory
@@ -323,11 +323,11 @@ mod tests {
 
     #[test]
     fn stores_that_only_keep_values_are_left_out() {
-        let kept = layout::backend_word(layout::KEPT).to_le_bytes();
-        let store = [&[0x48, 0x89, 0x88][..], &kept].concat(); // mov [rax + KEPT], rcx
-        let store_vector = [&[0xc5, 0xfa, 0x7f, 0x80][..], &kept].concat(); // vmovdqu [rax + KEPT], xmm0
+        let kept = layout::backend_word(layout::KEEP_ALIVE).to_le_bytes();
+        let store = [&[0x48, 0x89, 0x88][..], &kept].concat(); // mov [rax + KEEP_ALIVE], rcx
+        let store_vector = [&[0xc5, 0xfa, 0x7f, 0x80][..], &kept].concat(); // vmovdqu [rax + KEEP_ALIVE], xmm0
         let other = [0x48, 0x89, 0x88, 0x98, 0, 0, 0]; // mov [rax + 98h], rcx
-        let load = [&[0x48, 0x8b, 0x88][..], &kept].concat(); // mov rcx, [rax + KEPT]
+        let load = [&[0x48, 0x8b, 0x88][..], &kept].concat(); // mov rcx, [rax + KEEP_ALIVE]
         let code = improved(&[COPY, &store, &other, &store_vector, &load, RET]);
         let load = [&[0x49, 0x8b, 0x8f][..], &kept].concat();
         assert_eq!(code, [&[0x49, 0x89, 0x8f, 0x98, 0, 0, 0][..], &load, RET].concat());

@@ -7,7 +7,7 @@
 //! it for x86-64, but is not valid from a number to a vector, which is larger. So this is done after verification. The
 //! tests in `optimizing/compile.rs` would notice another Cranelift that does otherwise.
 
-use super::lanes::{argument, incoming, is_zero, place};
+use super::scalarize_phis::{argument, incoming, is_zero, place};
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2};
 use cranelift_codegen::ir::{
     Block, Endianness, Function, Inst, InstBuilder, InstructionData, MemFlagsData, Opcode, Value, ValueDef,
@@ -29,7 +29,7 @@ enum Zeros {
 
 /// Makes merges of numbers that have zeros above into nothing. The function is not valid any more, but is compiled
 /// right.
-pub(crate) fn drop_needless_merges(func: &mut Function) {
+pub(crate) fn drop_redundant_upper_zeroing(func: &mut Function) {
     let merges = merges(func);
     if merges.is_empty() {
         return;

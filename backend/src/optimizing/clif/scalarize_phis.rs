@@ -44,7 +44,7 @@ struct Extraction {
 }
 
 /// Makes the parameters described above.
-pub(super) fn keep_integers(func: &mut Function) {
+pub(super) fn scalarize_vector_phis(func: &mut Function) {
     let extractions = extractions(func);
     if extractions.is_empty() {
         return;

@@ -1,6 +1,6 @@
 //! Registers of a checkpoint that are not stored: generated code keeps their values where the host has them anyway, in
 //! its registers and in its frame, as long as an access of the segment may fault. The fault handler saves those
-//! (`FaultFrame`), and the code's table of recoveries says which is which.
+//! (`FaultFrame`), and the code's table of deopt values says which is which.
 //!
 //! Knows nothing of how code is built: `optimizing/clif/held.rs` says which values are kept, `optimizing/compile.rs` where they came to
 //! be.
@@ -36,7 +36,7 @@ impl Register {
 
 /// At an access that may fault, where a register of its checkpoint is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Recovery {
+pub struct DeoptValue {
     /// Offset of the host instruction in the code.
     pub offset: u32,
     /// The register.
@@ -46,16 +46,16 @@ pub struct Recovery {
 }
 
 /// Puts the registers of the checkpoint where they belong; gives what has been loaded.
-pub fn recover(saved: &FaultFrame, cpu: &mut CpuState, recoveries: &[Recovery], sources: &[Source]) -> Vec<u128> {
+pub fn recover(saved: &FaultFrame, cpu: &mut CpuState, deopt_values: &[DeoptValue], sources: &[Source]) -> Vec<u128> {
     // A register's source may be what another has in memory.
-    let value = |recovery: &Recovery| match recovery.place {
+    let value = |deopt_value: &DeoptValue| match deopt_value.place {
         Place::Source(number) => u128::from(sources[number as usize].value(cpu, saved)),
         place => saved.value(place),
     };
-    let values: Vec<u128> = recoveries.iter().map(value).collect();
+    let values: Vec<u128> = deopt_values.iter().map(value).collect();
     let mut loaded = Vec::new();
-    for (recovery, value) in recoveries.iter().zip(values) {
-        match recovery.register {
+    for (deopt_value, value) in deopt_values.iter().zip(values) {
+        match deopt_value.register {
             Register::X(n) => cpu.x[usize::from(n)] = value as u64,
             Register::V(n) => cpu.v[usize::from(n)] = value,
             Register::Loaded => loaded.push(value),
@@ -78,7 +78,7 @@ mod tests {
         // Only as much as there is room for.
         saved.set_frame(300..10_000);
         let mut cpu = CpuState::new();
-        let recoveries = [
+        let deopt_values = [
             (Register::X(3), Place::General(15)),
             (Register::X(31), Place::Frame(8)),
             (Register::X(0), Place::Frame(FRAME_BYTES as u16 - 8)),
@@ -86,8 +86,8 @@ mod tests {
             (Register::V(2), Place::Frame(32)),
             (Register::Loaded, Place::Vector(3)),
         ];
-        let recoveries = recoveries.map(|(register, place)| Recovery { offset: 0, register, place });
-        let loaded = recover(&saved, &mut cpu, &recoveries, &[]);
+        let deopt_values = deopt_values.map(|(register, place)| DeoptValue { offset: 0, register, place });
+        let loaded = recover(&saved, &mut cpu, &deopt_values, &[]);
         assert_eq!((cpu.x[3], cpu.x[31], cpu.x[0]), (115, 301, 300 + FRAME_BYTES / 8 - 1));
         assert_eq!(loaded, [203 | (7 << 64)]);
         assert_eq!((cpu.v[1], cpu.v[2]), (202 | 7 << 64, 304 | 305 << 64));

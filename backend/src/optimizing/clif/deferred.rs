@@ -59,7 +59,7 @@ pub(super) struct Comparison {
 /// What waits, and what has waited.
 #[derive(Default)]
 pub(super) struct Checks {
-    pending: Vec<Pending>,
+    deferred: Vec<Pending>,
     comparison: Option<Comparison>,
     /// Results of the current guest block that have been checked, with what replaces them.
     exact: HashMap<Value, Value>,
@@ -91,13 +91,13 @@ fn numbers_type(lane: Lane) -> Type {
 impl Builder<'_, '_> {
     /// Lets the check of a result wait. Its operands have come through `resolved`, `exact` or `lanes_operand`.
     pub(super) fn defer(&mut self, result: Pending) -> Value {
-        for other in &mut self.checks.pending {
+        for other in &mut self.checks.deferred {
             other.is_covered |= result.operands.contains(&other.value);
         }
         let value = result.value;
-        self.checks.pending.push(result);
-        if self.checks.pending.len() == MOST_PENDING {
-            self.settle();
+        self.checks.deferred.push(result);
+        if self.checks.deferred.len() == MOST_PENDING {
+            self.flush_checks();
         }
         self.resolved(value)
     }
@@ -105,7 +105,7 @@ impl Builder<'_, '_> {
     /// What waits of a value, or of the number that a vector has been made of.
     fn waits(&self, value: Value) -> Option<&Pending> {
         let scalar = self.facts.scalars.get(&value);
-        self.checks.pending.iter().find(|p| p.value == value || scalar == Some(&p.value))
+        self.checks.deferred.iter().find(|p| p.value == value || scalar == Some(&p.value))
     }
 
     /// What has replaced a value since it was made, if it has been checked.
@@ -125,7 +125,7 @@ impl Builder<'_, '_> {
     /// An operand whose bits are looked at.
     pub(super) fn exact(&mut self, value: Value) -> Value {
         if self.waits(value).is_some() {
-            self.settle();
+            self.flush_checks();
         }
         self.resolved(value)
     }
@@ -181,8 +181,8 @@ impl Builder<'_, '_> {
 
     /// At the start of a guest block: nothing is known.
     pub(super) fn forget_checks(&mut self) {
-        let Checks { pending, comparison, .. } = &self.checks;
-        assert!(pending.is_empty() && comparison.is_none(), "results are checked before control goes on");
+        let Checks { deferred, comparison, .. } = &self.checks;
+        assert!(deferred.is_empty() && comparison.is_none(), "results are checked before control goes on");
         self.checks = Checks::default();
     }
 
@@ -215,20 +215,20 @@ impl Builder<'_, '_> {
     }
 
     /// Checks all that waits.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn flush_checks(&mut self) {
         self.settle_comparison();
-        if self.checks.pending.is_empty() {
+        if self.checks.deferred.is_empty() {
             return;
         }
-        let pending = std::mem::take(&mut self.checks.pending);
+        let deferred = std::mem::take(&mut self.checks.deferred);
         let (again, done) = (self.cold_block(), self.fb.create_block());
-        for result in &pending {
+        for result in &deferred {
             let ty = self.fb.func.dfg.value_type(result.value);
             self.fb.append_block_param(done, ty);
         }
         inject::panic_if_due(Failure::Deferred);
         assert!(!self.is_cold, "results are checked where they were made");
-        for (lane, test) in self.tests(&pending) {
+        for (lane, test) in self.tests(&deferred) {
             let next = self.fb.create_block();
             match test {
                 Test::Tiny(numbers) => {
@@ -263,14 +263,14 @@ impl Builder<'_, '_> {
             self.fb.seal_block(next);
             self.switch_to(next);
         }
-        let values: Vec<_> = pending.iter().map(|result| result.value.into()).collect();
+        let values: Vec<_> = deferred.iter().map(|result| result.value.into()).collect();
         self.fb.ins().jump(done, &values);
         self.fb.seal_block(again);
         self.switch_to(again);
-        self.make_again(&pending, done);
+        self.make_again(&deferred, done);
         self.fb.seal_block(done);
         self.switch_to(done);
-        for (index, result) in pending.iter().enumerate() {
+        for (index, result) in deferred.iter().enumerate() {
             let exact = self.fb.block_params(done)[index];
             self.checks.exact.insert(result.value, exact);
             if self.is_vector(exact) {
@@ -281,10 +281,10 @@ impl Builder<'_, '_> {
     }
 
     /// Makes all results again and goes to `done` with them.
-    fn make_again(&mut self, pending: &[Pending], done: Block) {
+    fn make_again(&mut self, deferred: &[Pending], done: Block) {
         let mut made: HashMap<Value, Value> = HashMap::new();
-        let mut results = Vec::with_capacity(pending.len());
-        for result in pending {
+        let mut results = Vec::with_capacity(deferred.len());
+        for result in deferred {
             let mut args: Vec<Value> = result.selectors.iter().map(|&s| self.iconst(s)).collect();
             args.extend(result.operands.iter().map(|operand| *made.get(operand).unwrap_or(operand)));
             let ty = self.fb.func.dfg.value_type(result.value);
@@ -310,11 +310,11 @@ impl Builder<'_, '_> {
     }
 
     /// The tests that find all that is doubtful.
-    fn tests(&self, pending: &[Pending]) -> Vec<(Lane, Test)> {
+    fn tests(&self, deferred: &[Pending]) -> Vec<(Lane, Test)> {
         let mut tests = Vec::new();
         for (lane, lanes) in [(Lane::S, false), (Lane::D, false), (Lane::S, true), (Lane::D, true)] {
             let alike = |p: &&Pending| p.arr.lane == lane && self.is_vector(p.checked) == lanes;
-            let alike: Vec<&Pending> = pending.iter().filter(alike).collect();
+            let alike: Vec<&Pending> = deferred.iter().filter(alike).collect();
             let mut nans: Vec<Value> = alike.iter().filter(|p| !p.is_covered).map(|p| p.checked).collect();
             let (squares, tiny): (Vec<Value>, Vec<Value>) = alike
                 .iter()

@@ -49,7 +49,7 @@ fn kept(
     let result = last(&mut fb, vector, new_sum);
     fb.ins().return_(&[result]);
     fb.seal_all_blocks();
-    keep_integers(fb.func);
+    scalarize_vector_phis(fb.func);
     let isa = cranelift_native::builder().unwrap().finish(settings::Flags::new(settings::builder())).unwrap();
     verify_function(&func, &*isa as &dyn TargetIsa).unwrap();
     func
