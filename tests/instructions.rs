@@ -6,13 +6,13 @@
 
 mod harness;
 
-use backend::{Config, Engine, Extensions, Thread, Tier};
 use frontend::A64;
 use frontend::table::{Class, FlowKind, Row, rows};
+use harness::machine::Machine;
 use harness::random::Random;
 use harness::registers::{Registers, copy, detail, listed, random_state, reads_counter};
 use ir::{CodeWatcher, CpuState, FlagKind, GuestAddr, GuestRange, LazyFlags, Nzcv, Stop, Vcpu};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Where the pages lie.
 const PLACE: u64 = 0x1000_0000_0000;
@@ -59,54 +59,32 @@ impl Pages {
         bytes
     }
 
+    fn code_range(&self) -> GuestRange {
+        GuestRange::new(GuestAddr(self.code), 4096)
+    }
+
     fn set_data(&self, bytes: &[u8]) {
         ir::memory::write_bytes(GuestAddr(self.data), bytes).expect("the data pages are writable");
     }
 }
 
-/// One tier with its engine.
-struct Machine {
-    name: &'static str,
-    engine: Arc<Engine<A64>>,
-    thread: Thread<A64>,
-}
-
-impl Machine {
-    fn new(name: &'static str, tier: Tier, pages: &Pages) -> Self {
-        Self::with(name, Config { tier, ..Config::default() }, pages)
-    }
-
-    /// The emitter's code for a host without extensions.
-    fn plain(pages: &Pages) -> Self {
-        let config = Config { tier: Tier::Emit, emitted_uses: Extensions::NONE, ..Config::default() };
-        Self::with("emit without extensions", config, pages)
-    }
-
-    fn with(name: &'static str, config: Config, pages: &Pages) -> Self {
-        let code = GuestRange::new(GuestAddr(pages.code), 4096);
-        let engine = Engine::new(config, Arc::new(move |pc| code.contains(pc)));
-        let thread = Thread::new(&engine).expect("memory for the lookup table");
-        Self { name, engine, thread }
-    }
-
-    /// Runs the words on the page: every stop but the last word's BRK is recorded and stepped over.
-    fn run(&mut self, pages: &Pages, start: &CpuState, words: usize) -> Outcome {
-        self.engine.code_changed(GuestRange::new(GuestAddr(pages.code), 4096));
-        let mut cpu = Vcpu::new(copy(start));
-        cpu.pc = GuestAddr(pages.code);
-        let end = GuestAddr(pages.code + 4 * words as u64);
-        let mut stops = Vec::new();
-        loop {
-            let stop = self.thread.run(&mut cpu);
-            stops.push((stop, cpu.pc, detail(stop, &cpu)));
-            let inside = GuestAddr(pages.code) <= cpu.pc && cpu.pc < end && cpu.pc.is_aligned(4);
-            if !inside || stops.len() > 4 * words + 4 {
-                break;
-            }
-            cpu.pc = cpu.pc.offset(4);
+/// Runs the words on the page: every stop but the last word's BRK is recorded and stepped over.
+fn performed(machine: &mut Machine, pages: &Pages, start: &CpuState, words: usize) -> Outcome {
+    machine.engine.code_changed(pages.code_range());
+    let mut cpu = Vcpu::new(copy(start));
+    cpu.pc = GuestAddr(pages.code);
+    let end = GuestAddr(pages.code + 4 * words as u64);
+    let mut stops = Vec::new();
+    loop {
+        let stop = machine.thread.run(&mut cpu);
+        stops.push((stop, cpu.pc, detail(stop, &cpu)));
+        let inside = GuestAddr(pages.code) <= cpu.pc && cpu.pc < end && cpu.pc.is_aligned(4);
+        if !inside || stops.len() > 4 * words + 4 {
+            break;
         }
-        Outcome { registers: Registers::of(&cpu), stops, data: pages.data() }
+        cpu.pc = cpu.pc.offset(4);
     }
+    Outcome { registers: Registers::of(&cpu), stops, data: pages.data() }
 }
 
 /// Everything the guest can see afterwards.
@@ -186,9 +164,9 @@ fn check_words(
         code.push(BRK);
         pages.write_code(&code);
         pages.set_data(&data);
-        let expected = eval.run(pages, &start, words.len());
+        let expected = performed(eval, pages, &start, words.len());
         pages.set_data(&data);
-        let mut got = compiled.run(pages, &start, words.len());
+        let mut got = performed(compiled, pages, &start, words.len());
         // What computes a number that nobody uses may be left out, and its exception flags with it.
         if !checks_fpsr {
             got.registers.fpsr = expected.registers.fpsr;
@@ -222,9 +200,8 @@ fn every_row_compiles_to_what_eval_does() {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let only = std::env::var("EMU_TEST_ROW").ok();
     let pages = Pages::new(PLACE);
-    let mut eval = Machine::new("eval", Tier::Eval, &pages);
-    let mut others =
-        [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages), Machine::plain(&pages)];
+    let mut eval = Machine::eval(pages.code_range());
+    let mut others = Machine::compiled(pages.code_range());
     let only_machine = std::env::var("EMU_TEST_TIER").ok();
     let mut failures = Vec::new();
     let mut count = 0;
@@ -253,9 +230,8 @@ fn rows_that_use_each_others_results_compile_to_what_eval_does() {
     const PAGES_APART: u64 = 1 << 32;
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let pages = Pages::new(PLACE + PAGES_APART);
-    let mut eval = Machine::new("eval", Tier::Eval, &pages);
-    let mut others =
-        [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages), Machine::plain(&pages)];
+    let mut eval = Machine::eval(pages.code_range());
+    let mut others = Machine::compiled(pages.code_range());
     // Stores would write where they should not when their address has been computed of something else.
     let is_wanted = |row: &&Row| match row.class {
         Class::Branch | Class::System | Class::Atomics | Class::SimdLoadStore => false,
@@ -288,9 +264,8 @@ fn flags_are_read_in_all_forms() {
         LazyFlags { a: 0x5555_aaaa_7777_3333, b: 0x3333_7777_aaaa_5555, word: 0, above: 0x6666_9999 };
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let pages = Pages::new(PLACE + PAGES_APART);
-    let mut eval = Machine::new("eval", Tier::Eval, &pages);
-    let mut others =
-        [Machine::new("jit", Tier::Jit, &pages), Machine::new("emit", Tier::Emit, &pages), Machine::plain(&pages)];
+    let mut eval = Machine::eval(pages.code_range());
+    let mut others = Machine::compiled(pages.code_range());
     let of_operation = |kind: FlagKind, a: u64, b: u64| {
         let above = LazyFlags { word: kind as u32 | LazyFlags::A_ABOVE, b, above: a as u32, ..JUNK };
         let below = LazyFlags::word_with(kind, b).into_iter().flat_map(move |word| {
@@ -319,10 +294,10 @@ fn flags_are_read_in_all_forms() {
             first += 1;
             pages.write_code(&set(first).collect::<Vec<_>>());
             start.flags = flags;
-            let expected = eval.run(&pages, &start, 14);
+            let expected = performed(&mut eval, &pages, &start, 14);
             start.flags = form;
             for other in &mut others {
-                let got = other.run(&pages, &start, 14);
+                let got = performed(other, &pages, &start, 14);
                 assert_eq!(expected.differences(&got), [""; 0], "{}: {flags:x?} as {form:x?}", other.name);
             }
         }

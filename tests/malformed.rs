@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use harness::build::Source;
 use harness::child::{End, Outcome};
+use harness::random::Random;
 use harness::{Link, Tier, emu, known, run, scratch, stand_in};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -327,7 +328,7 @@ fn corrupted_bytes() {
             let (directory, whole, reports) = (&directory, &whole, &reports);
             scope.spawn(move || {
                 for round in (worker..ROUNDS).step_by(2) {
-                    let random = splitmix64(round);
+                    let random = Random(round).next();
                     let at = (random >> 32) as usize % headers;
                     let mut bytes = whole.clone();
                     bytes[at] ^= ((random & 0xff) as u8).max(1);
@@ -342,12 +343,4 @@ fn corrupted_bytes() {
     });
     settle("malformed::corrupted_bytes", reports.into_inner().expect("no worker panics"));
     let _ = fs::remove_dir_all(directory);
-}
-
-/// Vigna's splitmix64: one step from `state`.
-fn splitmix64(state: u64) -> u64 {
-    let mut z = state.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -7,12 +7,11 @@ mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::sync::Arc;
 
-use backend::{Config, Engine, Extensions, Thread, Tier};
 use frontend::A64;
 use frontend::table::{Class, rows};
 use harness::known;
+use harness::machine::Machine;
 use ir::{CodeWatcher, CpuState, Frontend, GuestAddr, GuestRange, Nzcv, Stop, Vcpu};
 
 const SCRATCH: u64 = 0x1000_0000_0000;
@@ -237,61 +236,36 @@ fn state_from(cpu: &CpuState) -> State {
     state
 }
 
-struct Machine {
-    name: &'static str,
-    engine: Arc<Engine<A64>>,
-    thread: Thread<A64>,
-}
-
-impl Machine {
-    fn new(name: &'static str, tier: Tier) -> Self {
-        Self::with(name, Config { tier, ..Config::default() })
+/// What the vector's instruction does on a machine, as a vector's result is written.
+fn performed(machine: &mut Machine, vector: &Vector, memory: &Memory) -> BTreeSet<String> {
+    ir::memory::write_bytes(GuestAddr(CODE), &vector.word.to_le_bytes()).expect("the code page is writable");
+    machine.engine.code_changed(GuestRange::new(GuestAddr(CODE), CODE_BYTES as u64));
+    let mut cpu = Vcpu::new(cpu_of(&vector.before));
+    let mut stop = machine.thread.run(&mut cpu);
+    // Such stops come after the instruction, and it is not over: the BRK behind it is.
+    while matches!(stop, Stop::CodeChanged | Stop::Safepoint) && cpu.pc != GuestAddr(CODE) {
+        stop = machine.thread.run(&mut cpu);
     }
-
-    /// The emitter's code for a host without extensions.
-    fn plain() -> Self {
-        let config = Config { tier: Tier::Emit, emitted_uses: Extensions::NONE, ..Config::default() };
-        Self::with("emit without extensions", config)
+    let after = state_from(&cpu);
+    let mut parts: BTreeSet<String> = memory.take_changes().into_iter().collect();
+    if stop == Stop::Undefined && cpu.pc == GuestAddr(CODE) {
+        parts.insert("undefined".into());
+    } else if cpu.pc == GuestAddr(CODE) {
+        parts.insert(format!("stop={stop:?}"));
+    } else if cpu.pc != GuestAddr(CODE + 4) || stop != Stop::Breakpoint {
+        parts.insert(format!("pc={:x}", cpu.pc.0));
     }
-
-    fn with(name: &'static str, config: Config) -> Self {
-        let code = GuestRange::new(GuestAddr(CODE), CODE_BYTES as u64);
-        let engine = Engine::new(config, Arc::new(move |pc| code.contains(pc)));
-        let thread = Thread::new(&engine).expect("memory for the lookup table");
-        Self { name, engine, thread }
+    let changed = after.iter().filter(|(name, value)| vector.before[*name] != **value);
+    parts.extend(changed.map(|(name, value)| format!("{name}={value:x}")));
+    if parts.is_empty() {
+        parts.insert("nothing".into());
     }
-
-    /// What the vector's instruction does here, as a vector's result is written.
-    fn run(&mut self, vector: &Vector, memory: &Memory) -> BTreeSet<String> {
-        ir::memory::write_bytes(GuestAddr(CODE), &vector.word.to_le_bytes()).expect("the code page is writable");
-        self.engine.code_changed(GuestRange::new(GuestAddr(CODE), CODE_BYTES as u64));
-        let mut cpu = Vcpu::new(cpu_of(&vector.before));
-        let mut stop = self.thread.run(&mut cpu);
-        // Such stops come after the instruction, and it is not over: the BRK behind it is.
-        while matches!(stop, Stop::CodeChanged | Stop::Safepoint) && cpu.pc != GuestAddr(CODE) {
-            stop = self.thread.run(&mut cpu);
-        }
-        let after = state_from(&cpu);
-        let mut parts: BTreeSet<String> = memory.take_changes().into_iter().collect();
-        if stop == Stop::Undefined && cpu.pc == GuestAddr(CODE) {
-            parts.insert("undefined".into());
-        } else if cpu.pc == GuestAddr(CODE) {
-            parts.insert(format!("stop={stop:?}"));
-        } else if cpu.pc != GuestAddr(CODE + 4) || stop != Stop::Breakpoint {
-            parts.insert(format!("pc={:x}", cpu.pc.0));
-        }
-        let changed = after.iter().filter(|(name, value)| vector.before[*name] != **value);
-        parts.extend(changed.map(|(name, value)| format!("{name}={value:x}")));
-        if parts.is_empty() {
-            parts.insert("nothing".into());
-        }
-        parts
-    }
+    parts
 }
 
 fn check(vector: &Vector, machine: &mut Machine, memory: &Memory) -> Result<(), String> {
     let expected: BTreeSet<String> = vector.result.split(' ').map(str::to_owned).collect();
-    let got = machine.run(vector, memory);
+    let got = performed(machine, vector, memory);
     if got == expected {
         return Ok(());
     }
@@ -310,12 +284,9 @@ fn check(vector: &Vector, machine: &mut Machine, memory: &Memory) -> Result<(), 
 fn instructions_do_what_the_oracle_says() {
     let only = std::env::var("EMU_TEST_ROW").ok();
     let memory = Memory::new();
-    let mut machines = [
-        Machine::new("eval", Tier::Eval),
-        Machine::new("jit", Tier::Jit),
-        Machine::new("emit", Tier::Emit),
-        Machine::plain(),
-    ];
+    let code = GuestRange::new(GuestAddr(CODE), CODE_BYTES as u64);
+    let mut machines = vec![Machine::eval(code)];
+    machines.extend(Machine::compiled(code));
     let mut of_row: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for vector in vectors() {
         if only.as_ref().is_some_and(|name| !vector.row.contains(name.as_str())) {

@@ -53,7 +53,8 @@ impl Layout {
             VaBits::Bits42AndMore => (1 << 42, HOST_END),
             VaBits::Bits47 => (UNDER_EMU, HOST_END),
         };
-        let spread = |place: u32| random.map_or(0, |random| mixed(random, place) % SPREAD_PAGES * PAGE_BYTES);
+        let spread =
+            |place: u32| random.map_or(0, |random| splitmix64(random, u64::from(place)) % SPREAD_PAGES * PAGE_BYTES);
         let stack_bytes = stack_bytes.clamp(PAGE_BYTES, ordinary_end / 4).next_multiple_of(PAGE_BYTES);
         let stack_end = ordinary_end - spread(0);
         let room = stack_bytes.max(LEAST_STACK_ROOM) + STACK_GUARD_BYTES + SPREAD_PAGES * PAGE_BYTES;
@@ -74,9 +75,10 @@ impl Default for Layout {
     }
 }
 
-/// splitmix64's output function on the `place`th step from `random`.
-fn mixed(random: u64, place: u32) -> u64 {
-    let mut z = random.wrapping_add((u64::from(place) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+/// The number after `step` others that splitmix64 (Steele, Lea, Flood 2014) gives from `seed`.
+#[must_use]
+pub fn splitmix64(seed: u64, step: u64) -> u64 {
+    let mut z = seed.wrapping_add((step + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31

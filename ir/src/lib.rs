@@ -23,7 +23,7 @@ pub use eval::Eval;
 pub use footprint::{Footprint, RegSet};
 pub use frontend::{Flow, Frontend, LiftFn};
 pub use host::{CodeWatcher, Errno, GuestMemory, MapRequest, Prot};
-pub use layout::{HOST_END, Layout, STACK_GUARD_BYTES, VaBits};
+pub use layout::{HOST_END, Layout, STACK_GUARD_BYTES, VaBits, splitmix64};
 pub use ops::{Access, Lifted, Loaded, Ops, Order, Reg, VReg};
 pub use vcpu::{ControlWords, SAFEPOINT_OFFSET, STACK_GUARD_OFFSET, Vcpu, Words};
 pub use vocabulary::*;

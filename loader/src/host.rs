@@ -67,10 +67,7 @@ impl Randomness {
     /// Makes AT_RANDOM the same for the same `seed` (splitmix64); addresses stay as they are.
     pub fn seed(&mut self, seed: u64) {
         for (index, part) in self.at_random.chunks_mut(8).enumerate() {
-            let mut mixed = seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-            part.copy_from_slice(&(mixed ^ mixed >> 31).to_le_bytes());
+            part.copy_from_slice(&ir::splitmix64(seed, index as u64).to_le_bytes());
         }
     }
 

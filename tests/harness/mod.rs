@@ -6,6 +6,7 @@ pub mod build;
 pub mod child;
 pub mod control_flow;
 pub mod known;
+pub mod machine;
 pub mod random;
 pub mod registers;
 
