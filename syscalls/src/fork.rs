@@ -10,6 +10,7 @@ use crate::{libc_fork, limits, signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
+use zerocopy::IntoBytes;
 
 const CSIGNAL: u64 = 0xff;
 pub(crate) const CLONE_VM: u64 = 0x100;
@@ -162,17 +163,15 @@ fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
     if bytes < FIRST_BYTES {
         return Err(Errno(libc::EINVAL));
     }
-    let mut raw = vec![0; KNOWN_BYTES.max(bytes as usize)];
-    user::read_bytes(at, &mut raw[..bytes as usize])?;
-    let (known, later) = raw.split_at(KNOWN_BYTES);
+    let mut known = [0u64; KNOWN_BYTES / 8];
+    let mut later = vec![0; (bytes as usize).saturating_sub(KNOWN_BYTES)];
+    user::read_bytes(at, &mut known.as_mut_bytes()[..KNOWN_BYTES.min(bytes as usize)])?;
+    user::read_bytes(at.wrapping_add(KNOWN_BYTES as u64), &mut later)?;
     if later.iter().any(|&byte| byte != 0) {
         return Err(Errno(libc::E2BIG));
     }
-    let mut words =
-        known.chunks_exact(8).map(|word| word.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)));
-    let mut next = || words.next().unwrap_or(0);
-    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls] = std::array::from_fn(|_| next());
-    let [set_tid, set_tid_count, cgroup] = std::array::from_fn(|_| next());
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls, set_tid, set_tid_count, cgroup] =
+        known;
     if (set_tid == 0) != (set_tid_count == 0) || (stack == 0) != (stack_bytes == 0) {
         return Err(Errno(libc::EINVAL));
     }

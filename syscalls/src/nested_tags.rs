@@ -5,6 +5,7 @@
 use crate::host::{Args, Outcome};
 use crate::tags::untagged;
 use crate::user;
+use zerocopy::IntoBytes;
 
 /// UIO_MAXIOV: more than that the kernel refuses, or does not look at.
 const MOST_ITEMS: u64 = 1024;
@@ -136,8 +137,7 @@ impl Copies {
 }
 
 fn read(from: u64, words: usize) -> Option<Vec<u64>> {
-    let mut bytes = vec![0; 8 * words];
-    user::read_bytes(from, &mut bytes).ok()?;
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte));
-    Some(bytes.chunks_exact(8).map(word).collect())
+    let mut copy = vec![0u64; words];
+    user::read_bytes(from, copy.as_mut_bytes()).ok()?;
+    Some(copy)
 }

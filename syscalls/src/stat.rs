@@ -5,10 +5,11 @@ use crate::host::{self, Args, Outcome};
 use crate::paths::{self, Links};
 use crate::process::Context;
 use crate::user;
+use zerocopy::{Immutable, IntoBytes};
 
 /// `struct stat` of AArch64 (asm-generic/stat.h).
 #[repr(C)]
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, IntoBytes, Immutable)]
 pub(crate) struct GuestStat {
     st_dev: u64,
     st_ino: u64,

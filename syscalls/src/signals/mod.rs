@@ -30,6 +30,7 @@ use crate::user;
 use ir::Errno;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
@@ -68,7 +69,7 @@ pub(crate) const BLOCKABLE: u64 = !OWNED;
 
 /// `struct sigaction` of AArch64's kernel.
 #[repr(C)]
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct GuestAction {
     /// `sa_handler`
     pub handler: u64,
@@ -84,7 +85,7 @@ const _: () = assert!(size_of::<GuestAction>() == 32);
 
 /// `stack_t`
 #[repr(C)]
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct AltStack {
     sp: u64,
     flags: u32,
