@@ -69,8 +69,7 @@ pub fn memory_file(name: &CStr) -> io::Result<File> {
 
 /// A file that is only in memory and may be executed.
 pub fn executable_memory_file(name: &CStr) -> io::Result<File> {
-    const MFD_EXEC: u32 = 0x10;
-    create_memory_file(name, libc::MFD_CLOEXEC | MFD_EXEC).or_else(|_| memory_file(name))
+    create_memory_file(name, libc::MFD_CLOEXEC | libc::MFD_EXEC).or_else(|_| memory_file(name))
 }
 
 fn create_memory_file(name: &CStr, flags: u32) -> io::Result<File> {

@@ -3,14 +3,7 @@
 
 use crate::roll::Registers;
 use ir::{GuestRange, PAGE_BYTES};
-
-const NT_PRSTATUS: u32 = 1;
-const NT_PRFPREG: u32 = 2;
-const NT_PRPSINFO: u32 = 3;
-const NT_AUXV: u32 = 6;
-const NT_ARM_TLS: u32 = 0x401;
-const NT_SIGINFO: u32 = 0x5349_4749;
-const NT_FILE: u32 = 0x4649_4c45;
+use linux_raw_sys::elf_uapi::{NT_ARM_TLS, NT_AUXV, NT_FILE, NT_PRFPREG, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO};
 
 /// Notes that every system has, and those of Linux alone.
 const CORE: &[u8] = b"CORE\0\0\0\0";

@@ -6,7 +6,7 @@ use crate::descriptors::{number, own, with_spare_descriptors};
 use crate::host::{self, Args, Outcome};
 use crate::limits;
 use crate::new_program::{Ready, bytes_of};
-use crate::paths::{self, Links, Status};
+use crate::paths::{self, Links};
 use crate::process::{After, Context, Process};
 use crate::user;
 use ir::Errno;
@@ -22,7 +22,7 @@ const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
 const AT_EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
 const AT_SYMLINK_NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 /// Everything but starting the program, since Linux 6.14.
-const AT_EXECVE_CHECK: u64 = 0x1_0000;
+const AT_EXECVE_CHECK: u64 = libc::AT_EXECVE_CHECK as u64;
 /// Scripts whose interpreters are scripts: as many as the kernel follows.
 const SCRIPT_DEPTH: usize = 5;
 /// Links to links to the running program: more than anyone makes.
@@ -210,7 +210,7 @@ impl Target {
     fn open(&self) -> Result<Access, Errno> {
         let Self { dir, path, flags, .. } = self;
         // Opening what is no regular file may have effects, or never end.
-        match Status::of(*dir, path, *flags)?.mode & libc::S_IFMT {
+        match host::stat_at(*dir, path, *flags)?.st_mode & libc::S_IFMT {
             libc::S_IFREG => {}
             libc::S_IFLNK => return Err(Errno(libc::ELOOP)),
             _ => return Err(EACCES),

@@ -7,6 +7,7 @@ use crate::paths::{self, Links};
 use crate::process::Context;
 use crate::user;
 use ir::Errno;
+use linux_raw_sys::general::open_how;
 use zerocopy::IntoBytes;
 
 const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
@@ -43,10 +44,8 @@ pub(crate) fn openat(context: &mut Context<'_>, mut args: Args) -> Outcome {
 
 /// openat2 implements Linux syscall openat2(2): `struct open_how` is three words, of which the first has the flags.
 pub(crate) fn openat2(context: &mut Context<'_>, mut args: Args) -> Outcome {
-    /// Of its first version.
-    const HOW_BYTES: u64 = 24;
     let size = args[3];
-    if size < HOW_BYTES {
+    if size < size_of::<open_how>() as u64 {
         return Err(Errno(libc::EINVAL));
     }
     if size > ir::PAGE_BYTES {

@@ -2,6 +2,9 @@
 //! what the kernel would remember of it ([`Process`], [`Thread`]). A guest address is a host address, and both
 //! sides share the asm-generic structures, so most calls go to the host kernel as they are; `table.rs` says which.
 //!
+//! The kernel's structures and constants come from libc and, where that lacks one, from linux-raw-sys. Both have those of
+//! the architecture that they are compiled for and of no other, so where AArch64's differ they are our own.
+//!
 //! This crate knows neither instructions, nor the code cache (it tells an [`ir::CodeWatcher`]), nor ELF.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

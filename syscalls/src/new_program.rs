@@ -7,7 +7,7 @@ use crate::descriptors::{number, set_inherited};
 use crate::exec::{Plan, ProgramKind, Reexec, Target};
 use crate::host::{self, Outcome};
 use crate::limits;
-use crate::paths::{self, Status};
+use crate::paths;
 use crate::process::{Process, Thread, ThreadState};
 use crate::signals::{self, Port};
 use ir::Errno;
@@ -129,7 +129,7 @@ impl Ready {
         let Some(file) = self.plan.file else { return false };
         let set_id = |mode: u32| mode & libc::S_ISUID != 0 || mode & 0o2010 == 0o2010;
         let name = c"security.capability".as_ptr() as u64;
-        Status::of(file, c"", AT_EMPTY_PATH).is_ok_and(|status| set_id(status.mode))
+        host::stat_at(file, c"", AT_EMPTY_PATH).is_ok_and(|stat| set_id(stat.st_mode))
             || host::call(libc::SYS_fgetxattr, [file, name, 0, 0, 0, 0]).is_ok()
     }
 

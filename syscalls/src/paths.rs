@@ -9,12 +9,11 @@ use crate::host::{self, Outcome};
 use crate::process::Process;
 use crate::user;
 use ir::Errno;
+use linux_raw_sys::general::open_how;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// `struct open_how` with RESOLVE_IN_ROOT, as openat2(2) takes it.
-const RESOLVE_IN_ROOT: u64 = 0x10;
 const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
 const O_CLOEXEC: u64 = libc::O_CLOEXEC as u64;
 const O_PATH: u64 = libc::O_PATH as u64;
@@ -111,8 +110,8 @@ pub(crate) fn is_own_exe(dir: u64, path: &[u8]) -> bool {
     }
     let same = |inside: &[u8], known: &CStr| {
         let Ok(inside) = CString::new([parent, inside].concat()) else { return false };
-        match (Status::of(dir, &inside, 0), Status::of(AT_FDCWD, known, 0)) {
-            (Ok(one), Ok(other)) => one.is_same_file(&other),
+        match (host::stat_at(dir, &inside, 0), host::stat_at(AT_FDCWD, known, 0)) {
+            (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
             _ => false,
         }
     };
@@ -121,19 +120,16 @@ pub(crate) fn is_own_exe(dir: u64, path: &[u8]) -> bool {
         let name = trim_slashes(parent).rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let is_number = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
         let task = CString::new([b"/proc/self/task/", name].concat());
-        is_number && task.is_ok_and(|task| Status::of(AT_FDCWD, &task, 0).is_ok()) && same(b"..", c"/proc")
+        is_number && task.is_ok_and(|task| host::stat_at(AT_FDCWD, &task, 0).is_ok()) && same(b"..", c"/proc")
     };
     same(b".", c"/proc/self") || same(b"..", c"/proc/self/task") || of_thread()
 }
 
 /// Whether /proc is the kernel's.
 fn is_proc() -> bool {
-    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-    // struct statfs of x86-64 has 120 bytes and begins with f_type.
-    let mut statfs = [0u64; 15];
     let path = c"/proc/self/";
-    host::call3(libc::SYS_statfs, path.as_ptr() as u64, statfs.as_mut_ptr() as u64, 0).is_ok()
-        && statfs[0] == PROC_SUPER_MAGIC
+    host::statfs_by(|statfs| host::call3(libc::SYS_statfs, path.as_ptr() as u64, statfs, 0))
+        .is_ok_and(|statfs| statfs.f_type == libc::PROC_SUPER_MAGIC)
 }
 
 fn trim_slashes(path: &[u8]) -> &[u8] {
@@ -141,35 +137,12 @@ fn trim_slashes(path: &[u8]) -> &[u8] {
     &path[..end]
 }
 
-/// What is looked at of the host's `struct stat`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Status {
-    device: u64,
-    inode: u64,
-    /// st_mode
-    pub mode: u32,
-}
-
-impl Status {
-    /// Of the file at `path`; `flags` are AT_*.
-    pub(crate) fn of(dir: u64, path: &CStr, flags: u64) -> Result<Self, Errno> {
-        // struct stat of x86-64 has 144 bytes: st_dev, st_ino, st_nlink, then st_mode and st_uid in a word.
-        let mut stat = [0u64; 18];
-        host::call(libc::SYS_newfstatat, [dir, path.as_ptr() as u64, stat.as_mut_ptr() as u64, flags, 0, 0])?;
-        Ok(Self { device: stat[0], inode: stat[1], mode: stat[3] as u32 })
-    }
-
-    fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-}
-
 fn in_sysroot(sysroot: &Path, path: &CStr, links: Links) -> Option<CString> {
     let root = CString::new(sysroot.as_os_str().as_bytes()).ok()?;
     let root_fd = open_path(AT_FDCWD, &root, O_PATH | O_CLOEXEC, 0).ok()?;
     let nofollow = if links == Links::Keep { libc::O_NOFOLLOW as u64 } else { 0 };
     // The kernel resolves it as if in a chroot: absolute links inside the sysroot stay inside.
-    let found = open_path(root_fd, path, O_PATH | O_CLOEXEC | nofollow, RESOLVE_IN_ROOT);
+    let found = open_path(root_fd, path, O_PATH | O_CLOEXEC | nofollow, libc::RESOLVE_IN_ROOT);
     close(root_fd);
     let joined = || CString::new([root.to_bytes(), path.to_bytes()].concat()).ok();
     match found {
@@ -193,8 +166,8 @@ fn open_path(dir: u64, path: &CStr, flags: u64, resolve: u64) -> Outcome {
     if resolve == 0 {
         return host::call(libc::SYS_openat, [dir, path, flags, 0, 0, 0]);
     }
-    let how = [flags, 0, resolve];
-    host::call(libc::SYS_openat2, [dir, path, how.as_ptr() as u64, 24, 0, 0])
+    let how = open_how { flags, mode: 0, resolve };
+    host::call(libc::SYS_openat2, [dir, path, &raw const how as u64, size_of_val(&how) as u64, 0, 0])
 }
 
 fn close(fd: u64) {
