@@ -8,9 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-/// Emu's own descriptors are moved to this number or above: the guest expects to get the lowest free ones.
-const FIRST_OWN_DESCRIPTOR: i32 = 768;
+use syscalls::FIRST_OWN_DESCRIPTOR;
 
 /// Keeps the allocator from mapping memory for each large object: such mappings come and go at any time, also on the
 /// compiler's thread, and could take a place that the guest has just unmapped and means to use again. So do heaps of

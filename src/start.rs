@@ -10,13 +10,12 @@ use std::fs::File;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use syscalls::SCRIPT_DEPTH;
 
 /// Exit status for a wrong command line, as env(1), nice(1) and timeout(1) have it.
 pub const STATUS_USAGE: i32 = 125;
 /// Exit status when the program cannot be run, as a shell has it.
 pub const STATUS_CANNOT_RUN: i32 = 126;
-/// As many scripts as the kernel lets be each other's interpreters.
-const MAX_SCRIPTS: usize = 5;
 
 /// A program about to run.
 pub struct Launch {
@@ -218,7 +217,7 @@ fn by_descriptor(fd: RawFd, is_ours: bool, path: PathBuf, argv: Vec<CString>) ->
 }
 
 fn follow(mut path: PathBuf, mut argv: Vec<CString>, sysroot: Option<&Sysroot>) -> Result<Found, LoadError> {
-    for _ in 0..=MAX_SCRIPTS {
+    for _ in 0..=SCRIPT_DEPTH {
         let file = loader::open(&path).map_err(|error| with_advice(&path, error))?;
         let found = |runner, path, argv| Ok(Found { runner, is_borrowed: false, path, argv });
         match file.kind()? {

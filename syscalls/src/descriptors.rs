@@ -9,6 +9,9 @@ use crate::process::Context;
 use crate::table::{Arg, Row};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+/// Emu's own descriptors are moved to this number or above: the guest expects to get the lowest free ones.
+pub const FIRST_OWN_DESCRIPTOR: i32 = 768;
+
 /// close_range(2), which goes around them.
 const CLOSE_RANGE: u16 = 436;
 

@@ -24,7 +24,7 @@ const AT_SYMLINK_NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 /// Everything but starting the program, since Linux 6.14.
 const AT_EXECVE_CHECK: u64 = libc::AT_EXECVE_CHECK as u64;
 /// Scripts whose interpreters are scripts: as many as the kernel follows.
-const SCRIPT_DEPTH: usize = 5;
+pub const SCRIPT_DEPTH: usize = 5;
 /// Links to links to the running program: more than anyone makes.
 const LINK_DEPTH: usize = 8;
 

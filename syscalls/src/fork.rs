@@ -1,6 +1,7 @@
 //! Beginning and ending processes: clone(2), clone3(2) and exit_group(2). Threads are made in `thread.rs`, processes that
 //! share memory in `share.rs`. It must not know execve.
 
+use crate::descriptors::FIRST_OWN_DESCRIPTOR;
 use crate::host::{self, Args, Outcome};
 use crate::process::Thread;
 use crate::process::{After, Context, lock};
@@ -53,9 +54,6 @@ const OURS: u64 = CLONE_VM
     | CLONE_CHILD_CLEARTID
     | CLONE_CHILD_SETTID
     | CLONE_CLEAR_SIGHAND;
-
-/// Where descriptors go that the guest should not come across.
-const OUT_OF_THE_WAY: u64 = 768;
 
 /// What clone(2) and clone3(2) ask for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -339,7 +337,7 @@ impl Release {
         host::call3(libc::SYS_pipe2, ends.as_mut_ptr() as u64, libc::O_CLOEXEC as u64, 0).ok()?;
         let [read, write] = ends.map(|fd| {
             let fd = u64::from(fd);
-            match host::call3(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC as u64, OUT_OF_THE_WAY) {
+            match host::call3(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC as u64, FIRST_OWN_DESCRIPTOR as u64) {
                 Ok(moved) => {
                     close(fd);
                     moved

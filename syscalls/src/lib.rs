@@ -56,8 +56,8 @@ mod user;
 
 pub use address_space::AddressSpace;
 pub use cores::Mapped;
-pub use descriptors::with_spare_descriptors;
-pub use exec::{ProgramKind, Programs, Reexec};
+pub use descriptors::{FIRST_OWN_DESCRIPTOR, with_spare_descriptors};
+pub use exec::{ProgramKind, Programs, Reexec, SCRIPT_DEPTH};
 pub use limits::Limit;
 pub use process::{After, Config, ForkHooks, Process, Thread};
 pub use share::NewProcess;
