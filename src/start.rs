@@ -4,13 +4,14 @@
 use crate::host_program::{self, c_string};
 use crate::options::Options;
 use crate::{demo, flags, guest, own_file, process, registered, registration, report};
-use loader::{HostElf, Kind, LoadError, ProgramFile, Sysroot};
+use ir::Sysroot as _;
+use loader::{HostElf, Kind, LoadError, ProgramFile};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use syscalls::SCRIPT_DEPTH;
+use syscalls::{SCRIPT_DEPTH, Sysroot};
 
 /// Exit status for a wrong command line, as env(1), nice(1) and timeout(1) have it.
 pub const STATUS_USAGE: i32 = 125;
@@ -105,7 +106,9 @@ pub fn start(arguments: Vec<CString>, environment: Vec<CString>) -> i32 {
     };
     let Found { runner, is_borrowed, path, argv } = found;
     match runner {
-        Runner::Host(elf) => fail(&host_program::run(&path, &elf, sysroot.as_ref(), &argv, &envp)),
+        Runner::Host(elf) => {
+            fail(&host_program::run(&path, &elf, sysroot.as_ref().map(|sysroot| sysroot as _), &argv, &envp))
+        }
         Runner::Guest(file) => {
             let execfn = c_string(options.execfn.take().unwrap_or(name));
             let comm = options.comm.take().unwrap_or_else(|| base_name(&execfn));

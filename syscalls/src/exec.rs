@@ -2,7 +2,7 @@
 //! whether the kernel would execute it, what runs it if it is a script. `new_program.rs` then becomes it. It must not know
 //! what program files look like: [`Programs`] says that.
 
-use crate::descriptors::{number, own, with_spare_descriptors};
+use crate::descriptors::{number, own, path_of, with_spare_descriptors};
 use crate::host::{self, Args, Outcome};
 use crate::limits;
 use crate::new_program::{Ready, bytes_of};
@@ -234,7 +234,7 @@ impl Target {
         if self.dir == AT_FDCWD || self.path.to_bytes().starts_with(b"/") {
             return self.path.clone();
         }
-        let joined = paths::descriptor_path(self.dir).and_then(|dir| {
+        let joined = path_of(self.dir).and_then(|dir| {
             let below = if self.path.is_empty() { Vec::new() } else { [b"/", self.path.to_bytes()].concat() };
             c_string(&[dir.to_bytes(), &below].concat()).ok()
         });

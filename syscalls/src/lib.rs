@@ -46,6 +46,7 @@ mod share;
 mod signals;
 mod stat;
 mod strace;
+mod sysroot;
 mod table;
 mod tags;
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub use limits::Limit;
 pub use process::{After, Config, ForkHooks, Process, Thread};
 pub use share::NewProcess;
 pub use signals::{Delivery, Fault, ignored_signals, interrupt, on_signal};
+pub use sysroot::Sysroot;
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
 pub use thread::{NewThread, ThreadHost};
 pub use time::answer;

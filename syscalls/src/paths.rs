@@ -5,27 +5,16 @@
 //! Only calls that look things up come here. Those that create, remove or rename act on the path as it is, so that
 //! a program cannot change the sysroot by accident; /proc, /sys and /dev are always the host's.
 
+use crate::descriptors::{link_target, path_of};
 use crate::host::{self, Outcome};
 use crate::process::Process;
+pub(crate) use crate::sysroot::Links;
 use crate::user;
 use ir::Errno;
-use linux_raw_sys::general::open_how;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
-const O_CLOEXEC: u64 = libc::O_CLOEXEC as u64;
-const O_PATH: u64 = libc::O_PATH as u64;
-
-/// Whether the last component's symbolic link is followed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Links {
-    /// Followed.
-    Follow,
-    /// The link itself is meant.
-    Keep,
-}
 
 /// Performs `call` with the host's path for the guest's path at `at`, relative to the descriptor `dir`: an address. What
 /// is not found in a directory of the sysroot is looked for where the host has that directory: it is the same one for
@@ -53,17 +42,14 @@ pub(crate) fn resolve(
 
 /// The host's path of the same name, for a path that is relative to a directory of the sysroot.
 fn beside_sysroot(process: &Process, dir: u64, path: &CStr) -> Option<CString> {
-    let sysroot = process.config.sysroot.as_deref()?;
+    let sysroot = process.config.sysroot.as_ref()?;
     let path = path.to_bytes();
     if path.is_empty() || path.starts_with(b"/") {
         return None;
     }
-    let dir = if dir == AT_FDCWD { link_target(c"/proc/self/cwd")? } else { descriptor_path(dir)? };
-    let sysroot = CString::new(sysroot.as_os_str().as_bytes()).ok()?;
-    let root_fd = open_path(AT_FDCWD, &sysroot, O_PATH | O_CLOEXEC, 0).ok()?;
-    let root = descriptor_path(root_fd);
-    close(root_fd);
-    let inside = dir.to_bytes().strip_prefix(root?.to_bytes())?;
+    let dir = if dir == AT_FDCWD { link_target(c"/proc/self/cwd")? } else { path_of(dir)? };
+    let root = sysroot.real_root()?;
+    let inside = dir.to_bytes().strip_prefix(root.to_bytes())?;
     if !inside.is_empty() && inside[0] != b'/' {
         return None;
     }
@@ -76,11 +62,11 @@ pub(crate) fn lookup(process: &Process, dir: u64, path: &CStr, links: Links) -> 
     if links == Links::Follow && is_own_exe(dir, bytes) {
         return own_exe(process);
     }
-    let sysroot = process.config.sysroot.as_deref()?;
+    let sysroot = process.config.sysroot.as_ref()?;
     if !bytes.starts_with(b"/") || is_host_only(bytes) {
         return None;
     }
-    in_sysroot(sysroot, path, links)
+    sysroot.lookup(path, links)
 }
 
 /// A path by which the host finds the guest's program, whatever has become of its name.
@@ -135,58 +121,4 @@ fn is_proc() -> bool {
 fn trim_slashes(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
     &path[..end]
-}
-
-fn in_sysroot(sysroot: &Path, path: &CStr, links: Links) -> Option<CString> {
-    let root = CString::new(sysroot.as_os_str().as_bytes()).ok()?;
-    let root_fd = open_path(AT_FDCWD, &root, O_PATH | O_CLOEXEC, 0).ok()?;
-    let nofollow = if links == Links::Keep { libc::O_NOFOLLOW as u64 } else { 0 };
-    // The kernel resolves it as if in a chroot: absolute links inside the sysroot stay inside.
-    let found = open_path(root_fd, path, O_PATH | O_CLOEXEC | nofollow, libc::RESOLVE_IN_ROOT);
-    close(root_fd);
-    let joined = || CString::new([root.to_bytes(), path.to_bytes()].concat()).ok();
-    match found {
-        Ok(fd) => {
-            let real = descriptor_path(fd);
-            close(fd);
-            real.or_else(joined)
-        }
-        Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => None,
-        // An old kernel, or no descriptors left: the plain way.
-        Err(_) => {
-            let plain = joined()?;
-            let args = [AT_FDCWD, plain.as_ptr() as u64, 0, 0, 0, 0];
-            host::call(libc::SYS_faccessat, args).ok().map(|_| plain)
-        }
-    }
-}
-
-fn open_path(dir: u64, path: &CStr, flags: u64, resolve: u64) -> Outcome {
-    let path = path.as_ptr() as u64;
-    if resolve == 0 {
-        return host::call(libc::SYS_openat, [dir, path, flags, 0, 0, 0]);
-    }
-    let how = open_how { flags, mode: 0, resolve };
-    host::call(libc::SYS_openat2, [dir, path, &raw const how as u64, size_of_val(&how) as u64, 0, 0])
-}
-
-fn close(fd: u64) {
-    let _ = host::call3(libc::SYS_close, fd, 0, 0);
-}
-
-/// The path that the kernel knows the open file by.
-pub(crate) fn descriptor_path(fd: u64) -> Option<CString> {
-    link_target(&CString::new(format!("/proc/self/fd/{fd}")).ok()?)
-}
-
-/// Where a link of /proc leads, if that is a path.
-fn link_target(link: &CStr) -> Option<CString> {
-    let mut target = vec![0u8; user::PATH_MAX];
-    let args = [AT_FDCWD, link.as_ptr() as u64, target.as_mut_ptr() as u64, target.len() as u64, 0, 0];
-    let bytes = host::call(libc::SYS_readlinkat, args).ok()? as usize;
-    if bytes == target.len() || target[0] != b'/' {
-        return None;
-    }
-    target.truncate(bytes);
-    CString::new(target).ok()
 }
