@@ -2,12 +2,12 @@
 //! (arch/arm64/mm/fault.c, traps.c, debug-monitors.c).
 
 use ir::{CpuState, GuestAddr, Stop};
+use libc::{BUS_ADRALN, TRAP_BRKPT};
+use linux_raw_sys::general as kernel;
 use syscalls::{AddressSpace, Fault};
 
-const ILL_ILLOPC: i32 = 1;
-const TRAP_BRKPT: i32 = 1;
-const BUS_ADRALN: i32 = 1;
-const SEGV_ACCERR: i32 = 2;
+const ILL_ILLOPC: i32 = kernel::ILL_ILLOPC as i32;
+const SEGV_ACCERR: i32 = kernel::SEGV_ACCERR as i32;
 
 // Exception syndrome: class, length of the instruction, and what is said of an abort.
 const DATA_ABORT: u64 = 0x24 << 26;

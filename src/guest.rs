@@ -192,7 +192,7 @@ impl World {
         let rest = RestWhileForking { engine: Arc::clone(&engine), roll: Arc::clone(&roll), dying: Arc::clone(&dying) };
         let process = Process::new(
             syscalls::Config {
-                sysroot: launch.sysroot.as_ref().map(|sysroot| sysroot.root().to_owned()),
+                sysroot: launch.sysroot.clone(),
                 uname_release: options.uname_release.clone(),
                 exe,
                 exe_fd,
@@ -232,7 +232,7 @@ impl World {
                 &Request {
                     file,
                     strings: &strings,
-                    sysroot: sysroot.as_ref(),
+                    sysroot: sysroot.as_ref().map(|sysroot| sysroot as _),
                     layout,
                     machine: &machine,
                     identity: Identity::of_this_process(),

@@ -3,7 +3,8 @@
 
 use crate::process::execve;
 use crate::report::plain;
-use loader::{HostElf, LoadError, Sysroot};
+use ir::Sysroot;
+use loader::{HostElf, LoadError};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ const LIBRARY_DIRS: [&str; 8] = [
 ];
 
 /// Becomes the program at `path`. Comes back only with the reason why not.
-pub fn run(path: &Path, elf: &HostElf, sysroot: Option<&Sysroot>, argv: &[CString], envp: &[CString]) -> LoadError {
+pub fn run(path: &Path, elf: &HostElf, sysroot: Option<&dyn Sysroot>, argv: &[CString], envp: &[CString]) -> LoadError {
     let missing = elf.interpreter.as_deref().filter(|name| !name.exists());
     let inside = missing.and_then(|name| sysroot.and_then(|sysroot| Some((sysroot, sysroot.find(name)?))));
     let error = match inside {
@@ -45,7 +46,7 @@ pub fn run(path: &Path, elf: &HostElf, sysroot: Option<&Sysroot>, argv: &[CStrin
 }
 
 /// What the loader, run as a program, is told: glibc's and musl's understand the same.
-fn interpreter_arguments(path: &Path, interpreter: &Path, sysroot: &Sysroot, argv: &[CString]) -> Vec<CString> {
+fn interpreter_arguments(path: &Path, interpreter: &Path, sysroot: &dyn Sysroot, argv: &[CString]) -> Vec<CString> {
     let dirs: Vec<PathBuf> = LIBRARY_DIRS.iter().filter_map(|dir| sysroot.find(Path::new(dir))).collect();
     let library_path = dirs.iter().map(|dir| dir.as_os_str().as_bytes()).collect::<Vec<_>>().join(&b':');
     let mut arguments = vec![c_string(interpreter.into())];

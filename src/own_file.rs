@@ -10,9 +10,6 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 const PAGE_BYTES: usize = 4096;
-const PT_LOAD: u32 = 1;
-const PT_PHDR: u32 = 6;
-const PF_W: u32 = 2;
 
 /// Emu's own file, out of the guest's way; None without /proc.
 pub fn open() -> Option<File> {
@@ -66,17 +63,18 @@ fn pieces() -> Option<([Piece; PIECES], usize)> {
         }
         std::slice::from_raw_parts(at, count)
     };
-    let bias = (headers.as_ptr() as u64).wrapping_sub(headers.iter().find(|h| h.p_type == PT_PHDR)?.p_vaddr) as usize;
+    let bias =
+        (headers.as_ptr() as u64).wrapping_sub(headers.iter().find(|h| h.p_type == libc::PT_PHDR)?.p_vaddr) as usize;
     let mut pieces = [Piece { at: 0, bytes: 0, offset: 0, is_written: false }; PIECES];
     let mut count = 0;
-    for header in headers.iter().filter(|header| header.p_type == PT_LOAD) {
+    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
         let start = bias.wrapping_add(header.p_vaddr as usize);
         let at = start & !(PAGE_BYTES - 1);
         *pieces.get_mut(count)? = Piece {
             at,
             bytes: start + header.p_filesz as usize - at,
             offset: header.p_offset as usize & !(PAGE_BYTES - 1),
-            is_written: header.p_flags & PF_W != 0,
+            is_written: header.p_flags & libc::PF_W != 0,
         };
         count += 1;
     }

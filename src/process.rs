@@ -8,9 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-/// Emu's own descriptors are moved to this number or above: the guest expects to get the lowest free ones.
-const FIRST_OWN_DESCRIPTOR: i32 = 768;
+use syscalls::FIRST_OWN_DESCRIPTOR;
 
 /// Keeps the allocator from mapping memory for each large object: such mappings come and go at any time, also on the
 /// compiler's thread, and could take a place that the guest has just unmapped and means to use again. So do heaps of
@@ -69,8 +67,7 @@ pub fn memory_file(name: &CStr) -> io::Result<File> {
 
 /// A file that is only in memory and may be executed.
 pub fn executable_memory_file(name: &CStr) -> io::Result<File> {
-    const MFD_EXEC: u32 = 0x10;
-    create_memory_file(name, libc::MFD_CLOEXEC | MFD_EXEC).or_else(|_| memory_file(name))
+    create_memory_file(name, libc::MFD_CLOEXEC | libc::MFD_EXEC).or_else(|_| memory_file(name))
 }
 
 fn create_memory_file(name: &CStr, flags: u32) -> io::Result<File> {

@@ -1,9 +1,10 @@
 //! Tells files apart for the guest's execve, with the loader's eyes and under its errno.
 
-use loader::{Kind, ProgramFile, Sysroot};
+use ir::Sysroot as _;
+use loader::{Kind, ProgramFile};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use syscalls::{ProgramKind, Programs};
+use syscalls::{ProgramKind, Programs, Sysroot};
 
 /// Knows where the guest's files are.
 pub struct Files {
@@ -17,7 +18,7 @@ impl Programs for Files {
         let file = ProgramFile::from_open(path, file.into()).map_err(errno)?;
         let kind = match file.kind() {
             Ok(Kind::Guest) => {
-                loader::check(&file, self.sysroot.as_ref()).map_err(errno)?;
+                loader::check(&file, self.sysroot.as_ref().map(|sysroot| sysroot as _)).map_err(errno)?;
                 ProgramKind::Guest
             }
             Ok(Kind::Host(elf)) => {

@@ -4,19 +4,19 @@
 use crate::host_program::{self, c_string};
 use crate::options::Options;
 use crate::{demo, flags, guest, own_file, process, registered, registration, report};
-use loader::{HostElf, Kind, LoadError, ProgramFile, Sysroot};
+use ir::Sysroot as _;
+use loader::{HostElf, Kind, LoadError, ProgramFile};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use syscalls::{SCRIPT_DEPTH, Sysroot};
 
 /// Exit status for a wrong command line, as env(1), nice(1) and timeout(1) have it.
 pub const STATUS_USAGE: i32 = 125;
 /// Exit status when the program cannot be run, as a shell has it.
 pub const STATUS_CANNOT_RUN: i32 = 126;
-/// As many scripts as the kernel lets be each other's interpreters.
-const MAX_SCRIPTS: usize = 5;
 
 /// A program about to run.
 pub struct Launch {
@@ -106,7 +106,9 @@ pub fn start(arguments: Vec<CString>, environment: Vec<CString>) -> i32 {
     };
     let Found { runner, is_borrowed, path, argv } = found;
     match runner {
-        Runner::Host(elf) => fail(&host_program::run(&path, &elf, sysroot.as_ref(), &argv, &envp)),
+        Runner::Host(elf) => {
+            fail(&host_program::run(&path, &elf, sysroot.as_ref().map(|sysroot| sysroot as _), &argv, &envp))
+        }
         Runner::Guest(file) => {
             let execfn = c_string(options.execfn.take().unwrap_or(name));
             let comm = options.comm.take().unwrap_or_else(|| base_name(&execfn));
@@ -218,7 +220,7 @@ fn by_descriptor(fd: RawFd, is_ours: bool, path: PathBuf, argv: Vec<CString>) ->
 }
 
 fn follow(mut path: PathBuf, mut argv: Vec<CString>, sysroot: Option<&Sysroot>) -> Result<Found, LoadError> {
-    for _ in 0..=MAX_SCRIPTS {
+    for _ in 0..=SCRIPT_DEPTH {
         let file = loader::open(&path).map_err(|error| with_advice(&path, error))?;
         let found = |runner, path, argv| Ok(Found { runner, is_borrowed: false, path, argv });
         match file.kind()? {

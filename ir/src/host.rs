@@ -1,6 +1,8 @@
 //! The traits by which loader, system calls and the code cache meet without knowing each other.
 
 use crate::{GuestAddr, GuestRange};
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 
 /// A Linux error number, positive, as in `errno.h` (the same on both architectures).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +63,14 @@ pub trait GuestMemory {
     fn protect(&mut self, range: GuestRange, prot: Prot) -> Result<(), Errno>;
     /// Whether the guest may fetch instructions at `addr`.
     fn is_executable(&self, addr: GuestAddr) -> bool;
+}
+
+/// A directory of the host's that stands for the guest's `/` where it has what is looked for.
+pub trait Sysroot: Debug {
+    /// The directory.
+    fn root(&self) -> &Path;
+    /// Where `path`, absolute for the guest, is in it, if something is there.
+    fn find(&self, path: &Path) -> Option<PathBuf>;
 }
 
 /// Told when guest code may have changed: whoever holds translations drops those in the range.

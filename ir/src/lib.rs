@@ -2,8 +2,8 @@
 //! written in ([`Ops`]) and the first implementation of that vocabulary ([`Eval`]: do it now).
 //!
 //! Also the traits through which the other crates meet: [`Frontend`] (decode and lift), [`GuestMemory`] (map
-//! memory), [`CodeWatcher`] (code has changed). This crate knows neither instruction encodings, nor Cranelift,
-//! nor system calls, nor ELF.
+//! memory), [`Sysroot`] (find files), [`CodeWatcher`] (code has changed). This crate knows neither instruction encodings,
+//! nor Cranelift, nor system calls, nor ELF.
 
 mod addr;
 mod cpu;
@@ -22,7 +22,7 @@ pub use cpu::{CpuState, FlagKind, LazyFlags, Nzcv, Stop, StopDetail};
 pub use eval::Eval;
 pub use footprint::{Footprint, RegSet};
 pub use frontend::{Flow, Frontend, LiftFn};
-pub use host::{CodeWatcher, Errno, GuestMemory, MapRequest, Prot};
+pub use host::{CodeWatcher, Errno, GuestMemory, MapRequest, Prot, Sysroot};
 pub use layout::{HOST_END, Layout, STACK_GUARD_BYTES, VaBits, splitmix64};
 pub use ops::{Access, Lifted, Loaded, Ops, Order, Reg, VReg};
 pub use vcpu::{ControlWords, SAFEPOINT_OFFSET, STACK_GUARD_OFFSET, Vcpu, Words};

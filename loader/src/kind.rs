@@ -1,8 +1,9 @@
 //! What a file is to execve(2): a guest program, a program of the host's own, a script, or nothing that runs.
 
 use crate::image::Image;
-use crate::machines::{EM_386, EM_AARCH64, EM_X86_64, machine_name};
+use crate::machines::machine_name;
 use crate::{LoadError, ProgramFile};
+use libc::{EM_386, EM_AARCH64, EM_X86_64};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;

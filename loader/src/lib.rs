@@ -18,7 +18,6 @@ mod machines;
 mod map;
 mod program;
 mod stack;
-mod sysroot;
 #[cfg(test)]
 mod test_elf;
 #[cfg(test)]
@@ -31,4 +30,3 @@ pub use host::{Identity, Randomness};
 pub use kind::{HostElf, Kind, Script};
 pub use program::{Loaded, Program, Request, check, load};
 pub use stack::{MachineInfo, StackStrings};
-pub use sysroot::Sysroot;

@@ -2,10 +2,10 @@
 
 use crate::test_elf::{Elf, PT_GNU_PROPERTY, PT_GNU_STACK, Phdr, Scratch};
 use crate::test_memory::HostMemory;
-use crate::{Identity, Kind, LoadError, MachineInfo, Program, Randomness, Request, StackStrings, Sysroot, load, open};
-use ir::{GuestAddr, Layout, PAGE_BYTES, Prot, VaBits};
+use crate::{Identity, Kind, LoadError, MachineInfo, Program, Randomness, Request, StackStrings, load, open};
+use ir::{GuestAddr, Layout, PAGE_BYTES, Prot, Sysroot, VaBits};
 use std::ffi::CString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,9 +29,23 @@ fn strings(argv: &[&str], envp: &[&str]) -> StackStrings {
     StackStrings { execfn: CString::new("./prog").unwrap(), argv: list(argv), envp: list(envp) }
 }
 
+/// A sysroot without links.
+#[derive(Debug)]
+struct Plain(PathBuf);
+
+impl Sysroot for Plain {
+    fn root(&self) -> &Path {
+        &self.0
+    }
+
+    fn find(&self, path: &Path) -> Option<PathBuf> {
+        Some(self.0.join(path.strip_prefix("/").ok()?)).filter(|path| path.exists())
+    }
+}
+
 struct Attempt<'a> {
     strings: StackStrings,
-    sysroot: Option<&'a Path>,
+    sysroot: Option<&'a dyn Sysroot>,
 }
 
 impl Default for Attempt<'_> {
@@ -49,7 +63,6 @@ impl Attempt<'_> {
             Kind::Guest => {}
             other => panic!("taken for {other:?}"),
         }
-        let sysroot = self.sysroot.and_then(Sysroot::new);
         let machine = MachineInfo {
             hwcap: [7, 8, 9],
             min_signal_stack_bytes: 4720,
@@ -59,7 +72,7 @@ impl Attempt<'_> {
         let request = Request {
             file: &file,
             strings: &self.strings,
-            sysroot: sysroot.as_ref(),
+            sysroot: self.sysroot,
             layout: layout(),
             machine: &machine,
             identity: IDENTITY,
@@ -276,7 +289,8 @@ fn the_loader_is_found_under_the_sysroot() {
     let program = scratch.file("prog", &Elf::pie().with_interpreter("/lib/ld-test.so.1").build(), 0o755);
     let root = scratch.path().join("root");
     std::fs::create_dir_all(root.join("lib")).unwrap();
-    let attempt = Attempt { sysroot: Some(&root), ..Attempt::default() };
+    let sysroot = Plain(root.clone());
+    let attempt = Attempt { sysroot: Some(&sysroot), ..Attempt::default() };
     let error = attempt.load(&mut HostMemory::default(), &program).unwrap_err();
     assert_eq!(error.exit_status(), 127);
     let text = error.to_string();

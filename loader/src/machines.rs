@@ -1,12 +1,5 @@
 //! Names of ELF machine numbers, for messages.
 
-/// AArch64, the guest.
-pub(crate) const EM_AARCH64: u16 = 183;
-/// x86-64, the host.
-pub(crate) const EM_X86_64: u16 = 62;
-/// 32-bit x86, which x86-64 kernels usually run.
-pub(crate) const EM_386: u16 = 3;
-
 /// What people call the machine with this number.
 pub(crate) fn machine_name(machine: u16) -> String {
     let name = match machine {

@@ -6,8 +6,8 @@ use crate::image::{Image, page_up};
 use crate::map::{Place, map_image};
 use crate::stack::{self, Content, ImageInfo};
 use crate::vdso;
-use crate::{Identity, Kind, LoadError, MachineInfo, ProgramFile, Randomness, StackStrings, Sysroot};
-use ir::{GuestAddr, GuestMemory, GuestRange, Layout, PAGE_BYTES, Prot};
+use crate::{Identity, Kind, LoadError, MachineInfo, ProgramFile, Randomness, StackStrings};
+use ir::{GuestAddr, GuestMemory, GuestRange, Layout, PAGE_BYTES, Prot, Sysroot};
 use std::path::{Path, PathBuf};
 
 /// The heap begins up to this far after the program.
@@ -26,7 +26,7 @@ pub struct Request<'a> {
     /// Arguments and environment.
     pub strings: &'a StackStrings,
     /// Where the loader that the program names is looked for first.
-    pub sysroot: Option<&'a Sysroot>,
+    pub sysroot: Option<&'a dyn Sysroot>,
     /// Where things go.
     pub layout: Layout,
     /// For the auxiliary vector.
@@ -87,7 +87,7 @@ pub struct Program {
 
 /// Finds out without loading whether [`load`] would refuse `file`, known to be [`Kind::Guest`], for what is in it or
 /// for its loader.
-pub fn check(file: &ProgramFile, sysroot: Option<&Sysroot>) -> Result<(), LoadError> {
+pub fn check(file: &ProgramFile, sysroot: Option<&dyn Sysroot>) -> Result<(), LoadError> {
     let image = Image::read(file)?;
     let interpreter = find_interpreter(file, sysroot, &image)?;
     interpreter.as_ref().map(read_interpreter).transpose()?;
@@ -187,7 +187,7 @@ fn load_image(
 
 fn find_interpreter(
     program: &ProgramFile,
-    sysroot: Option<&Sysroot>,
+    sysroot: Option<&dyn Sysroot>,
     image: &Image,
 ) -> Result<Option<ProgramFile>, LoadError> {
     let Some(name) = &image.interpreter else { return Ok(None) };
@@ -205,7 +205,7 @@ fn find_interpreter(
     }
 }
 
-fn missing_interpreter(program: &ProgramFile, sysroot: Option<&Sysroot>, name: &Path) -> LoadError {
+fn missing_interpreter(program: &ProgramFile, sysroot: Option<&dyn Sysroot>, name: &Path) -> LoadError {
     let name_text = name.display();
     let reason = match sysroot {
         Some(sysroot) => {
@@ -215,7 +215,7 @@ fn missing_interpreter(program: &ProgramFile, sysroot: Option<&Sysroot>, name: &
             )
         }
         None => {
-            let usual = Sysroot::new(Path::new(USUAL_SYSROOT)).is_some_and(|sysroot| sysroot.find(name).is_some());
+            let usual = Path::new(USUAL_SYSROOT).join(name.strip_prefix("/").unwrap_or(name)).exists();
             let advice = if usual { format!(" (try -L {USUAL_SYSROOT})") } else { String::new() };
             format!(
                 "needs the loader {name_text}, which is not on this system: say with -L where its system is{advice}"

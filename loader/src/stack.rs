@@ -16,9 +16,6 @@ const MIN_STRINGS_BYTES: u64 = 128 << 10;
 
 const PLATFORM: &CStr = c"aarch64";
 
-/// AT_HWCAP3, newer than libc's list.
-const AT_HWCAP3: u64 = 29;
-
 /// The strings of a new program.
 #[derive(Clone, Debug, Default)]
 pub struct StackStrings {
@@ -160,7 +157,7 @@ fn auxiliary_vector(
         (libc::AT_SECURE, u64::from(identity.secure)),
         (libc::AT_RANDOM, random.0),
         (libc::AT_HWCAP2, hwcap2),
-        (AT_HWCAP3, hwcap3),
+        (libc::AT_HWCAP3, hwcap3),
         (libc::AT_EXECFN, execfn.0),
         (libc::AT_PLATFORM, platform.0),
         (libc::AT_NULL, 0),

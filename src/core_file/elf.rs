@@ -3,6 +3,7 @@
 
 use super::memory::Segment;
 use ir::{PAGE_BYTES, Prot};
+use linux_raw_sys::elf_uapi::{self, EM_AARCH64, ET_CORE, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -10,12 +11,8 @@ use std::os::unix::fs::FileExt;
 const HEADER_BYTES: u64 = 64;
 const PROGRAM_HEADER_BYTES: u64 = 56;
 const SECTION_HEADER_BYTES: u64 = 64;
-const ET_CORE: u64 = 4;
-const EM_AARCH64: u64 = 183;
-const PT_LOAD: u32 = 1;
-const PT_NOTE: u32 = 4;
 /// There are more program headers than `e_phnum` can say: `sh_info` of the one section header says it.
-const PN_XNUM: u64 = 0xffff;
+const PN_XNUM: u64 = elf_uapi::PN_XNUM as u64;
 /// How much is read at a time.
 const PIECE_BYTES: usize = 256 << 10;
 const PAGE: usize = PAGE_BYTES as usize;
@@ -43,7 +40,7 @@ fn head(segments: &[Segment], notes: &[u8]) -> (Vec<u8>, Vec<u64>) {
     let end = offsets[offsets.len() - 1];
 
     let mut fields = Fields(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec());
-    fields.put(2, &[ET_CORE, EM_AARCH64]);
+    fields.put(2, &[ET_CORE.into(), EM_AARCH64.into()]);
     fields.put(4, &[1]);
     // Entry, program headers, section headers.
     fields.put(8, &[0, HEADER_BYTES, if is_long { end } else { 0 }]);
@@ -55,8 +52,8 @@ fn head(segments: &[Segment], notes: &[u8]) -> (Vec<u8>, Vec<u64>) {
     fields.put(4, &[PT_NOTE.into(), 0]);
     fields.put(8, &[notes_at, 0, 0, notes.len() as u64, 0, 4]);
     for (segment, offset) in segments.iter().zip(&offsets) {
-        let flag = |prot, flag| if segment.prot.contains(prot) { flag } else { 0 };
-        fields.put(4, &[PT_LOAD.into(), flag(Prot::READ, 4) | flag(Prot::WRITE, 2) | flag(Prot::EXEC, 1)]);
+        let flag = |prot, flag| if segment.prot.contains(prot) { u64::from(flag) } else { 0 };
+        fields.put(4, &[PT_LOAD.into(), flag(Prot::READ, PF_R) | flag(Prot::WRITE, PF_W) | flag(Prot::EXEC, PF_X)]);
         let Segment { range, dumped_bytes, .. } = segment;
         fields.put(8, &[*offset, range.start.0, 0, *dumped_bytes, range.bytes(), PAGE_BYTES]);
     }

@@ -17,6 +17,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use zerocopy::IntoBytes;
 
 /// How much of the arguments debuggers are shown.
 const SHOWN_ARGUMENTS_BYTES: u64 = 80;
@@ -173,18 +174,15 @@ impl elf::Memory for GuestMemory {
     }
 
     fn present(&self, addr: u64, pages: u64) -> (u64, u64) {
-        const ENTRY_BYTES: usize = 8;
         const MOST_ENTRIES: u64 = 1 << 15;
         /// In memory or in swap.
         const PRESENT: u64 = 3 << 62;
         let Some(file) = &self.pages else { return (pages, 0) };
-        let mut entries = vec![0; pages.min(MOST_ENTRIES) as usize * ENTRY_BYTES];
-        if file.read_exact_at(&mut entries, addr / PAGE_BYTES * ENTRY_BYTES as u64).is_err() {
+        let mut entries = vec![0u64; pages.min(MOST_ENTRIES) as usize];
+        if file.read_exact_at(entries.as_mut_bytes(), addr / PAGE_BYTES * 8).is_err() {
             return (pages, 0);
         }
-        let is_present =
-            |entry: &[u8]| entry.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)) & PRESENT != 0;
-        let mut entries = entries.chunks(ENTRY_BYTES).map(is_present).peekable();
+        let mut entries = entries.into_iter().map(|entry| entry & PRESENT != 0).peekable();
         let mut count = |wanted: bool| {
             let mut count = 0;
             while entries.next_if_eq(&wanted).is_some() {

@@ -3,14 +3,8 @@
 
 use crate::roll::Registers;
 use ir::{GuestRange, PAGE_BYTES};
-
-const NT_PRSTATUS: u32 = 1;
-const NT_PRFPREG: u32 = 2;
-const NT_PRPSINFO: u32 = 3;
-const NT_AUXV: u32 = 6;
-const NT_ARM_TLS: u32 = 0x401;
-const NT_SIGINFO: u32 = 0x5349_4749;
-const NT_FILE: u32 = 0x4649_4c45;
+use linux_raw_sys::elf_uapi::{NT_ARM_TLS, NT_AUXV, NT_FILE, NT_PRFPREG, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO};
+use zerocopy::{Immutable, IntoBytes};
 
 /// Notes that every system has, and those of Linux alone.
 const CORE: &[u8] = b"CORE\0\0\0\0";
@@ -19,9 +13,46 @@ const LINUX: &[u8] = b"LINUX\0\0\0";
 const CORE_NAME_BYTES: u32 = 5;
 const LINUX_NAME_BYTES: u32 = 6;
 
-/// `sizeof(pr_fname)` and `sizeof(pr_psargs)`.
-const FNAME_BYTES: usize = 16;
-const PSARGS_BYTES: usize = 80;
+/// `struct elf_prstatus`
+#[repr(C)]
+#[derive(IntoBytes, Immutable)]
+struct Status {
+    /// Signal, code, errno.
+    info: [u32; 3],
+    signal: u32,
+    pending: u64,
+    blocked: u64,
+    /// The thread, its process's parent, group and session.
+    ids: [u32; 4],
+    times: [Time; 4],
+    registers: [u64; 34],
+    has_vectors: u64,
+}
+
+/// `struct user_fpsimd_state`
+#[repr(C)]
+#[derive(IntoBytes, Immutable)]
+struct Vectors {
+    vectors: [u128; 32],
+    fpsr: u32,
+    fpcr: u32,
+    reserved: [u32; 2],
+}
+
+/// `struct elf_prpsinfo`
+#[repr(C)]
+#[derive(IntoBytes, Immutable)]
+struct PsInfo {
+    /// Its state as a number and a letter, and whether it is a zombie.
+    state: [u8; 3],
+    nice: i8,
+    pad: u32,
+    flags: u64,
+    user: [u32; 2],
+    ids: [u32; 4],
+    name: [u8; 16],
+    arguments: [u8; 80],
+}
 
 /// A note of the process: its type and content.
 type Note = (u32, Vec<u8>);
@@ -52,24 +83,12 @@ pub struct About {
     pub files: Vec<(GuestRange, u64, String)>,
 }
 
-#[derive(Default)]
-struct Bytes(Vec<u8>);
-
-impl Bytes {
-    fn word(&mut self, value: u64) {
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn half(&mut self, value: u32) {
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn text(&mut self, text: &[u8], bytes: usize) {
-        // The last byte stays a NUL.
-        let length = text.len().min(bytes - 1);
-        self.0.extend(&text[..length]);
-        self.0.resize(self.0.len() + bytes - length, 0);
-    }
+/// Text that ends with a NUL, which it is cut for.
+fn text<const BYTES: usize>(text: &[u8]) -> [u8; BYTES] {
+    let mut field = [0; BYTES];
+    let length = text.len().min(BYTES - 1);
+    field[..length].copy_from_slice(&text[..length]);
+    field
 }
 
 /// All notes; the first thread is the one by which the process dies.
@@ -77,14 +96,14 @@ pub fn all(about: &About, threads: &[Registers]) -> Vec<u8> {
     let mut notes = Vec::new();
     let process: [fn(&About) -> Note; 4] = [psinfo, siginfo, auxv, files];
     for (index, thread) in threads.iter().enumerate() {
-        note(&mut notes, true, NT_PRSTATUS, &status(about, thread, index == 0));
+        note(&mut notes, true, NT_PRSTATUS, status(about, thread, index == 0).as_bytes());
         if index == 0 {
             for (kind, content) in process.map(|of| of(about)) {
                 note(&mut notes, true, kind, &content);
             }
         }
-        note(&mut notes, true, NT_PRFPREG, &vectors(thread));
-        note(&mut notes, false, NT_ARM_TLS, &thread.tls.to_le_bytes());
+        note(&mut notes, true, NT_PRFPREG, vectors(thread).as_bytes());
+        note(&mut notes, false, NT_ARM_TLS, thread.tls.as_bytes());
     }
     notes
 }
@@ -92,91 +111,70 @@ pub fn all(about: &About, threads: &[Registers]) -> Vec<u8> {
 fn note(notes: &mut Vec<u8>, is_common: bool, kind: u32, content: &[u8]) {
     let (name, name_bytes) = if is_common { (CORE, CORE_NAME_BYTES) } else { (LINUX, LINUX_NAME_BYTES) };
     let bytes = u32::try_from(content.len()).unwrap_or(u32::MAX);
-    for head in [name_bytes, bytes, kind] {
-        notes.extend(head.to_le_bytes());
-    }
+    notes.extend([name_bytes, bytes, kind].as_bytes());
     notes.extend(name);
     notes.extend(content);
     notes.resize(notes.len().next_multiple_of(4), 0);
 }
 
-/// `struct elf_prstatus`
-fn status(about: &About, thread: &Registers, is_first: bool) -> Vec<u8> {
-    let mut bytes = Bytes::default();
+fn status(about: &About, thread: &Registers, is_first: bool) -> Status {
     let signal = about.siginfo[0] as u32;
-    // pr_info: signal, code, errno; then pr_cursig.
-    for value in [signal, 0, 0, signal] {
-        bytes.half(value);
+    let [_, parent, group, session] = about.ids;
+    Status {
+        info: [signal, 0, 0],
+        signal,
+        pending: 0,
+        blocked: thread.mask,
+        ids: [thread.tid, parent, group, session],
+        // What other threads have used is in the process's times.
+        times: if is_first { about.times } else { [[0; 2], [0; 2], about.times[2], about.times[3]] },
+        registers: thread.general,
+        has_vectors: 1,
     }
-    // Pending signals, then those that it blocks.
-    bytes.word(0);
-    bytes.word(thread.mask);
-    bytes.half(thread.tid);
-    for id in &about.ids[1..] {
-        bytes.half(*id);
-    }
-    // What other threads have used is in the process's times.
-    let times = if is_first { about.times } else { [[0; 2], [0; 2], about.times[2], about.times[3]] };
-    for value in times.into_iter().flatten().chain(thread.general) {
-        bytes.word(value);
-    }
-    // pr_fpvalid
-    bytes.word(1);
-    bytes.0
 }
 
-/// `struct user_fpsimd_state`
-fn vectors(thread: &Registers) -> Vec<u8> {
-    let mut bytes = Bytes::default();
-    for vector in thread.vectors {
-        bytes.0.extend(vector.to_le_bytes());
-    }
-    bytes.half(thread.fpsr);
-    bytes.half(thread.fpcr);
-    bytes.word(0);
-    bytes.0
+fn vectors(thread: &Registers) -> Vectors {
+    let Registers { vectors, fpsr, fpcr, .. } = *thread;
+    Vectors { vectors, fpsr, fpcr, reserved: [0; 2] }
 }
 
-/// `struct elf_prpsinfo`
 fn psinfo(about: &About) -> Note {
-    let mut bytes = Bytes::default();
-    // State: it runs, and is no zombie.
-    bytes.0.extend([0, b'R', 0, about.nice as u8]);
-    bytes.half(0);
-    bytes.word(0);
-    for id in about.user.iter().chain(&about.ids) {
-        bytes.half(*id);
-    }
-    bytes.text(&about.comm, FNAME_BYTES);
     let arguments: Vec<u8> = about.arguments.iter().map(|&byte| if byte == 0 { b' ' } else { byte }).collect();
-    bytes.text(&arguments, PSARGS_BYTES);
-    (NT_PRPSINFO, bytes.0)
+    let info = PsInfo {
+        // It runs.
+        state: [0, b'R', 0],
+        nice: about.nice as i8,
+        pad: 0,
+        flags: 0,
+        user: about.user,
+        ids: about.ids,
+        name: text(&about.comm),
+        arguments: text(&arguments),
+    };
+    (NT_PRPSINFO, info.as_bytes().to_vec())
 }
 
 fn siginfo(about: &About) -> Note {
-    (NT_SIGINFO, about.siginfo.iter().flat_map(|word| word.to_le_bytes()).collect())
+    (NT_SIGINFO, about.siginfo.as_bytes().to_vec())
 }
 
 fn auxv(about: &About) -> Note {
-    let words = about.auxv.iter().flat_map(|&(kind, value)| [kind, value]);
-    (NT_AUXV, words.flat_map(u64::to_le_bytes).collect())
+    let words: Vec<u64> = about.auxv.iter().flat_map(|&(kind, value)| [kind, value]).collect();
+    (NT_AUXV, words.as_bytes().to_vec())
 }
 
 /// How many there are, the unit of their offsets, the ranges, and then the names in the same order.
 fn files(about: &About) -> Note {
-    let mut bytes = Bytes::default();
-    bytes.word(about.files.len() as u64);
-    bytes.word(PAGE_BYTES);
+    let mut words = vec![about.files.len() as u64, PAGE_BYTES];
     for (range, offset, _) in &about.files {
-        bytes.word(range.start.0);
-        bytes.word(range.end.0);
-        bytes.word(offset / PAGE_BYTES);
+        words.extend([range.start.0, range.end.0, offset / PAGE_BYTES]);
     }
+    let mut bytes = words.as_bytes().to_vec();
     for (_, _, path) in &about.files {
-        bytes.0.extend(path.as_bytes());
-        bytes.0.push(0);
+        bytes.extend(path.as_bytes());
+        bytes.push(0);
     }
-    (NT_FILE, bytes.0)
+    (NT_FILE, bytes)
 }
 
 #[cfg(test)]
@@ -188,8 +186,8 @@ mod tests {
     fn notes_have_the_kernels_sizes() {
         let thread = Registers::of(&CpuState::new(), 7, 0);
         let about = About { arguments: vec![b'a'; 200], comm: vec![b'c'; 40], ..About::default() };
-        assert_eq!(status(&about, &thread, true).len(), 392);
-        assert_eq!(vectors(&thread).len(), 528);
+        assert_eq!(status(&about, &thread, true).as_bytes().len(), 392);
+        assert_eq!(vectors(&thread).as_bytes().len(), 528);
         assert_eq!(psinfo(&about).1.len(), 136);
         assert_eq!(siginfo(&about).1.len(), 128);
         assert_eq!(psinfo(&about).1[40..56], [[b'c'; 15].as_slice(), &[0]].concat());
@@ -202,7 +200,8 @@ mod tests {
         cpu.pc = ir::GuestAddr(0x4000);
         let thread = Registers::of(&cpu, 7, 0x10);
         let about = About { ids: [1, 2, 3, 4], siginfo: [11; 16], ..About::default() };
-        let bytes = status(&about, &thread, true);
+        let status = status(&about, &thread, true);
+        let bytes = status.as_bytes();
         assert_eq!((bytes[12], bytes[24], bytes[32], bytes[36]), (11, 0x10, 7, 2));
         assert_eq!((bytes[112 + 3 * 8], bytes[112 + 32 * 8 + 1]), (0x33, 0x40));
     }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::process;
+use linux_raw_sys::general::fsconfig_command::FSCONFIG_CMD_CREATE;
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -30,11 +31,10 @@ pub fn enter(path: &Path) -> bool {
 
 /// Makes the file system and has descriptor `place` be its root. Allocates nothing.
 fn mount_onto(place: RawFd) -> bool {
-    const FSCONFIG_CMD_CREATE: u64 = 6;
     // SAFETY: system calls with integers and a C string.
     unsafe {
         let context = libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0);
-        if context < 0 || libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0) != 0 {
+        if context < 0 || libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_CREATE as u32, 0, 0, 0) != 0 {
             return false;
         }
         let mount = libc::syscall(libc::SYS_fsmount, context, 0, 0);

@@ -10,13 +10,13 @@ use crate::locking::LockFuture;
 use crate::placement::{self, Bounds};
 use crate::regions::{Backing, Growth, Kind, Mapping, Regions};
 use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, Layout, MapRequest, PAGE_BYTES, Prot};
+use linux_raw_sys::general as kernel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// PROT_GROWSDOWN and PROT_GROWSUP: arguments of mprotect(2), not protections.
-const PROT_GROWS: i32 = 0x0300_0000;
-const PROT_GROWSDOWN: i32 = 0x0100_0000;
-/// What else mprotect(2) takes: PROT_SEM and PROT_BTI.
-const PROT_OTHERS: i32 = 0x18;
+const PROT_GROWS: i32 = libc::PROT_GROWSDOWN | libc::PROT_GROWSUP;
+/// What else mprotect(2) takes: PROT_SEM, and PROT_BTI of AArch64.
+const PROT_OTHERS: i32 = kernel::PROT_SEM as i32 | 0x10;
 pub(crate) struct State {
     pub(crate) regions: Regions,
     pub(crate) layout: Layout,
@@ -198,10 +198,8 @@ impl AddressSpace {
     /// `si_code` of SIGSEGV at `addr`: whether something is mapped there.
     #[must_use]
     pub fn fault_code(&self, addr: GuestAddr) -> i32 {
-        const SEGV_MAPERR: i32 = 1;
-        const SEGV_ACCERR: i32 = 2;
         let is_mapped = self.lock().regions.find(addr).is_some_and(|(_, kind)| kind.is_guest());
-        if is_mapped { SEGV_ACCERR } else { SEGV_MAPERR }
+        (if is_mapped { kernel::SEGV_ACCERR } else { kernel::SEGV_MAPERR }) as i32
     }
 
     /// Whether `addr` is one that the guest could have memory at.
@@ -393,7 +391,7 @@ impl State {
             .iter()
             .find_map(|(piece, kind)| kind.mapping().map(|mapping| (piece.start, mapping)))
             .ok_or(Errno(libc::ENOMEM))?;
-        if prot.0 & PROT_GROWSDOWN == 0 {
+        if prot.0 & libc::PROT_GROWSDOWN == 0 {
             // No mapping of arm64's grows up.
             return Err(Errno(if first == range.start { libc::EINVAL } else { libc::ENOMEM }));
         }

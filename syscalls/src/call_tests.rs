@@ -1,34 +1,12 @@
 //! Calls made as a guest would make them, against what Linux does.
 
-use crate::testing::{AT_FDCWD, Guest, at, c, failed, guest_parts};
-use crate::{After, Config, host};
+use crate::testing::{AT_FDCWD, Guest, Scratch, at, c, failed, guest_parts};
+use crate::{After, Config, Sysroot, host};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::PathBuf;
 
 fn guest() -> Guest {
     Guest::new(Config::default())
-}
-
-/// A directory for one test, removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("emu-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, rest: &str) -> String {
-        self.0.join(rest).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u64 {
@@ -125,7 +103,7 @@ fn the_sysroot_is_searched_first() {
     fs::create_dir_all(format!("{root}/etc/inner")).unwrap();
     fs::write(format!("{root}/etc/only-here"), "guest").unwrap();
     symlink("/etc/only-here", format!("{root}/etc/inner/absolute")).unwrap();
-    let mut guest = Guest::new(Config { sysroot: Some(root.clone().into()), ..Config::default() });
+    let mut guest = Guest::new(Config { sysroot: Sysroot::new(root.as_ref()), ..Config::default() });
     let mut here = c("/etc/only-here");
     let mut link = c("/etc/inner/absolute");
     let mut absent = c("/etc/passwd");

@@ -1,13 +1,18 @@
 //! Calls on file descriptors that differ from the host's: open flags, and descriptors that are emu's own, which the
 //! guest can neither close nor replace. Also, how emu opens files when the guest has left it no descriptors. It must not
-//! know paths. Unsafe because what is opened past libc is taken charge of here.
+//! know which file a path names. Unsafe because what is opened past libc is taken charge of here.
 #![allow(unsafe_code)]
 
 use crate::flags;
 use crate::host::{self, Args, Outcome};
 use crate::process::Context;
 use crate::table::{Arg, Row};
+use crate::user;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Emu's own descriptors are moved to this number or above: the guest expects to get the lowest free ones.
+pub const FIRST_OWN_DESCRIPTOR: i32 = 768;
 
 /// close_range(2), which goes around them.
 const CLOSE_RANGE: u16 = 436;
@@ -84,6 +89,23 @@ pub(crate) fn own(fd: u64) -> OwnedFd {
 /// The number as calls take it.
 pub(crate) fn number(fd: &OwnedFd) -> u64 {
     fd.as_raw_fd() as u64
+}
+
+/// The path that the kernel knows the open file by.
+pub(crate) fn path_of(fd: u64) -> Option<CString> {
+    link_target(&CString::new(format!("/proc/self/fd/{fd}")).ok()?)
+}
+
+/// Where a link of /proc leads, if that is a path.
+pub(crate) fn link_target(link: &CStr) -> Option<CString> {
+    let mut target = vec![0u8; user::PATH_MAX];
+    let args = [libc::AT_FDCWD as u64, link.as_ptr() as u64, target.as_mut_ptr() as u64, target.len() as u64, 0, 0];
+    let bytes = host::call(libc::SYS_readlinkat, args).ok()? as usize;
+    if bytes == target.len() || target[0] != b'/' {
+        return None;
+    }
+    target.truncate(bytes);
+    CString::new(target).ok()
 }
 
 /// Whether `fd` goes to the programs that this process becomes.

@@ -2,11 +2,11 @@
 //! whether the kernel would execute it, what runs it if it is a script. `new_program.rs` then becomes it. It must not know
 //! what program files look like: [`Programs`] says that.
 
-use crate::descriptors::{number, own, with_spare_descriptors};
+use crate::descriptors::{number, own, path_of, with_spare_descriptors};
 use crate::host::{self, Args, Outcome};
 use crate::limits;
 use crate::new_program::{Ready, bytes_of};
-use crate::paths::{self, Links, Status};
+use crate::paths::{self, Links};
 use crate::process::{After, Context, Process};
 use crate::user;
 use ir::Errno;
@@ -22,9 +22,9 @@ const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
 const AT_EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
 const AT_SYMLINK_NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 /// Everything but starting the program, since Linux 6.14.
-const AT_EXECVE_CHECK: u64 = 0x1_0000;
+const AT_EXECVE_CHECK: u64 = libc::AT_EXECVE_CHECK as u64;
 /// Scripts whose interpreters are scripts: as many as the kernel follows.
-const SCRIPT_DEPTH: usize = 5;
+pub const SCRIPT_DEPTH: usize = 5;
 /// Links to links to the running program: more than anyone makes.
 const LINK_DEPTH: usize = 8;
 
@@ -210,7 +210,7 @@ impl Target {
     fn open(&self) -> Result<Access, Errno> {
         let Self { dir, path, flags, .. } = self;
         // Opening what is no regular file may have effects, or never end.
-        match Status::of(*dir, path, *flags)?.mode & libc::S_IFMT {
+        match host::stat_at(*dir, path, *flags)?.st_mode & libc::S_IFMT {
             libc::S_IFREG => {}
             libc::S_IFLNK => return Err(Errno(libc::ELOOP)),
             _ => return Err(EACCES),
@@ -234,7 +234,7 @@ impl Target {
         if self.dir == AT_FDCWD || self.path.to_bytes().starts_with(b"/") {
             return self.path.clone();
         }
-        let joined = paths::descriptor_path(self.dir).and_then(|dir| {
+        let joined = path_of(self.dir).and_then(|dir| {
             let below = if self.path.is_empty() { Vec::new() } else { [b"/", self.path.to_bytes()].concat() };
             c_string(&[dir.to_bytes(), &below].concat()).ok()
         });

@@ -7,6 +7,8 @@ use crate::paths::{self, Links};
 use crate::process::Context;
 use crate::user;
 use ir::Errno;
+use linux_raw_sys::general::open_how;
+use zerocopy::IntoBytes;
 
 const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
 const AT_SYMLINK_NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
@@ -42,26 +44,22 @@ pub(crate) fn openat(context: &mut Context<'_>, mut args: Args) -> Outcome {
 
 /// openat2 implements Linux syscall openat2(2): `struct open_how` is three words, of which the first has the flags.
 pub(crate) fn openat2(context: &mut Context<'_>, mut args: Args) -> Outcome {
-    const HOW_BYTES: usize = 24;
     let size = args[3];
-    if size < HOW_BYTES as u64 {
+    if size < size_of::<open_how>() as u64 {
         return Err(Errno(libc::EINVAL));
     }
     if size > ir::PAGE_BYTES {
         return Err(Errno(libc::E2BIG));
     }
-    let mut how = vec![0u8; size as usize];
-    user::read_bytes(args[2], &mut how)?;
-    let mut flags = [0; 8];
-    flags.copy_from_slice(&how[..8]);
-    let flags = flags::open_to_host(u64::from_ne_bytes(flags));
-    how[..8].copy_from_slice(&flags.to_ne_bytes());
+    let mut how = vec![0u64; size.div_ceil(8) as usize];
+    user::read_bytes(args[2], &mut how.as_mut_bytes()[..size as usize])?;
+    how[0] = flags::open_to_host(how[0]);
     args[2] = how.as_ptr() as u64;
     // With RESOLVE_* the path is meant in a root of the caller's own.
-    if how[16..24] != [0; 8] {
+    if how[2] != 0 {
         return context.guest_call(libc::SYS_openat2, args);
     }
-    with_path(context, libc::SYS_openat2, args, 1, open_links(flags))
+    with_path(context, libc::SYS_openat2, args, 1, open_links(how[0]))
 }
 
 /// open_by_handle_at implements Linux syscall open_by_handle_at(2).

@@ -2,14 +2,11 @@
 //! that the two architectures number differently. It must not know which calls use them.
 
 use crate::table::Names;
+use linux_raw_sys::general::{O_DIRECT, O_DIRECTORY, O_LARGEFILE, O_NOFOLLOW};
 
 /// Open flags by their AArch64 bit and their x86-64 bit, where these differ.
-const MOVED: [(u32, u32); 4] = [
-    (0o40000, 0o200000),  // O_DIRECTORY
-    (0o100000, 0o400000), // O_NOFOLLOW
-    (0o200000, 0o40000),  // O_DIRECT
-    (0o400000, 0o100000), // O_LARGEFILE
-];
+const MOVED: [(u32, u32); 4] =
+    [(0o40000, O_DIRECTORY), (0o100000, O_NOFOLLOW), (0o200000, O_DIRECT), (0o400000, O_LARGEFILE)];
 
 fn moved(flags: u64, bits: impl Iterator<Item = (u32, u32)> + Clone) -> u64 {
     let mask = bits.clone().fold(0, |mask, (from, _)| mask | u64::from(from));

@@ -1,6 +1,7 @@
 //! Beginning and ending processes: clone(2), clone3(2) and exit_group(2). Threads are made in `thread.rs`, processes that
 //! share memory in `share.rs`. It must not know execve.
 
+use crate::descriptors::FIRST_OWN_DESCRIPTOR;
 use crate::host::{self, Args, Outcome};
 use crate::process::Thread;
 use crate::process::{After, Context, lock};
@@ -8,34 +9,41 @@ use crate::share::NewProcess;
 use crate::signals::AltStack;
 use crate::{libc_fork, limits, signals, thread, user};
 use ir::{CpuState, Errno, PAGE_BYTES, Vcpu};
+use linux_raw_sys::general::{self as kernel, clone_args};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
+use zerocopy::IntoBytes;
 
-const CSIGNAL: u64 = 0xff;
-pub(crate) const CLONE_VM: u64 = 0x100;
-pub(crate) const CLONE_FS: u64 = 0x200;
-pub(crate) const CLONE_FILES: u64 = 0x400;
-pub(crate) const CLONE_SIGHAND: u64 = 0x800;
-pub(crate) const CLONE_PIDFD: u64 = 0x1000;
-pub(crate) const CLONE_VFORK: u64 = 0x4000;
-pub(crate) const CLONE_NEWNS: u64 = 0x2_0000;
-pub(crate) const CLONE_NEWIPC: u64 = 0x800_0000;
-pub(crate) const CLONE_NEWUSER: u64 = 0x1000_0000;
-pub(crate) const CLONE_NEWPID: u64 = 0x2000_0000;
-const CLONE_PARENT: u64 = 0x8000;
-pub(crate) const CLONE_THREAD: u64 = 0x1_0000;
-pub(crate) const CLONE_SYSVSEM: u64 = 0x4_0000;
-const CLONE_SETTLS: u64 = 0x8_0000;
-pub(crate) const CLONE_PARENT_SETTID: u64 = 0x10_0000;
-pub(crate) const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
-const CLONE_DETACHED: u64 = 0x40_0000;
-pub(crate) const CLONE_CHILD_SETTID: u64 = 0x100_0000;
-const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
-pub(crate) const CLONE_INTO_CGROUP: u64 = 1 << 33;
+const CSIGNAL: u64 = kernel::CSIGNAL as u64;
+pub(crate) const CLONE_VM: u64 = kernel::CLONE_VM as u64;
+pub(crate) const CLONE_FS: u64 = kernel::CLONE_FS as u64;
+pub(crate) const CLONE_FILES: u64 = kernel::CLONE_FILES as u64;
+pub(crate) const CLONE_SIGHAND: u64 = kernel::CLONE_SIGHAND as u64;
+pub(crate) const CLONE_PIDFD: u64 = kernel::CLONE_PIDFD as u64;
+pub(crate) const CLONE_VFORK: u64 = kernel::CLONE_VFORK as u64;
+pub(crate) const CLONE_NEWNS: u64 = kernel::CLONE_NEWNS as u64;
+pub(crate) const CLONE_NEWIPC: u64 = kernel::CLONE_NEWIPC as u64;
+pub(crate) const CLONE_NEWUSER: u64 = kernel::CLONE_NEWUSER as u64;
+pub(crate) const CLONE_NEWPID: u64 = kernel::CLONE_NEWPID as u64;
+const CLONE_PARENT: u64 = kernel::CLONE_PARENT as u64;
+pub(crate) const CLONE_THREAD: u64 = kernel::CLONE_THREAD as u64;
+pub(crate) const CLONE_SYSVSEM: u64 = kernel::CLONE_SYSVSEM as u64;
+const CLONE_SETTLS: u64 = kernel::CLONE_SETTLS as u64;
+pub(crate) const CLONE_PARENT_SETTID: u64 = kernel::CLONE_PARENT_SETTID as u64;
+pub(crate) const CLONE_CHILD_CLEARTID: u64 = kernel::CLONE_CHILD_CLEARTID as u64;
+const CLONE_DETACHED: u64 = kernel::CLONE_DETACHED as u64;
+pub(crate) const CLONE_CHILD_SETTID: u64 = kernel::CLONE_CHILD_SETTID as u64;
+pub(crate) const CLONE_CLEAR_SIGHAND: u64 = kernel::CLONE_CLEAR_SIGHAND;
+pub(crate) const CLONE_INTO_CGROUP: u64 = kernel::CLONE_INTO_CGROUP;
 /// A flag of clone3(2) alone: it stands among those of the signal in clone(2).
-const CLONE_NEWTIME: u64 = 0x80;
-/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
-pub(crate) const NAMESPACES: u64 = 0x2_0000 | 0x7e00_0000;
+pub(crate) const CLONE_NEWTIME: u64 = kernel::CLONE_NEWTIME as u64;
+pub(crate) const NAMESPACES: u64 = (kernel::CLONE_NEWNS
+    | kernel::CLONE_NEWCGROUP
+    | kernel::CLONE_NEWUTS
+    | kernel::CLONE_NEWIPC
+    | kernel::CLONE_NEWUSER
+    | kernel::CLONE_NEWPID
+    | kernel::CLONE_NEWNET) as u64;
 
 /// Flags whose work is done here, in whichever process it belongs to.
 const OURS: u64 = CLONE_VM
@@ -46,9 +54,6 @@ const OURS: u64 = CLONE_VM
     | CLONE_CHILD_CLEARTID
     | CLONE_CHILD_SETTID
     | CLONE_CLEAR_SIGHAND;
-
-/// Where descriptors go that the guest should not come across.
-const OUT_OF_THE_WAY: u64 = 768;
 
 /// What clone(2) and clone3(2) ask for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,12 +95,24 @@ impl CloneRequest {
         self.host_flags() > u64::from(u32::MAX) || self.flags & CLONE_NEWTIME != 0 || self.set_tid != [0; 2]
     }
 
-    /// `struct clone_args` for the host, with the host stack of the child.
-    pub(crate) fn for_host(&self, stack: u64, stack_bytes: u64) -> [u64; 11] {
-        let [set_tid, set_tid_count] = self.set_tid;
+    /// What clone3(2) of the host takes, with the host stack of the child.
+    pub(crate) fn for_host(&self, stack: u64, stack_size: u64) -> clone_args {
+        let [set_tid, set_tid_size] = self.set_tid;
         let Self { pidfd, child_tid, parent_tid, exit_signal, cgroup, .. } = *self;
         let flags = self.host_flags();
-        [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, 0, set_tid, set_tid_count, cgroup]
+        clone_args {
+            flags,
+            pidfd,
+            child_tid,
+            parent_tid,
+            exit_signal,
+            stack,
+            stack_size,
+            tls: 0,
+            set_tid,
+            set_tid_size,
+            cgroup,
+        }
     }
 }
 
@@ -133,14 +150,13 @@ pub(crate) fn clone(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// clone3 implements Linux syscall clone3(2).
 pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
-    const SIGNALS: u64 = 64;
     let request = read_request(args[0], args[1])?;
     let CloneRequest { flags, exit_signal, .. } = request;
     let unknown = !(0xffff_ffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | CLONE_DETACHED | CSIGNAL & !CLONE_NEWTIME;
     let both = |these: u64| flags & these == these;
     if flags & unknown != 0
         || both(CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)
-        || exit_signal > SIGNALS
+        || exit_signal > signals::COUNT as u64
         || exit_signal != 0 && flags & (CLONE_THREAD | CLONE_PARENT) != 0
         || request.stack > context.process.config.layout.end
         || both(CLONE_PIDFD | CLONE_PARENT_SETTID) && request.pidfd == request.parent_tid
@@ -154,25 +170,22 @@ pub(crate) fn clone3(context: &mut Context<'_>, args: Args) -> Outcome {
 fn read_request(at: u64, bytes: u64) -> Result<CloneRequest, Errno> {
     /// As many nested namespaces as there may be (MAX_PID_NS_LEVEL).
     const MOST_IDS: u64 = 32;
-    const FIRST_BYTES: u64 = 64;
-    const KNOWN_BYTES: usize = 88;
+    const KNOWN_BYTES: usize = size_of::<clone_args>();
     if bytes > PAGE_BYTES {
         return Err(Errno(libc::E2BIG));
     }
-    if bytes < FIRST_BYTES {
+    if bytes < u64::from(kernel::CLONE_ARGS_SIZE_VER0) {
         return Err(Errno(libc::EINVAL));
     }
-    let mut raw = vec![0; KNOWN_BYTES.max(bytes as usize)];
-    user::read_bytes(at, &mut raw[..bytes as usize])?;
-    let (known, later) = raw.split_at(KNOWN_BYTES);
+    let mut known = [0u64; KNOWN_BYTES / 8];
+    let mut later = vec![0; (bytes as usize).saturating_sub(KNOWN_BYTES)];
+    user::read_bytes(at, &mut known.as_mut_bytes()[..KNOWN_BYTES.min(bytes as usize)])?;
+    user::read_bytes(at.wrapping_add(KNOWN_BYTES as u64), &mut later)?;
     if later.iter().any(|&byte| byte != 0) {
         return Err(Errno(libc::E2BIG));
     }
-    let mut words =
-        known.chunks_exact(8).map(|word| word.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)));
-    let mut next = || words.next().unwrap_or(0);
-    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls] = std::array::from_fn(|_| next());
-    let [set_tid, set_tid_count, cgroup] = std::array::from_fn(|_| next());
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_bytes, tls, set_tid, set_tid_count, cgroup] =
+        known;
     if (set_tid == 0) != (set_tid_count == 0) || (stack == 0) != (stack_bytes == 0) {
         return Err(Errno(libc::EINVAL));
     }
@@ -324,7 +337,7 @@ impl Release {
         host::call3(libc::SYS_pipe2, ends.as_mut_ptr() as u64, libc::O_CLOEXEC as u64, 0).ok()?;
         let [read, write] = ends.map(|fd| {
             let fd = u64::from(fd);
-            match host::call3(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC as u64, OUT_OF_THE_WAY) {
+            match host::call3(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC as u64, FIRST_OWN_DESCRIPTOR as u64) {
                 Ok(moved) => {
                     close(fd);
                     moved

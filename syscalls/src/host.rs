@@ -4,7 +4,9 @@
 #![allow(unsafe_code)]
 
 use ir::Errno;
+use linux_raw_sys::general::{SA_RESTORER, SA_SIGINFO, stat, statfs};
 use std::arch::{asm, global_asm};
+use std::ffi::CStr;
 
 /// What a system call gives: the kernel's value, or its error number.
 pub(crate) type Outcome = Result<u64, Errno>;
@@ -138,10 +140,9 @@ pub(crate) fn handler_action(
     handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
     flags: u64,
 ) -> HostAction {
-    const SA_RESTORER: u64 = 0x0400_0000;
     HostAction {
         handler: handler as *const () as u64,
-        flags: flags | SA_RESTORER | libc::SA_SIGINFO as u64,
+        flags: flags | u64::from(SA_RESTORER | SA_SIGINFO),
         restorer: emu_sigreturn as *const () as u64,
         mask: u64::MAX,
     }
@@ -179,20 +180,37 @@ pub(crate) struct HostAction {
     pub mask: u64,
 }
 
-/// Device and inode of an open file.
-pub(crate) fn identity_of(fd: i32) -> Result<(u64, u64), Errno> {
-    // struct stat of x86-64 has 144 bytes and begins with st_dev and st_ino.
-    let mut stat = [0u64; 18];
-    call3(libc::SYS_fstat, fd as u64, stat.as_mut_ptr() as u64, 0)?;
-    Ok((stat[0], stat[1]))
+/// What `call` stores, given its address.
+pub(crate) fn stat_by(call: impl FnOnce(u64) -> Outcome) -> Result<stat, Errno> {
+    // SAFETY: integers, of which zero is one.
+    let mut stat: stat = unsafe { std::mem::zeroed() };
+    call(&raw mut stat as u64)?;
+    Ok(stat)
 }
 
-/// Whether an open file is on a file system from which nothing is executed (ST_NOEXEC).
+/// Device and inode of an open file.
+pub(crate) fn identity_of(fd: i32) -> Result<(u64, u64), Errno> {
+    let stat = stat_by(|stat| call3(libc::SYS_fstat, fd as u64, stat, 0))?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// newfstatat(2) on the host; `flags` are AT_*.
+pub(crate) fn stat_at(dir: u64, path: &CStr, flags: u64) -> Result<stat, Errno> {
+    stat_by(|stat| call(libc::SYS_newfstatat, [dir, path.as_ptr() as u64, stat, flags, 0, 0]))
+}
+
+/// What `call` stores, given its address.
+pub(crate) fn statfs_by(call: impl FnOnce(u64) -> Outcome) -> Result<statfs, Errno> {
+    // SAFETY: integers, of which zero is one.
+    let mut statfs: statfs = unsafe { std::mem::zeroed() };
+    call(&raw mut statfs as u64)?;
+    Ok(statfs)
+}
+
+/// Whether an open file is on a file system from which nothing is executed.
 pub(crate) fn is_noexec(fd: i32) -> bool {
-    const ST_NOEXEC: u64 = 8;
-    // struct statfs of x86-64 has 120 bytes; f_flags is the eleventh word.
-    let mut statfs = [0u64; 15];
-    call3(libc::SYS_fstatfs, fd as u64, statfs.as_mut_ptr() as u64, 0).is_ok() && statfs[10] & ST_NOEXEC != 0
+    let statfs = statfs_by(|statfs| call3(libc::SYS_fstatfs, fd as u64, statfs, 0));
+    statfs.is_ok_and(|statfs| statfs.f_flags as u64 & libc::ST_NOEXEC != 0)
 }
 
 /// rt_sigaction(2) on the host, past libc, which hides signals 32 and 33.

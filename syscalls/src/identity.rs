@@ -4,6 +4,7 @@ use crate::host::{self, Args, Outcome};
 use crate::process::Context;
 use crate::{tags, user};
 use ir::Errno;
+use linux_raw_sys::prctl;
 
 /// Bytes of each field of `struct new_utsname`, the same on both sides.
 const FIELD_BYTES: usize = 65;
@@ -48,42 +49,36 @@ fn set(names: &mut [u8], index: usize, text: &[u8]) {
 /// prctl implements Linux syscall prctl(2). What sets or asks the processor's state answers as an AArch64 machine
 /// without the feature does; seccomp and PR_SET_MDWE would be applied to emu itself.
 pub(crate) fn prctl(context: &mut Context<'_>, args: Args) -> Outcome {
-    const PR_SET_TAGGED_ADDR_CTRL: i32 = 55;
-    const PR_GET_TAGGED_ADDR_CTRL: i32 = 56;
-    const PR_SET_IO_FLUSHER: i32 = 57;
-    const PR_GET_IO_FLUSHER: i32 = 58;
-    const PR_SET_MEMORY_MERGE: i32 = 67;
-    const PR_GET_MEMORY_MERGE: i32 = 68;
-    match args[0] as i32 {
-        libc::PR_SET_PDEATHSIG..=libc::PR_SET_DUMPABLE
-        | libc::PR_GET_KEEPCAPS
-        | libc::PR_SET_KEEPCAPS
-        | libc::PR_GET_TIMING
-        | libc::PR_SET_NAME
-        | libc::PR_GET_NAME
-        | libc::PR_GET_SECCOMP
-        | libc::PR_CAPBSET_READ
-        | libc::PR_CAPBSET_DROP
-        | libc::PR_GET_SECUREBITS..=libc::PR_GET_TIMERSLACK
-        | libc::PR_TASK_PERF_EVENTS_DISABLE
-        | libc::PR_TASK_PERF_EVENTS_ENABLE
-        | libc::PR_MCE_KILL
-        | libc::PR_MCE_KILL_GET
-        | libc::PR_SET_CHILD_SUBREAPER..=libc::PR_GET_NO_NEW_PRIVS
-        | libc::PR_SET_THP_DISABLE
-        | libc::PR_GET_THP_DISABLE
-        | libc::PR_CAP_AMBIENT
-        | libc::PR_GET_SPECULATION_CTRL
-        | libc::PR_SET_SPECULATION_CTRL
-        | PR_SET_IO_FLUSHER
-        | PR_GET_IO_FLUSHER
-        | libc::PR_SCHED_CORE
-        | PR_SET_MEMORY_MERGE
-        | PR_GET_MEMORY_MERGE
-        | libc::PR_SET_VMA
-        | libc::PR_SET_PTRACER => host::call(libc::SYS_prctl, args),
-        PR_SET_TAGGED_ADDR_CTRL => tags::set_control(context, args),
-        PR_GET_TAGGED_ADDR_CTRL => tags::get_control(context, args),
+    match args[0] as u32 {
+        prctl::PR_SET_PDEATHSIG..=prctl::PR_SET_DUMPABLE
+        | prctl::PR_GET_KEEPCAPS
+        | prctl::PR_SET_KEEPCAPS
+        | prctl::PR_GET_TIMING
+        | prctl::PR_SET_NAME
+        | prctl::PR_GET_NAME
+        | prctl::PR_GET_SECCOMP
+        | prctl::PR_CAPBSET_READ
+        | prctl::PR_CAPBSET_DROP
+        | prctl::PR_GET_SECUREBITS..=prctl::PR_GET_TIMERSLACK
+        | prctl::PR_TASK_PERF_EVENTS_DISABLE
+        | prctl::PR_TASK_PERF_EVENTS_ENABLE
+        | prctl::PR_MCE_KILL
+        | prctl::PR_MCE_KILL_GET
+        | prctl::PR_SET_CHILD_SUBREAPER..=prctl::PR_GET_NO_NEW_PRIVS
+        | prctl::PR_SET_THP_DISABLE
+        | prctl::PR_GET_THP_DISABLE
+        | prctl::PR_CAP_AMBIENT
+        | prctl::PR_GET_SPECULATION_CTRL
+        | prctl::PR_SET_SPECULATION_CTRL
+        | prctl::PR_SET_IO_FLUSHER
+        | prctl::PR_GET_IO_FLUSHER
+        | prctl::PR_SCHED_CORE
+        | prctl::PR_SET_MEMORY_MERGE
+        | prctl::PR_GET_MEMORY_MERGE
+        | prctl::PR_SET_VMA
+        | prctl::PR_SET_PTRACER => host::call(libc::SYS_prctl, args),
+        prctl::PR_SET_TAGGED_ADDR_CTRL => tags::set_control(context, args),
+        prctl::PR_GET_TAGGED_ADDR_CTRL => tags::get_control(context, args),
         _ => Err(Errno(libc::EINVAL)),
     }
 }

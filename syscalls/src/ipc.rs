@@ -6,14 +6,10 @@ use crate::process::Context;
 use crate::user;
 use ir::{Errno, GuestAddr, PAGE_BYTES, Prot};
 
-const IPC_SET: i32 = 1;
-const IPC_STAT: i32 = 2;
-const SEM_STAT: i32 = 18;
-const SEM_STAT_ANY: i32 = 20;
-const SHM_RDONLY: u64 = 0o10000;
-const SHM_RND: u64 = 0o20000;
-const SHM_REMAP: u64 = 0o40000;
-const SHM_EXEC: u64 = 0o100000;
+const SHM_RDONLY: u64 = libc::SHM_RDONLY as u64;
+const SHM_RND: u64 = libc::SHM_RND as u64;
+const SHM_REMAP: u64 = libc::SHM_REMAP as u64;
+const SHM_EXEC: u64 = libc::SHM_EXEC as u64;
 
 /// `struct semid64_ds` of AArch64 in words: ipc64_perm (6), otime, ctime, nsems, two unused.
 type GuestSem = [u64; 11];
@@ -40,12 +36,12 @@ fn sem_to_host(guest: GuestSem) -> HostSem {
 pub(crate) fn semctl(_: &mut Context<'_>, mut args: Args) -> Outcome {
     let at = args[3];
     match args[2] as i32 {
-        IPC_SET => {
+        libc::IPC_SET => {
             let mut host = sem_to_host(user::read(at)?);
             args[3] = host.as_mut_ptr() as u64;
             host::call(libc::SYS_semctl, args)
         }
-        IPC_STAT | SEM_STAT | SEM_STAT_ANY => {
+        libc::IPC_STAT | libc::SEM_STAT | libc::SEM_STAT_ANY => {
             let mut host: HostSem = [0; 13];
             args[3] = host.as_mut_ptr() as u64;
             let result = host::call(libc::SYS_semctl, args)?;
@@ -61,7 +57,7 @@ pub(crate) fn shmat(context: &mut Context<'_>, args: Args) -> Outcome {
     let [id, at, flags, ..] = args;
     // `shm_segsz` stands after the six words of ipc64_perm.
     let mut segment = [0u64; 14];
-    host::call3(libc::SYS_shmctl, id, IPC_STAT as u64, segment.as_mut_ptr() as u64)?;
+    host::call3(libc::SYS_shmctl, id, libc::IPC_STAT as u64, segment.as_mut_ptr() as u64)?;
     let bytes = segment[6].next_multiple_of(PAGE_BYTES);
     let is_rounded = flags & SHM_RND != 0;
     let wanted = match (at, at % PAGE_BYTES) {

@@ -2,6 +2,9 @@
 //! what the kernel would remember of it ([`Process`], [`Thread`]). A guest address is a host address, and both
 //! sides share the asm-generic structures, so most calls go to the host kernel as they are; `table.rs` says which.
 //!
+//! The kernel's structures and constants come from libc and, where that lacks one, from linux-raw-sys. Both have those of
+//! the architecture that they are compiled for and of no other, so where AArch64's differ they are our own.
+//!
 //! This crate knows neither instructions, nor the code cache (it tells an [`ir::CodeWatcher`]), nor ELF.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -43,6 +46,7 @@ mod share;
 mod signals;
 mod stat;
 mod strace;
+mod sysroot;
 mod table;
 mod tags;
 #[cfg(test)]
@@ -53,12 +57,13 @@ mod user;
 
 pub use address_space::AddressSpace;
 pub use cores::Mapped;
-pub use descriptors::with_spare_descriptors;
-pub use exec::{ProgramKind, Programs, Reexec};
+pub use descriptors::{FIRST_OWN_DESCRIPTOR, with_spare_descriptors};
+pub use exec::{ProgramKind, Programs, Reexec, SCRIPT_DEPTH};
 pub use limits::Limit;
 pub use process::{After, Config, ForkHooks, Process, Thread};
 pub use share::NewProcess;
 pub use signals::{Delivery, Fault, ignored_signals, interrupt, on_signal};
+pub use sysroot::Sysroot;
 pub use table::{Arg, Row, Support, by_name, by_number, rows};
 pub use thread::{NewThread, ThreadHost};
 pub use time::answer;

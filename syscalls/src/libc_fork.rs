@@ -7,34 +7,23 @@
 //! Unsafe because it makes processes, and reads the library's record of the thread.
 #![allow(unsafe_code)]
 
+use crate::fork::{CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_NEWTIME, CLONE_PIDFD, CloneRequest};
 use crate::host::Outcome;
 use ir::Errno;
+use linux_raw_sys::general::clone_args;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// `struct clone_args` of clone3(2), in words.
-pub(crate) type CloneArgs = [u64; 11];
-const FLAGS: usize = 0;
-const PIDFD: usize = 1;
-const CHILD_TID: usize = 2;
-const PARENT_TID: usize = 3;
-const EXIT_SIGNAL: usize = 4;
-/// Words behind those that clone(2) has.
-const FIRST_OF_CLONE3: usize = 8;
-
-const CLONE_PIDFD: u64 = 0x1000;
-const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
-const CLONE_CHILD_SETTID: u64 = 0x100_0000;
-/// Flags of clone3(2) alone: CLONE_NEWTIME and those above 32 bits.
-const ONLY_CLONE3: u64 = 0xffff_ffff_0000_0080;
+/// Flags of clone3(2) alone.
+const ONLY_CLONE3: u64 = !0xffff_ffff | CLONE_NEWTIME;
 
 thread_local! {
     /// What the next `_Fork` of this thread makes.
-    static WANTED: Cell<Option<CloneArgs>> = const { Cell::new(None) };
+    static WANTED: Cell<Option<clone_args>> = const { Cell::new(None) };
 }
 
 /// Forks as `wanted` says, which asks for no shared memory and no stack. Gives 0 in the child.
-pub(crate) fn fork(wanted: CloneArgs) -> Outcome {
+pub(crate) fn fork(wanted: clone_args) -> Outcome {
     WANTED.set(Some(wanted));
     // SAFETY: the caller runs the fork hooks, so no lock of emu's is held by another thread.
     let pid = unsafe { libc::fork() };
@@ -49,28 +38,29 @@ pub(crate) fn fork(wanted: CloneArgs) -> Outcome {
 /// there, and clears it when the thread ends, as the library's own function has it do.
 #[unsafe(no_mangle)]
 extern "C" fn _Fork() -> libc::pid_t {
-    let mut arguments = WANTED.take().unwrap_or_else(|| {
-        let mut usual = CloneArgs::default();
-        usual[EXIT_SIGNAL] = libc::SIGCHLD as u64;
-        usual
-    });
+    let mut wanted = WANTED.take().unwrap_or_else(|| simple(0, libc::SIGCHLD as u64));
     if let Some(at) = place_of_tid() {
-        arguments[FLAGS] |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-        arguments[CHILD_TID] = at as u64;
+        wanted.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+        wanted.child_tid = at as u64;
     }
-    let (flags, signal) = (arguments[FLAGS], arguments[EXIT_SIGNAL]);
-    let is_new = flags & ONLY_CLONE3 != 0 || arguments[FIRST_OF_CLONE3..].iter().any(|&word| word != 0);
+    let clone_args { flags, pidfd, child_tid, parent_tid, exit_signal, set_tid, set_tid_size, cgroup, .. } = wanted;
+    let is_new = flags & ONLY_CLONE3 != 0 || [set_tid, set_tid_size, cgroup] != [0; 3];
     // SAFETY: the child goes on with a copy of everything; the library's locks are fork(3)'s matter.
     let result = unsafe {
         if is_new {
-            libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of::<CloneArgs>())
+            libc::syscall(libc::SYS_clone3, &raw const wanted, size_of::<clone_args>())
         } else {
             // The old call has one place for both, and no CLONE_PARENT_SETTID is asked for.
-            let at = if flags & CLONE_PIDFD != 0 { arguments[PIDFD] } else { arguments[PARENT_TID] };
-            libc::syscall(libc::SYS_clone, flags | signal, 0u64, at, arguments[CHILD_TID], 0u64)
+            let at = if flags & CLONE_PIDFD != 0 { pidfd } else { parent_tid };
+            libc::syscall(libc::SYS_clone, flags | exit_signal, 0u64, at, child_tid, 0u64)
         }
     };
     result as libc::pid_t
+}
+
+/// What asks for a process with these flags, and for nothing else.
+fn simple(flags: u64, exit_signal: u64) -> clone_args {
+    clone_args { flags, ..CloneRequest { exit_signal, ..CloneRequest::default() }.for_host(0, 0) }
 }
 
 /// Where the library keeps the calling thread's id: at some distance from what pthread_self(3) gives, which is looked
@@ -98,20 +88,20 @@ fn place_of_tid() -> Option<*mut i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fork::{CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_FS};
     use crate::host;
 
     fn status_of(pid: u64) -> i32 {
         let mut status = -1;
-        let options = 0x4000_0000; // __WALL: whatever its signal is
+        // Whatever its signal is.
+        let options = libc::__WALL as u64;
         host::call(libc::SYS_wait4, [pid, &raw mut status as u64, options, 0, 0, 0]).unwrap();
         status
     }
 
     /// The library's raise(3) uses the id that it keeps.
     fn child(flags: u64, signal: u64) -> i32 {
-        let mut wanted = CloneArgs::default();
-        (wanted[FLAGS], wanted[EXIT_SIGNAL]) = (flags, signal);
-        let pid = fork(wanted).unwrap();
+        let pid = fork(simple(flags, signal)).unwrap();
         if pid == 0 {
             // SAFETY: the child has come through fork(3).
             unsafe {
@@ -126,9 +116,6 @@ mod tests {
 
     #[test]
     fn children_of_all_flavours_know_their_thread() {
-        const CLONE_FS: u64 = 0x200;
-        const CLONE_FILES: u64 = 0x400;
-        const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
         let flavours = [
             (0, libc::SIGCHLD as u64),
             (0, 0),

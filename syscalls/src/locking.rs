@@ -7,11 +7,7 @@ use crate::process::Context;
 use crate::regions::{Growth, Mapping};
 use crate::tags::untagged;
 use ir::{Errno, GuestAddr, GuestRange, PAGE_BYTES, Prot};
-
-const MCL_CURRENT: u64 = 1;
-const MCL_FUTURE: u64 = 2;
-const MCL_ONFAULT: u64 = 4;
-const MLOCK_ONFAULT: u64 = 1;
+use linux_raw_sys::general::{MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT};
 
 /// MCL_FUTURE, until munlockall(2).
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +34,7 @@ impl State {
     /// Locks what has just been mapped, if that waits for its pages to be touched.
     pub(crate) fn lock_new(&self, at: GuestRange) {
         if self.lock_future().is_some_and(|future| future.on_fault) {
-            let _ = host::call3(libc::SYS_mlock2, at.start.0, at.bytes(), MLOCK_ONFAULT);
+            let _ = host::call3(libc::SYS_mlock2, at.start.0, at.bytes(), MLOCK_ONFAULT.into());
         }
     }
 
@@ -83,7 +79,7 @@ pub(crate) fn mlock(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// mlock2 implements Linux syscall mlock2(2).
 pub(crate) fn mlock2(context: &mut Context<'_>, args: Args) -> Outcome {
-    if args[2] & !MLOCK_ONFAULT != 0 {
+    if args[2] & !u64::from(MLOCK_ONFAULT) != 0 {
         return Err(Errno(libc::EINVAL));
     }
     up_to_a_hole(context.process.memory(), libc::SYS_mlock2, args, args[2])
@@ -96,7 +92,7 @@ pub(crate) fn munlock(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// mlockall implements Linux syscall mlockall(2).
 pub(crate) fn mlockall(context: &mut Context<'_>, args: Args) -> Outcome {
-    let flags = args[0] & 0xffff_ffff;
+    let flags = args[0] as u32;
     if flags == 0 || flags & !(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0 || flags == MCL_ONFAULT {
         return Err(Errno(libc::EINVAL));
     }

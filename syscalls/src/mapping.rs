@@ -7,11 +7,10 @@ use crate::address_space::{State, claim, claim_exactly, executable, guest_prot, 
 use crate::host::{self, Outcome};
 use crate::regions::{Backing, Growth, Kind, Mapping, Regions};
 use ir::{Errno, GuestAddr, GuestRange, MapRequest, PAGE_BYTES, Prot};
+use linux_raw_sys::general::{MAP_32BIT, MAP_ABOVE4G};
 
-/// Bits that mean something on x86-64 only (MAP_32BIT, MAP_ABOVE4G); AArch64 ignores bits that it does not know.
-const FOREIGN_FLAGS: i32 = 0xc0;
-/// MAP_TYPE
-const TYPE_MASK: i32 = 0xf;
+/// Bits that mean something on x86-64 only; AArch64 ignores bits that it does not know.
+const FOREIGN_FLAGS: i32 = (MAP_32BIT | MAP_ABOVE4G) as i32;
 /// The size of huge pages, if MAP_HUGETLB does not say, and of those that anonymous memory can have without it.
 const HUGE_PAGE_BYTES: u64 = 2 << 20;
 
@@ -56,7 +55,7 @@ impl HostMap {
 
     /// With MAP_SHARED_VALIDATE the host refuses MAP_FIXED_NOREPLACE as a flag that it does not know.
     fn is_validated(self) -> bool {
-        self.flags & TYPE_MASK == libc::MAP_SHARED_VALIDATE
+        self.flags & libc::MAP_TYPE == libc::MAP_SHARED_VALIDATE
     }
 
     /// At a place where the guest has nothing. EEXIST if it is taken all the same.
@@ -120,7 +119,7 @@ impl State {
         }
         call.flags |= self.locked_flag();
         let growth = if flags & libc::MAP_GROWSDOWN != 0 { Growth::Down } else { Growth::None };
-        let is_private = call.flags & TYPE_MASK == libc::MAP_PRIVATE;
+        let is_private = call.flags & libc::MAP_TYPE == libc::MAP_PRIVATE;
         let is_data = is_private && prot.contains(Prot::WRITE) && growth == Growth::None;
         let mapping = Mapping { growth, ..Mapping::private(guest_prot(prot)) };
         if let Some(at) = exactly {

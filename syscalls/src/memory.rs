@@ -5,6 +5,7 @@ use crate::process::Context;
 use crate::tags;
 use crate::user;
 use ir::{Errno, GuestAddr, GuestRange, MapRequest, PAGE_BYTES, Prot};
+use linux_raw_sys::general as kernel;
 
 /// These calls take tagged addresses from everybody.
 fn untagged(addr: u64) -> GuestAddr {
@@ -105,8 +106,8 @@ pub(crate) fn madvise(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// Whether advice throws contents away.
 fn discards(advice: i32) -> bool {
-    const MADV_GUARD_INSTALL: i32 = 102;
-    const MADV_GUARD_REMOVE: i32 = 103;
+    const MADV_GUARD_INSTALL: i32 = kernel::MADV_GUARD_INSTALL as i32;
+    const MADV_GUARD_REMOVE: i32 = kernel::MADV_GUARD_REMOVE as i32;
     matches!(
         advice,
         libc::MADV_DONTNEED
@@ -120,12 +121,11 @@ fn discards(advice: i32) -> bool {
 
 /// mseal implements Linux syscall mseal(2), which does all of the range or nothing.
 pub(crate) fn mseal(context: &mut Context<'_>, args: Args) -> Outcome {
-    const SYS_MSEAL: i64 = 462;
     let range = whole_pages(args[0], args[1], libc::EINVAL)?;
     if args[2] != 0 || range.bytes() == 0 {
-        return host::call3(SYS_MSEAL, range.start.0, range.bytes(), args[2]);
+        return host::call3(libc::SYS_mseal, range.start.0, range.bytes(), args[2]);
     }
-    context.process.memory().on_guest_memory(range, || host::call3(SYS_MSEAL, range.start.0, range.bytes(), 0))
+    context.process.memory().on_guest_memory(range, || host::call3(libc::SYS_mseal, range.start.0, range.bytes(), 0))
 }
 
 /// msync implements Linux syscall msync(2).
@@ -153,8 +153,7 @@ pub(crate) fn mbind(context: &mut Context<'_>, args: Args) -> Outcome {
 
 /// set_mempolicy_home_node implements Linux syscall set_mempolicy_home_node(2).
 pub(crate) fn set_mempolicy_home_node(context: &mut Context<'_>, args: Args) -> Outcome {
-    const SYS_SET_MEMPOLICY_HOME_NODE: i64 = 450;
-    on_guest_parts(context, SYS_SET_MEMPOLICY_HOME_NODE, args, libc::EINVAL)
+    on_guest_parts(context, libc::SYS_set_mempolicy_home_node, args, libc::EINVAL)
 }
 
 /// remap_file_pages implements Linux syscall remap_file_pages(2) as the kernel does: by mapping the file anew.
@@ -180,18 +179,17 @@ pub(crate) fn remap_file_pages(context: &mut Context<'_>, args: Args) -> Outcome
 /// process_madvise implements Linux syscall process_madvise(2). What throws contents away the kernel does to the caller
 /// only, and must then meet nothing of emu's.
 pub(crate) fn process_madvise(context: &mut Context<'_>, args: Args) -> Outcome {
-    const SYS_PROCESS_MADVISE: i64 = 440;
-    const MOST_PARTS: u64 = 1024;
+    const MOST_PARTS: u64 = libc::UIO_MAXIOV as u64;
     let [fd, list, count, advice, flags, _] = args;
     if !discards(advice as i32) || count > MOST_PARTS {
-        return host::call(SYS_PROCESS_MADVISE, args);
+        return host::call(libc::SYS_process_madvise, args);
     }
     let mut done = 0;
     for index in 0..count {
         let part: [u64; 2] = user::read(list.wrapping_add(16 * index))?;
         let advise = || {
             let part_at = part.as_ptr() as u64;
-            host::call(SYS_PROCESS_MADVISE, [fd, part_at, 1, advice, flags, 0])
+            host::call(libc::SYS_process_madvise, [fd, part_at, 1, advice, flags, 0])
         };
         let result = whole_pages(part[0], part[1], libc::EINVAL).and_then(|range| {
             context.process.memory().on_guest_memory(range, advise).inspect(|_| {

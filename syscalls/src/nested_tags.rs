@@ -5,9 +5,10 @@
 use crate::host::{Args, Outcome};
 use crate::tags::untagged;
 use crate::user;
+use zerocopy::IntoBytes;
 
-/// UIO_MAXIOV: more than that the kernel refuses, or does not look at.
-const MOST_ITEMS: u64 = 1024;
+/// More than that the kernel refuses, or does not look at.
+const MOST_ITEMS: u64 = libc::UIO_MAXIOV as u64;
 /// `struct iovec`: base, length.
 const IOVEC_WORDS: usize = 2;
 /// `struct futex_waitv`: value, address, flags.
@@ -39,10 +40,9 @@ impl Copies {
     /// Puts copies in place of those arguments of call `number` that lead to structures with pointers. Where something
     /// cannot be read, the kernel will say so.
     pub(crate) fn take(number: u16, args: &mut Args) -> Self {
-        const SIGEV_THREAD: u64 = 2;
-        const SOL_SOCKET: u64 = 1;
-        /// SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF
-        const FILTERS: [u64; 2] = [26, 51];
+        const SIGEV_THREAD: u64 = libc::SIGEV_THREAD as u64;
+        const SOL_SOCKET: u64 = libc::SOL_SOCKET as u64;
+        const FILTERS: [u64; 2] = [libc::SO_ATTACH_FILTER as u64, libc::SO_ATTACH_REUSEPORT_CBPF as u64];
         let mut copies = Self::default();
         match number {
             // readv, writev, preadv, pwritev, vmsplice, preadv2, pwritev2, process_madvise
@@ -136,8 +136,7 @@ impl Copies {
 }
 
 fn read(from: u64, words: usize) -> Option<Vec<u64>> {
-    let mut bytes = vec![0; 8 * words];
-    user::read_bytes(from, &mut bytes).ok()?;
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte));
-    Some(bytes.chunks_exact(8).map(word).collect())
+    let mut copy = vec![0u64; words];
+    user::read_bytes(from, copy.as_mut_bytes()).ok()?;
+    Some(copy)
 }

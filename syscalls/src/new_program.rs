@@ -3,11 +3,10 @@
 //! becomes a program, the other frees it. It must not know how emu reads its command line beyond the words that
 //! [`Ready::emu_arguments`] puts there.
 
-use crate::descriptors::{number, set_inherited};
+use crate::descriptors::{number, path_of, set_inherited};
 use crate::exec::{Plan, ProgramKind, Reexec, Target};
 use crate::host::{self, Outcome};
 use crate::limits;
-use crate::paths::{self, Status};
 use crate::process::{Process, Thread, ThreadState};
 use crate::signals::{self, Port};
 use ir::Errno;
@@ -129,7 +128,7 @@ impl Ready {
         let Some(file) = self.plan.file else { return false };
         let set_id = |mode: u32| mode & libc::S_ISUID != 0 || mode & 0o2010 == 0o2010;
         let name = c"security.capability".as_ptr() as u64;
-        Status::of(file, c"", AT_EMPTY_PATH).is_ok_and(|status| set_id(status.mode))
+        host::stat_at(file, c"", AT_EMPTY_PATH).is_ok_and(|stat| set_id(stat.st_mode))
             || host::call(libc::SYS_fgetxattr, [file, name, 0, 0, 0, 0]).is_ok()
     }
 
@@ -226,7 +225,7 @@ pub(crate) fn bytes_of(argv: &[OsString], envp: &[OsString]) -> u64 {
 /// What the directory calls the file: where the caller has not said a name, the kernel names the process so.
 fn file_name(file: &Target, program: Option<u64>) -> Option<OsString> {
     let path = match program {
-        Some(fd) => paths::descriptor_path(fd)?,
+        Some(fd) => path_of(fd)?,
         None => file.path_for_emu(),
     };
     let path = path.to_bytes();

@@ -5,28 +5,16 @@
 //! Only calls that look things up come here. Those that create, remove or rename act on the path as it is, so that
 //! a program cannot change the sysroot by accident; /proc, /sys and /dev are always the host's.
 
+use crate::descriptors::{link_target, path_of};
 use crate::host::{self, Outcome};
 use crate::process::Process;
+pub(crate) use crate::sysroot::Links;
 use crate::user;
 use ir::Errno;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-/// `struct open_how` with RESOLVE_IN_ROOT, as openat2(2) takes it.
-const RESOLVE_IN_ROOT: u64 = 0x10;
 const AT_FDCWD: u64 = libc::AT_FDCWD as u64;
-const O_CLOEXEC: u64 = libc::O_CLOEXEC as u64;
-const O_PATH: u64 = libc::O_PATH as u64;
-
-/// Whether the last component's symbolic link is followed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Links {
-    /// Followed.
-    Follow,
-    /// The link itself is meant.
-    Keep,
-}
 
 /// Performs `call` with the host's path for the guest's path at `at`, relative to the descriptor `dir`: an address. What
 /// is not found in a directory of the sysroot is looked for where the host has that directory: it is the same one for
@@ -54,17 +42,14 @@ pub(crate) fn resolve(
 
 /// The host's path of the same name, for a path that is relative to a directory of the sysroot.
 fn beside_sysroot(process: &Process, dir: u64, path: &CStr) -> Option<CString> {
-    let sysroot = process.config.sysroot.as_deref()?;
+    let sysroot = process.config.sysroot.as_ref()?;
     let path = path.to_bytes();
     if path.is_empty() || path.starts_with(b"/") {
         return None;
     }
-    let dir = if dir == AT_FDCWD { link_target(c"/proc/self/cwd")? } else { descriptor_path(dir)? };
-    let sysroot = CString::new(sysroot.as_os_str().as_bytes()).ok()?;
-    let root_fd = open_path(AT_FDCWD, &sysroot, O_PATH | O_CLOEXEC, 0).ok()?;
-    let root = descriptor_path(root_fd);
-    close(root_fd);
-    let inside = dir.to_bytes().strip_prefix(root?.to_bytes())?;
+    let dir = if dir == AT_FDCWD { link_target(c"/proc/self/cwd")? } else { path_of(dir)? };
+    let root = sysroot.real_root()?;
+    let inside = dir.to_bytes().strip_prefix(root.to_bytes())?;
     if !inside.is_empty() && inside[0] != b'/' {
         return None;
     }
@@ -77,11 +62,11 @@ pub(crate) fn lookup(process: &Process, dir: u64, path: &CStr, links: Links) -> 
     if links == Links::Follow && is_own_exe(dir, bytes) {
         return own_exe(process);
     }
-    let sysroot = process.config.sysroot.as_deref()?;
+    let sysroot = process.config.sysroot.as_ref()?;
     if !bytes.starts_with(b"/") || is_host_only(bytes) {
         return None;
     }
-    in_sysroot(sysroot, path, links)
+    sysroot.lookup(path, links)
 }
 
 /// A path by which the host finds the guest's program, whatever has become of its name.
@@ -111,8 +96,8 @@ pub(crate) fn is_own_exe(dir: u64, path: &[u8]) -> bool {
     }
     let same = |inside: &[u8], known: &CStr| {
         let Ok(inside) = CString::new([parent, inside].concat()) else { return false };
-        match (Status::of(dir, &inside, 0), Status::of(AT_FDCWD, known, 0)) {
-            (Ok(one), Ok(other)) => one.is_same_file(&other),
+        match (host::stat_at(dir, &inside, 0), host::stat_at(AT_FDCWD, known, 0)) {
+            (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
             _ => false,
         }
     };
@@ -121,99 +106,19 @@ pub(crate) fn is_own_exe(dir: u64, path: &[u8]) -> bool {
         let name = trim_slashes(parent).rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let is_number = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
         let task = CString::new([b"/proc/self/task/", name].concat());
-        is_number && task.is_ok_and(|task| Status::of(AT_FDCWD, &task, 0).is_ok()) && same(b"..", c"/proc")
+        is_number && task.is_ok_and(|task| host::stat_at(AT_FDCWD, &task, 0).is_ok()) && same(b"..", c"/proc")
     };
     same(b".", c"/proc/self") || same(b"..", c"/proc/self/task") || of_thread()
 }
 
 /// Whether /proc is the kernel's.
 fn is_proc() -> bool {
-    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-    // struct statfs of x86-64 has 120 bytes and begins with f_type.
-    let mut statfs = [0u64; 15];
     let path = c"/proc/self/";
-    host::call3(libc::SYS_statfs, path.as_ptr() as u64, statfs.as_mut_ptr() as u64, 0).is_ok()
-        && statfs[0] == PROC_SUPER_MAGIC
+    host::statfs_by(|statfs| host::call3(libc::SYS_statfs, path.as_ptr() as u64, statfs, 0))
+        .is_ok_and(|statfs| statfs.f_type == libc::PROC_SUPER_MAGIC)
 }
 
 fn trim_slashes(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
     &path[..end]
-}
-
-/// What is looked at of the host's `struct stat`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Status {
-    device: u64,
-    inode: u64,
-    /// st_mode
-    pub mode: u32,
-}
-
-impl Status {
-    /// Of the file at `path`; `flags` are AT_*.
-    pub(crate) fn of(dir: u64, path: &CStr, flags: u64) -> Result<Self, Errno> {
-        // struct stat of x86-64 has 144 bytes: st_dev, st_ino, st_nlink, then st_mode and st_uid in a word.
-        let mut stat = [0u64; 18];
-        host::call(libc::SYS_newfstatat, [dir, path.as_ptr() as u64, stat.as_mut_ptr() as u64, flags, 0, 0])?;
-        Ok(Self { device: stat[0], inode: stat[1], mode: stat[3] as u32 })
-    }
-
-    fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-}
-
-fn in_sysroot(sysroot: &Path, path: &CStr, links: Links) -> Option<CString> {
-    let root = CString::new(sysroot.as_os_str().as_bytes()).ok()?;
-    let root_fd = open_path(AT_FDCWD, &root, O_PATH | O_CLOEXEC, 0).ok()?;
-    let nofollow = if links == Links::Keep { libc::O_NOFOLLOW as u64 } else { 0 };
-    // The kernel resolves it as if in a chroot: absolute links inside the sysroot stay inside.
-    let found = open_path(root_fd, path, O_PATH | O_CLOEXEC | nofollow, RESOLVE_IN_ROOT);
-    close(root_fd);
-    let joined = || CString::new([root.to_bytes(), path.to_bytes()].concat()).ok();
-    match found {
-        Ok(fd) => {
-            let real = descriptor_path(fd);
-            close(fd);
-            real.or_else(joined)
-        }
-        Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => None,
-        // An old kernel, or no descriptors left: the plain way.
-        Err(_) => {
-            let plain = joined()?;
-            let args = [AT_FDCWD, plain.as_ptr() as u64, 0, 0, 0, 0];
-            host::call(libc::SYS_faccessat, args).ok().map(|_| plain)
-        }
-    }
-}
-
-fn open_path(dir: u64, path: &CStr, flags: u64, resolve: u64) -> Outcome {
-    let path = path.as_ptr() as u64;
-    if resolve == 0 {
-        return host::call(libc::SYS_openat, [dir, path, flags, 0, 0, 0]);
-    }
-    let how = [flags, 0, resolve];
-    host::call(libc::SYS_openat2, [dir, path, how.as_ptr() as u64, 24, 0, 0])
-}
-
-fn close(fd: u64) {
-    let _ = host::call3(libc::SYS_close, fd, 0, 0);
-}
-
-/// The path that the kernel knows the open file by.
-pub(crate) fn descriptor_path(fd: u64) -> Option<CString> {
-    link_target(&CString::new(format!("/proc/self/fd/{fd}")).ok()?)
-}
-
-/// Where a link of /proc leads, if that is a path.
-fn link_target(link: &CStr) -> Option<CString> {
-    let mut target = vec![0u8; user::PATH_MAX];
-    let args = [AT_FDCWD, link.as_ptr() as u64, target.as_mut_ptr() as u64, target.len() as u64, 0, 0];
-    let bytes = host::call(libc::SYS_readlinkat, args).ok()? as usize;
-    if bytes == target.len() || target[0] != b'/' {
-        return None;
-    }
-    target.truncate(bytes);
-    CString::new(target).ok()
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const ASK: u32 = 0xffff_ffff;
 const PER_MASK: u32 = 0xff;
 const PER_LINUX32: u32 = 8;
-const UNAME26: u32 = 0x2_0000;
-const READ_IMPLIES_EXEC: u32 = 0x40_0000;
+const UNAME26: u32 = libc::UNAME26 as u32;
+const READ_IMPLIES_EXEC: u32 = libc::READ_IMPLIES_EXEC as u32;
 
 /// What personality(2) has set.
 pub(crate) struct Persona(AtomicU32);

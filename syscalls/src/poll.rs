@@ -5,10 +5,11 @@ use crate::process::Context;
 use crate::signals;
 use crate::user;
 use ir::Errno;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// `struct epoll_event` of AArch64.
 #[repr(C)]
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct GuestEvent {
     events: u32,
     pad: u32,

@@ -14,6 +14,7 @@ use crate::signals::{
     self, AltStack, Delivery, Fault, FaultRecord, OWNED, Port, ProcessSignals, SigInfo, SignalActions,
 };
 use crate::strace::{Line, Strace};
+use crate::sysroot::Sysroot;
 use crate::table::{self, Action, Row};
 use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
@@ -42,7 +43,7 @@ pub trait ForkHooks: Send + Sync {
 #[derive(Default)]
 pub struct Config {
     /// Directory in which absolute paths are looked up first (`-L`).
-    pub sysroot: Option<PathBuf>,
+    pub sysroot: Option<Sysroot>,
     /// Kernel release that uname(2) gives, when not the host's (`-r`).
     pub uname_release: Option<String>,
     /// The guest program's absolute path: what /proc/self/exe gives without [`Config::exe_fd`].

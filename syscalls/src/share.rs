@@ -116,7 +116,8 @@ impl HostStack {
         unsafe { (top as *mut [u64; 2]).write([entry as *const () as u64, argument as u64]) };
         let args = request.for_host(base, top - base);
         // SAFETY: as the caller promises, and the stack holds what the child takes from it.
-        let result = unsafe { host::clone_onto(libc::SYS_clone3, [args.as_ptr() as u64, 88, 0, 0, 0]) };
+        let result =
+            unsafe { host::clone_onto(libc::SYS_clone3, [&raw const args as u64, size_of_val(&args) as u64, 0, 0, 0]) };
         if result != Err(Errno(libc::ENOSYS)) || request.needs_clone3() {
             return result;
         }

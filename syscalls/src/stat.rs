@@ -5,10 +5,12 @@ use crate::host::{self, Args, Outcome};
 use crate::paths::{self, Links};
 use crate::process::Context;
 use crate::user;
+use linux_raw_sys::general::stat;
+use zerocopy::{Immutable, IntoBytes};
 
 /// `struct stat` of AArch64 (asm-generic/stat.h).
 #[repr(C)]
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, IntoBytes, Immutable)]
 pub(crate) struct GuestStat {
     st_dev: u64,
     st_ino: u64,
@@ -44,34 +46,8 @@ const _: () = {
     assert!(std::mem::offset_of!(GuestStat, st_ctime_nsec) == 112);
 };
 
-/// `struct stat` of x86-64 as its kernel has it.
-#[repr(C)]
-#[derive(Clone, Copy, Default, Debug)]
-struct HostStat {
-    st_dev: u64,
-    st_ino: u64,
-    st_nlink: u64,
-    st_mode: u32,
-    st_uid: u32,
-    st_gid: u32,
-    pad0: u32,
-    st_rdev: u64,
-    st_size: i64,
-    st_blksize: i64,
-    st_blocks: i64,
-    st_atime: i64,
-    st_atime_nsec: u64,
-    st_mtime: i64,
-    st_mtime_nsec: u64,
-    st_ctime: i64,
-    st_ctime_nsec: u64,
-    unused: [i64; 3],
-}
-
-const _: () = assert!(size_of::<HostStat>() == size_of::<libc::stat>());
-
-impl From<HostStat> for GuestStat {
-    fn from(host: HostStat) -> Self {
+impl From<stat> for GuestStat {
+    fn from(host: stat) -> Self {
         Self {
             st_dev: host.st_dev,
             st_ino: host.st_ino,
@@ -83,11 +59,11 @@ impl From<HostStat> for GuestStat {
             st_size: host.st_size,
             st_blksize: host.st_blksize as i32,
             st_blocks: host.st_blocks,
-            st_atime: host.st_atime,
+            st_atime: host.st_atime as i64,
             st_atime_nsec: host.st_atime_nsec,
-            st_mtime: host.st_mtime,
+            st_mtime: host.st_mtime as i64,
             st_mtime_nsec: host.st_mtime_nsec,
-            st_ctime: host.st_ctime,
+            st_ctime: host.st_ctime as i64,
             st_ctime_nsec: host.st_ctime_nsec,
             ..Self::default()
         }
@@ -96,17 +72,17 @@ impl From<HostStat> for GuestStat {
 
 /// fstat implements Linux syscall fstat(2).
 pub(crate) fn fstat(_: &mut Context<'_>, args: Args) -> Outcome {
-    let mut host = HostStat::default();
-    host::call3(libc::SYS_fstat, args[0], &raw mut host as u64, 0)?;
+    let host = host::stat_by(|stat| host::call3(libc::SYS_fstat, args[0], stat, 0))?;
     user::write(args[1], &GuestStat::from(host))?;
     Ok(0)
 }
 
 /// newfstatat implements Linux syscall newfstatat(2), the stat of all kinds.
 pub(crate) fn newfstatat(context: &mut Context<'_>, args: Args) -> Outcome {
-    let mut host = HostStat::default();
-    paths::resolve(context.process, args[0], args[1], links(args[3]), |path| {
-        host::call(libc::SYS_newfstatat, [args[0], path, &raw mut host as u64, args[3], 0, 0])
+    let host = host::stat_by(|stat| {
+        paths::resolve(context.process, args[0], args[1], links(args[3]), |path| {
+            host::call(libc::SYS_newfstatat, [args[0], path, stat, args[3], 0, 0])
+        })
     })?;
     user::write(args[2], &GuestStat::from(host))?;
     Ok(0)

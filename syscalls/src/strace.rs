@@ -8,6 +8,7 @@ use crate::process::lock;
 use crate::table::{Arg, Names, Row};
 use crate::user;
 use ir::Errno;
+use linux_raw_sys::general::{__O_TMPFILE, O_CREAT};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard};
@@ -119,9 +120,7 @@ impl Strace {
 
 /// Whether these are open flags that create nothing, so that there is no mode after them.
 fn has_no_mode(before: Arg, flags: u64) -> bool {
-    const O_CREAT: u64 = 0o100;
-    const O_TMPFILE: u64 = 0o20000000;
-    before == Arg::Flags(OPEN) && flags & (O_CREAT | O_TMPFILE) == 0
+    before == Arg::Flags(OPEN) && flags & u64::from(O_CREAT | __O_TMPFILE) == 0
 }
 
 fn returns_address(name: &str) -> bool {

@@ -5,10 +5,11 @@ use crate::host::{Args, Outcome};
 use crate::process::Context;
 use crate::table::{Arg, Row};
 use ir::Errno;
+use linux_raw_sys::prctl::PR_TAGGED_ADDR_ENABLE;
 
 const EINVAL: Errno = Errno(libc::EINVAL);
-/// PR_TAGGED_ADDR_ENABLE; the other bits are MTE's, which there is not.
-const ENABLE: u64 = 1;
+/// The other bits are MTE's, which there is not.
+const ENABLE: u64 = PR_TAGGED_ADDR_ENABLE as u64;
 
 /// Calls whose addresses may not have tags (brk's new end, mmap's hint).
 const WITHOUT: [u16; 2] = [214, 222];

@@ -2,6 +2,8 @@
 
 use crate::{AddressSpace, After, Config, Process, Thread, by_name};
 use ir::{CodeWatcher, CpuState, GuestRange};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// Remembers what it is told.
@@ -73,3 +75,24 @@ pub(crate) fn c(text: &str) -> Vec<u8> {
 
 /// AT_FDCWD as an argument.
 pub(crate) const AT_FDCWD: u64 = -100i64 as u64;
+
+/// A directory for one test, removed at the end.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("emu-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, rest: &str) -> String {
+        self.0.join(rest).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -13,12 +13,10 @@ use crate::share::NewProcess;
 use crate::signals::{self, AltStack, BLOCKABLE, OWNED};
 use crate::user;
 use ir::{CpuState, Errno, memory};
+use linux_raw_sys::general::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_LIST_LIMIT, robust_list_head};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-
-/// O_EXCL: of a thread, not of its process.
-const PIDFD_THREAD: u64 = 0x80;
 
 /// Makes host threads for the guest's.
 pub trait ThreadHost: Send + Sync {
@@ -64,7 +62,7 @@ impl NewThread {
         unshare(self.unshared & NAMESPACES)?;
         if let Some(at) = self.pidfd_at {
             // Before it has a table of descriptors of its own.
-            let fd = host::call3(libc::SYS_pidfd_open, tid, PIDFD_THREAD, 0)?;
+            let fd = host::call3(libc::SYS_pidfd_open, tid, libc::PIDFD_THREAD.into(), 0)?;
             if let Err(error) = user::write(at, &(fd as u32)) {
                 let _ = host::call3(libc::SYS_close, fd, 0, 0);
                 return Err(error);
@@ -204,15 +202,8 @@ pub(crate) fn set_tid_address(context: &mut Context<'_>, args: Args) -> Outcome 
     host::call3(libc::SYS_gettid, 0, 0, 0)
 }
 
-/// `sizeof(struct robust_list_head)`.
-const ROBUST_LIST_BYTES: u64 = 24;
-/// Most entries that are looked at (ROBUST_LIST_LIMIT): the list may be a circle.
-const ROBUST_LIST_LIMIT: usize = 2048;
 /// Set in a pointer to an entry: its futex is a priority-inheriting one.
 const ROBUST_PI: u64 = 1;
-const FUTEX_WAITERS: u32 = 0x8000_0000;
-const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
-const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
 
 /// set_robust_list implements Linux syscall set_robust_list(2). The kernel gets it too, in place of the host library's,
 /// which emu does not use: it follows the list when the process is killed.
@@ -224,7 +215,7 @@ pub(crate) fn set_robust_list(context: &mut Context<'_>, args: Args) -> Outcome 
 
 /// Gives the kernel the calling thread's list; 0 for none.
 pub(crate) fn register_robust_list(head: u64) {
-    let _ = host::call3(libc::SYS_set_robust_list, head, ROBUST_LIST_BYTES, 0);
+    let _ = host::call3(libc::SYS_set_robust_list, head, size_of::<robust_list_head>() as u64, 0);
 }
 
 /// Marks the locks that thread `tid` holds as the kernel does (`exit_robust_list`). Ends early where the list cannot be
@@ -232,6 +223,7 @@ pub(crate) fn register_robust_list(head: u64) {
 fn release_robust_list(head: u64, tid: u32) -> Result<(), Errno> {
     let [first, offset, pending]: [u64; 3] = user::read(head)?;
     let mut entry = first;
+    // The list may be a circle.
     for _ in 0..ROBUST_LIST_LIMIT {
         let at = entry & !ROBUST_PI;
         // The list's own pointers have the tag with which the guest has it; the head was given with or without.

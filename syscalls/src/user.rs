@@ -1,13 +1,13 @@
 //! Reading and writing the guest's structures, strings and arrays of pointers: guarded, so that wild pointers give
-//! EFAULT. A thread whose system calls take tagged pointers may have tags in these too. Unsafe because plain structures
-//! are viewed as bytes. It must not know what the structures mean.
-#![allow(unsafe_code)]
+//! EFAULT. A thread whose system calls take tagged pointers may have tags in these too. It must not know what the
+//! structures mean.
 
 use crate::tags::untagged;
 use ir::{Errno, GuestAddr, PAGE_BYTES, memory};
 use std::cell::Cell;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// EFAULT.
 pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
@@ -36,43 +36,16 @@ const ARG_BYTES: usize = 32 * PAGE_BYTES as usize;
 /// Most arguments and variables together.
 const ARG_COUNT: usize = 1 << 20;
 
-/// A structure shared with the guest.
-///
-/// # Safety
-/// `repr(C)`, made of integers only, without padding, so that every bit pattern is valid and no byte is unset.
-pub(crate) unsafe trait Plain: Copy + Default {}
-
-// SAFETY: integers.
-unsafe impl Plain for u32 {}
-// SAFETY: integers.
-unsafe impl Plain for u64 {}
-// SAFETY: integers.
-unsafe impl<const N: usize> Plain for [u64; N] where [u64; N]: Default {}
-// SAFETY: integers.
-unsafe impl<const N: usize> Plain for [u32; N] where [u32; N]: Default {}
-// SAFETY: integers; its file asserts the offsets, which leave no room for padding.
-unsafe impl Plain for crate::stat::GuestStat {}
-// SAFETY: 4 + 4 + 8 bytes of integers in 16.
-unsafe impl Plain for crate::poll::GuestEvent {}
-// SAFETY: four words.
-unsafe impl Plain for crate::signals::GuestAction {}
-// SAFETY: 8 + 4 + 4 + 8 bytes of integers in 24.
-unsafe impl Plain for crate::signals::AltStack {}
-
 /// Reads a structure from the guest.
-pub(crate) fn read<T: Plain>(from: u64) -> Result<T, Errno> {
-    let mut value = T::default();
-    // SAFETY: `Plain` promises that any bytes are a valid T.
-    let bytes = unsafe { std::slice::from_raw_parts_mut((&raw mut value).cast::<u8>(), size_of::<T>()) };
-    memory::read_bytes(place(from), bytes).map_err(|_| EFAULT)?;
+pub(crate) fn read<T: FromBytes + IntoBytes>(from: u64) -> Result<T, Errno> {
+    let mut value = T::new_zeroed();
+    read_bytes(from, value.as_mut_bytes())?;
     Ok(value)
 }
 
 /// Writes a structure to the guest.
-pub(crate) fn write<T: Plain>(to: u64, value: &T) -> Result<(), Errno> {
-    // SAFETY: `Plain` promises that T has no padding, so all bytes are set.
-    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) };
-    write_bytes(to, bytes)
+pub(crate) fn write<T: IntoBytes + Immutable>(to: u64, value: &T) -> Result<(), Errno> {
+    write_bytes(to, value.as_bytes())
 }
 
 /// Writes bytes to the guest.

@@ -262,12 +262,10 @@ fn decode_fp_int(code: u64) -> FpInt {
 }
 
 fn to_u128(v: V) -> u128 {
-    // SAFETY: both are 16 bytes of plain data.
-    unsafe { std::mem::transmute::<V, u128>(v) }
+    zerocopy::transmute!(v)
 }
 fn from_u128(v: u128) -> V {
-    // SAFETY: both are 16 bytes of plain data.
-    unsafe { std::mem::transmute::<u128, V>(v) }
+    zerocopy::transmute!(v)
 }
 
 extern "C" fn int_helper(_: &mut CpuState, op: u64, a: u64, b: u64) -> u64 {

@@ -9,12 +9,13 @@ use crate::host;
 use crate::process::{Process, ThreadState};
 use crate::tags;
 use ir::{CpuState, GuestAddr};
+use linux_raw_sys::general as kernel;
 
-const SA_SIGINFO: u64 = 4;
-const SA_RESTORER: u64 = 0x0400_0000;
-const SA_ONSTACK: u64 = 0x0800_0000;
-const SA_NODEFER: u64 = 0x4000_0000;
-const SA_EXPOSE_TAGBITS: u64 = 0x800;
+const SA_SIGINFO: u64 = kernel::SA_SIGINFO as u64;
+const SA_RESTORER: u64 = kernel::SA_RESTORER as u64;
+const SA_ONSTACK: u64 = kernel::SA_ONSTACK as u64;
+const SA_NODEFER: u64 = kernel::SA_NODEFER as u64;
+const SA_EXPOSE_TAGBITS: u64 = kernel::SA_EXPOSE_TAGBITS as u64;
 
 /// Signals that are ignored by default.
 const IGNORED_BY_DEFAULT: u64 = bit(libc::SIGCHLD) | bit(libc::SIGURG) | bit(libc::SIGWINCH) | bit(libc::SIGCONT);

@@ -7,39 +7,96 @@ use super::slot::SigInfo;
 use crate::user::{self, EFAULT};
 use ir::eval::fp;
 use ir::{CpuState, Errno, GuestAddr, Nzcv};
+use std::mem::offset_of;
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
-/// `struct rt_sigframe`: siginfo (128), ucontext (4560).
-const FRAME_BYTES: u64 = 4688;
-/// `struct frame_record`: x29, x30.
-const RECORD_BYTES: u64 = 16;
-
-// Offsets into the frame.
-pub(super) const INFO: u64 = 0;
-pub(super) const UCONTEXT: u64 = 128;
-const UC_FLAGS: usize = 128;
-const UC_STACK: usize = 144;
-const UC_SIGMASK: usize = 168;
-const FAULT_ADDRESS: usize = 304;
-const REGS: usize = 312;
-const SP: usize = 560;
-const PC: usize = 568;
-const PSTATE: usize = 576;
-const RESERVED: usize = 592;
+/// `struct rt_sigframe` with room for all records that there may be.
+const FRAME_BYTES: u64 = offset_of!(Frame, fpsimd) as u64 + RESERVED_BYTES;
 /// `sizeof(sigcontext.__reserved)`.
 const RESERVED_BYTES: u64 = 4096;
-
-const FPSIMD_MAGIC: u32 = 0x4650_8001;
-const FPSIMD_BYTES: usize = 528;
-const ESR_MAGIC: u32 = 0x4553_5201;
-const ESR_BYTES: usize = 16;
-const EXTRA_MAGIC: u32 = 0x4558_5401;
-const EXTRA_BYTES: u32 = 32;
+/// `struct frame_record`: x29, x30.
+const RECORD_BYTES: u64 = 16;
+/// Of zeros, behind the last record.
 const TERMINATOR_BYTES: usize = 16;
 /// Largest frame with an extra record (SIGFRAME_MAXSZ).
 const MOST_BYTES: u64 = 64 << 10;
 
+pub(super) const INFO: u64 = offset_of!(Frame, info) as u64;
+pub(super) const UCONTEXT: u64 = offset_of!(Frame, context) as u64;
+
 /// What is written of a frame: all up to the last record.
-const WRITTEN_BYTES: usize = RESERVED + FPSIMD_BYTES + ESR_BYTES + TERMINATOR_BYTES;
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+struct Frame {
+    info: SigInfo,
+    context: UserContext,
+    // What follows is `sigcontext.__reserved`.
+    fpsimd: Fpsimd,
+    esr: Esr,
+    terminator: [u8; TERMINATOR_BYTES],
+}
+
+/// `struct ucontext`, with the `struct sigcontext` that ends it, up to the records.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+struct UserContext {
+    flags: u64,
+    link: u64,
+    stack: AltStack,
+    mask: u64,
+    unused: [u64; 16],
+    fault_address: u64,
+    /// X0 to X30, then SP.
+    regs: [u64; 32],
+    pc: u64,
+    pstate: u64,
+    pad: u64,
+}
+
+/// `struct _aarch64_ctx`, which each record begins with; all zero at their end.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+struct Head {
+    magic: u32,
+    bytes: u32,
+}
+
+/// `struct fpsimd_context`
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+struct Fpsimd {
+    head: Head,
+    fpsr: u32,
+    fpcr: u32,
+    vregs: [u128; 32],
+}
+
+/// `struct esr_context`
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+struct Esr {
+    head: Head,
+    esr: u64,
+}
+
+// Offsets and sizes printed by a program built with AArch64's headers.
+const _: () = {
+    assert!(FRAME_BYTES == 4688);
+    assert!(UCONTEXT == 128);
+    assert!(offset_of!(Frame, context.stack) == 144);
+    assert!(offset_of!(Frame, context.mask) == 168);
+    assert!(offset_of!(Frame, context.fault_address) == 304);
+    assert!(offset_of!(Frame, context.pstate) == 576);
+    assert!(offset_of!(Frame, fpsimd) == 592);
+    assert!(size_of::<Fpsimd>() == 528);
+};
+
+impl Head {
+    const FPSIMD: Self = Self { magic: 0x4650_8001, bytes: size_of::<Fpsimd>() as u32 };
+    const ESR: Self = Self { magic: 0x4553_5201, bytes: size_of::<Esr>() as u32 };
+    const EXTRA: Self = Self { magic: 0x4558_5401, bytes: 32 };
+    const END: Self = Self { magic: 0, bytes: 0 };
+}
 
 /// The last fault of a thread, which the kernel shows in all frames from then on.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -68,56 +125,32 @@ pub(super) struct Placed {
     pub record: u64,
 }
 
-struct Bytes([u8; WRITTEN_BYTES]);
-
-impl Bytes {
-    fn put(&mut self, at: usize, word: u64) {
-        self.0[at..at + 8].copy_from_slice(&word.to_le_bytes());
-    }
-
-    fn put_head(&mut self, at: usize, magic: u32, bytes: usize) {
-        self.put(at, u64::from(magic) | (bytes as u64) << 32);
-    }
-}
-
 /// Writes a frame below `top`. Fails where the stack cannot be written.
 pub(super) fn write(cpu: &CpuState, top: u64, content: &Content) -> Result<Placed, Errno> {
     let record = top.wrapping_sub(RECORD_BYTES) & !15;
     let frame = record.wrapping_sub(FRAME_BYTES);
-    let mut bytes = Bytes([0; WRITTEN_BYTES]);
-    for (at, word) in content.info.iter().flatten().enumerate() {
-        bytes.put(8 * at, *word);
-    }
-    bytes.put(UC_STACK, content.stack.sp);
-    bytes.put(UC_STACK + 8, u64::from(content.stack.flags));
-    bytes.put(UC_STACK + 16, content.stack.size);
-    bytes.put(UC_SIGMASK, content.mask);
-    bytes.put(FAULT_ADDRESS, content.fault.address);
-    for (number, value) in cpu.x[..31].iter().enumerate() {
-        bytes.put(REGS + 8 * number, *value);
-    }
-    bytes.put(SP, cpu.x[CpuState::SP]);
-    bytes.put(PC, cpu.pc.0);
-    bytes.put(PSTATE, u64::from(cpu.nzcv().0));
-
-    bytes.put_head(RESERVED, FPSIMD_MAGIC, FPSIMD_BYTES);
-    bytes.put(RESERVED + 8, fp::saved_fpsr(cpu) | fp::read_fpcr(cpu) << 32);
-    for (number, value) in cpu.v.iter().enumerate() {
-        let at = RESERVED + 16 + 16 * number;
-        bytes.put(at, *value as u64);
-        bytes.put(at + 8, (*value >> 64) as u64);
-    }
-    let mut end = RESERVED + FPSIMD_BYTES;
+    let mut new = Frame::new_zeroed();
+    new.context.stack = content.stack;
+    new.context.mask = content.mask;
+    new.context.fault_address = content.fault.address;
+    new.context.regs.copy_from_slice(&cpu.x[..32]);
+    new.context.pc = cpu.pc.0;
+    new.context.pstate = u64::from(cpu.nzcv().0);
+    new.fpsimd.head = Head::FPSIMD;
+    new.fpsimd.fpsr = fp::saved_fpsr(cpu) as u32;
+    new.fpsimd.fpcr = fp::read_fpcr(cpu) as u32;
+    new.fpsimd.vregs = cpu.v;
+    let mut end = offset_of!(Frame, terminator);
     if content.fault.esr != 0 {
-        bytes.put_head(end, ESR_MAGIC, ESR_BYTES);
-        bytes.put(end + 8, content.fault.esr);
-        end += ESR_BYTES;
+        new.esr = Esr { head: Head::ESR, esr: content.fault.esr };
+        end = size_of::<Frame>();
     }
-    // The terminator is zeros.
-    end += TERMINATOR_BYTES;
     match content.info {
-        Some(_) => user::write_bytes(frame, &bytes.0[..end])?,
-        None => user::write_bytes(frame.wrapping_add(UCONTEXT), &bytes.0[UC_FLAGS..end])?,
+        Some(info) => {
+            new.info = info;
+            user::write_bytes(frame, &new.as_bytes()[..end])?;
+        }
+        None => user::write_bytes(frame.wrapping_add(UCONTEXT), &new.as_bytes()[UCONTEXT as usize..end])?,
     }
     user::write(record, &[cpu.x[29], cpu.x[30]])?;
     Ok(Placed { frame, record })
@@ -132,33 +165,21 @@ pub(super) fn read(cpu: &mut CpuState, frame: u64, mask: &mut Option<u64>) -> Re
         return Err(EFAULT);
     }
     // In few pieces: each guarded copy costs as much as a hundred bytes.
-    let mut fixed = [0; RESERVED];
-    user::read_bytes(frame.wrapping_add(UCONTEXT), &mut fixed[UC_FLAGS..])?;
-    let word = |at: usize| word_of(&fixed, at);
-    *mask = Some(word(UC_SIGMASK));
-    let stack = AltStack { sp: word(UC_STACK), flags: word(UC_STACK + 8) as u32, pad: 0, size: word(UC_STACK + 16) };
-    let registers: [u64; 34] = std::array::from_fn(|index| word(REGS + 8 * index));
-    let (pc, pstate) = (registers[32], registers[33]);
-    cpu.x.copy_from_slice(&registers[..32]);
-    cpu.pc = GuestAddr(pc);
-    cpu.set_nzcv(Nzcv(pstate as u32 & 0xf000_0000));
-    if pstate & PRIVILEGED != 0 {
+    let mut context = UserContext::new_zeroed();
+    user::read_bytes(frame.wrapping_add(UCONTEXT), context.as_mut_bytes())?;
+    *mask = Some(context.mask);
+    cpu.x.copy_from_slice(&context.regs);
+    cpu.pc = GuestAddr(context.pc);
+    cpu.set_nzcv(Nzcv(context.pstate as u32 & 0xf000_0000));
+    if context.pstate & PRIVILEGED != 0 {
         return Err(EFAULT);
     }
-    let at = find_fpsimd(frame.wrapping_add(RESERVED as u64))?;
-    let mut fpsimd = [0; FPSIMD_BYTES];
-    user::read_bytes(at, &mut fpsimd)?;
-    for (number, value) in cpu.v.iter_mut().enumerate() {
-        let at = 16 + 16 * number;
-        *value = u128::from(word_of(&fpsimd, at + 8)) << 64 | u128::from(word_of(&fpsimd, at));
-    }
-    let control = word_of(&fpsimd, 8);
-    fp::restore_saved(cpu, control >> 32, control & 0xffff_ffff);
-    Ok(stack)
-}
-
-fn word_of(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..at + 8].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+    let at = find_fpsimd(frame.wrapping_add(offset_of!(Frame, fpsimd) as u64))?;
+    let mut fpsimd = Fpsimd::new_zeroed();
+    user::read_bytes(at, fpsimd.as_mut_bytes())?;
+    cpu.v = fpsimd.vregs;
+    fp::restore_saved(cpu, fpsimd.fpcr.into(), fpsimd.fpsr.into());
+    Ok(AltStack { pad: 0, ..context.stack })
 }
 
 /// Goes through the records as the kernel does (`parse_user_sigframe`); gives the address of the one that matters.
@@ -170,23 +191,23 @@ fn find_fpsimd(mut base: u64) -> Result<u64, Errno> {
             return Err(EFAULT);
         }
         let at = base.wrapping_add(offset);
-        let head = user::read::<u64>(at)?;
-        let (magic, bytes) = (head as u32, (head >> 32) as u32);
-        if limit - offset < u64::from(bytes) {
+        let head: Head = user::read(at)?;
+        let bytes = u64::from(head.bytes);
+        if limit - offset < bytes {
             return Err(EFAULT);
         }
-        match magic {
-            0 if bytes == 0 => return found.ok_or(EFAULT),
-            FPSIMD_MAGIC if found.is_none() && bytes as usize == FPSIMD_BYTES => found = Some(at),
-            ESR_MAGIC => {}
-            EXTRA_MAGIC if !has_extra && bytes == EXTRA_BYTES => {
+        match head {
+            Head::END => return found.ok_or(EFAULT),
+            Head::FPSIMD if found.is_none() => found = Some(at),
+            Head { magic, .. } if magic == Head::ESR.magic => {}
+            Head::EXTRA if !has_extra => {
                 has_extra = true;
-                let after = at.wrapping_add(u64::from(EXTRA_BYTES));
+                let after = at.wrapping_add(bytes);
                 let [data, extra_bytes] = user::read::<[u64; 2]>(at.wrapping_add(8))?;
                 let extra_bytes = extra_bytes & 0xffff_ffff;
                 // A terminator, and then at once the rest of the records.
                 let expected = after.wrapping_add(TERMINATOR_BYTES as u64);
-                let is_ended = user::read::<u64>(after)? == 0;
+                let is_ended = user::read::<Head>(after)? == Head::END;
                 if data != expected || !extra_bytes.is_multiple_of(16) || extra_bytes > MOST_BYTES || !is_ended {
                     return Err(EFAULT);
                 }
@@ -198,6 +219,6 @@ fn find_fpsimd(mut base: u64) -> Result<u64, Errno> {
         if bytes < 8 {
             return Err(EFAULT);
         }
-        offset += u64::from(bytes);
+        offset += bytes;
     }
 }

@@ -28,23 +28,30 @@ use crate::host::{self, Args, HostAction, Outcome, RESTART};
 use crate::process::{After, Context, Process, lock};
 use crate::user;
 use ir::Errno;
+use linux_raw_sys::general::{self as kernel, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-const SIG_DFL: u64 = 0;
-const SIG_IGN: u64 = 1;
+const SIG_DFL: u64 = libc::SIG_DFL as u64;
+const SIG_IGN: u64 = libc::SIG_IGN as u64;
 const EINVAL: Errno = Errno(libc::EINVAL);
-const SA_RESTART: u64 = libc::SA_RESTART as u64;
-const SA_RESETHAND: u64 = 0x8000_0000;
+const SA_RESTART: u64 = kernel::SA_RESTART as u64;
+const SA_RESETHAND: u64 = kernel::SA_RESETHAND as u64;
 /// Number of signals.
-const COUNT: usize = 64;
+pub(crate) const COUNT: usize = kernel::_NSIG as usize;
 /// Flags of struct sigaction that the kernel keeps.
-const KEPT_FLAGS: u64 = 0xdc00_0807;
+const KEPT_FLAGS: u64 = (kernel::SA_NOCLDSTOP
+    | kernel::SA_NOCLDWAIT
+    | kernel::SA_SIGINFO
+    | kernel::SA_EXPOSE_TAGBITS
+    | kernel::SA_RESTORER
+    | kernel::SA_ONSTACK
+    | kernel::SA_RESTART
+    | kernel::SA_NODEFER
+    | kernel::SA_RESETHAND) as u64;
 /// MINSIGSTKSZ of AArch64.
 const MINSIGSTKSZ: u64 = 5120;
-const SS_ONSTACK: u32 = 1;
-const SS_DISABLE: u32 = 2;
-const SS_AUTODISARM: u32 = 1 << 31;
 
 const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
@@ -68,7 +75,7 @@ pub(crate) const BLOCKABLE: u64 = !OWNED;
 
 /// `struct sigaction` of AArch64's kernel.
 #[repr(C)]
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct GuestAction {
     /// `sa_handler`
     pub handler: u64,
@@ -84,7 +91,7 @@ const _: () = assert!(size_of::<GuestAction>() == 32);
 
 /// `stack_t`
 #[repr(C)]
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct AltStack {
     sp: u64,
     flags: u32,

@@ -8,9 +8,9 @@ use crate::host::{self, Args, Outcome};
 use crate::process::Context;
 use crate::user;
 use ir::Errno;
+use linux_raw_sys::general::__NR_io_pgetevents;
 
-/// Not in libc.
-const SYS_IO_PGETEVENTS: i64 = 333;
+const SYS_IO_PGETEVENTS: i64 = __NR_io_pgetevents as i64;
 const EINVAL: Errno = Errno(libc::EINVAL);
 
 /// The mask that a caller passes by address and size; None if it passes none.
