@@ -12,10 +12,10 @@ use crate::process::{After, Context, Process, Thread, ThreadState};
 use crate::share::NewProcess;
 use crate::signals::{self, AltStack, BLOCKABLE, OWNED};
 use crate::user;
-use ir::{CpuState, Errno, memory};
+use ir::{CpuState, Errno, Lock, Rank, memory};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 
 /// O_EXCL: of a thread, not of its process.
 const PIDFD_THREAD: u64 = 0x80;
@@ -89,12 +89,12 @@ pub(crate) struct Threads {
     /// Those that have not called exit(2), or are being made.
     live: AtomicUsize,
     /// Held while a process is made: one at a time.
-    pub(crate) forking: Mutex<()>,
+    pub(crate) forking: Lock<()>,
 }
 
 impl Default for Threads {
     fn default() -> Self {
-        Self { live: AtomicUsize::new(1), forking: Mutex::default() }
+        Self { live: AtomicUsize::new(1), forking: Lock::new(Rank::Forking, ()) }
     }
 }
 
