@@ -13,19 +13,6 @@ use ir::{
 use std::convert::Infallible;
 use std::mem::offset_of;
 
-/// How the flags of an operation are kept; not if they depend on the carry.
-fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
-    Some(match (op, width) {
-        (FlagOp::Add, Width::W) => FlagKind::Add32,
-        (FlagOp::Add, Width::X) => FlagKind::Add64,
-        (FlagOp::Sub, Width::W) => FlagKind::Sub32,
-        (FlagOp::Sub, Width::X) => FlagKind::Sub64,
-        (FlagOp::Logic, Width::W) => FlagKind::Logic32,
-        (FlagOp::Logic, Width::X) => FlagKind::Logic64,
-        (FlagOp::Adc | FlagOp::Sbc, _) => return None,
-    })
-}
-
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
         assert!(self.now.loaded.x >> n & 1 != 0, "what a block reads has been loaded");
@@ -112,7 +99,7 @@ impl Ops for Builder<'_, '_> {
     }
 
     fn set_flags(&mut self, op: FlagOp, width: Width, a: Value, b: Value) {
-        let Some(kind) = kind_of(op, width) else {
+        let Some(kind) = FlagKind::of(op, width) else {
             let (_, packed) = self.build_adc(width, a, b, op == FlagOp::Sbc, true);
             return self.set_packed_flags(packed.expect("flags were asked for"));
         };
@@ -130,7 +117,7 @@ impl Ops for Builder<'_, '_> {
         self.packed_flags()
     }
     fn set_flags_if(&mut self, cond: Cond, op: FlagOp, width: Width, a: Value, b: Value, nzcv: u8) {
-        let kind = kind_of(op, width).expect("CCMP and CCMN take no carry");
+        let kind = FlagKind::of(op, width).expect("CCMP and CCMN take no carry");
         let (a, b) = (self.narrow(width, a), self.narrow(width, b));
         let (a, b) = (self.widen(a), self.widen(b));
         self.set_flags_of_compare_if(cond, kind, a, b, nzcv);
