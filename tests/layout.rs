@@ -42,8 +42,6 @@ const FUNCTION_LINES: usize = 70;
 /// Longer ones, with the reason: "FILE" or "FILE FUNCTION".
 const LONG: &[(&str, &str)] = &[
     ("backend/src/baseline/asm/tests.rs encodings_are_those_of_the_gnu_assembler", "a table"),
-    ("backend/src/baseline/vector.rs native_vec1", "a match over operations"),
-    ("backend/src/baseline/vector.rs native_vec2", "a match over operations"),
     ("ir/src/eval/vector/mod.rs vec2", "a match over operations"),
 ];
 

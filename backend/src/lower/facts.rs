@@ -33,8 +33,8 @@ pub(crate) const fn float_size(lane: Lane) -> Option<FpSize> {
     }
 }
 
-/// The bits of the smallest normal single or double. A result that is exactly this is doubtful: the host judges tininess after
-/// rounding, Arm before.
+/// The bits of the smallest normal single or double. A result that is exactly this is doubtful: the host judges
+/// tininess after rounding, Arm before.
 pub(crate) const fn min_normal(lane: Lane) -> u64 {
     match lane {
         Lane::D => 1 << 52,

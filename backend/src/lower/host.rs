@@ -171,8 +171,8 @@ pub(crate) trait Host {
 
     // --- what is doubtful -----------------------------------------------------------------------------------------
 
-    /// A result cleared above `arr`, or what the helper gives for the operands if a lane of it is a NaN or, if it may be
-    /// `tiny`, the smallest normal number.
+    /// A result cleared above `arr`; or what the helper gives for the operands, if a lane of it is a NaN or, as it may
+    /// be `tiny`, the smallest normal number.
     fn checked(&mut self, arr: Arr, result: Self::V, tiny: bool, callee: Callee, operands: &[Self::V]) -> Self::V;
     /// What the helper gives for the operands if a lane of `bad`, whose lanes of at least 32 bits are ones or zeros, is
     /// ones; else what `fast` does. It is the last thing that an expansion does.

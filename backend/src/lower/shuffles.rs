@@ -125,8 +125,8 @@ pub(crate) fn extract<H: Host>(h: &mut H, arr: Arr, index: u8, a: H::V, b: H::V)
     h.note_zero_above(64, result)
 }
 
-/// The half of each lane that begins at bit `from`, side by side in the low 64 bits, zeros above. The lanes are those of
-/// a full vector.
+/// The half of each lane that begins at bit `from`, side by side in the low 64 bits, zeros above. The lanes are those
+/// of a full vector.
 pub(crate) fn pack<H: Host>(h: &mut H, lane: Lane, from: u8, a: H::V) -> H::V {
     let (a, from) =
         if from.is_multiple_of(8) { (a, from / 8) } else { (h.shift(super::host::Shift::Right, lane, from, a), 0) };
