@@ -12,6 +12,7 @@ mod deopt;
 mod engine;
 mod inject;
 mod interp;
+mod lower;
 mod optimizing;
 mod own_memory;
 

@@ -1,7 +1,7 @@
 //! The guest's registers and what travels with them. `#[repr(C)]`: generated code reaches the fields at their
 //! `offset_of!`, and the assertions at the end of this file hold the layout that it counts on.
 
-use crate::GuestAddr;
+use crate::{FlagOp, GuestAddr, Width};
 
 /// Condition flags packed as in the NZCV system register: N bit 31, Z 30, C 29, V 28.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,6 +64,21 @@ impl FlagKind {
     /// All but [`FlagKind::Packed`].
     pub const OPERATIONS: [Self; 8] =
         [Self::Add32, Self::Add64, Self::Sub32, Self::Sub64, Self::Logic32, Self::Logic64, Self::Fp32, Self::Fp64];
+
+    /// How the flags of an operation are recorded; none if they depend on the carry.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of(op: FlagOp, width: Width) -> Option<Self> {
+        Some(match (op, width) {
+            (FlagOp::Add, Width::W) => Self::Add32,
+            (FlagOp::Add, Width::X) => Self::Add64,
+            (FlagOp::Sub, Width::W) => Self::Sub32,
+            (FlagOp::Sub, Width::X) => Self::Sub64,
+            (FlagOp::Logic, Width::W) => Self::Logic32,
+            (FlagOp::Logic, Width::X) => Self::Logic64,
+            (FlagOp::Adc | FlagOp::Sbc, _) => return None,
+        })
+    }
 
     /// Whether the operands have 32 bits.
     #[must_use]

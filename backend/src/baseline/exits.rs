@@ -7,12 +7,15 @@ use super::value::{Arg, Number, Truth, Val, Vector};
 use crate::abi::counts;
 use crate::abi::helpers::{COUNT, Helper, SIGNATURES};
 use crate::abi::layout;
+use crate::lower::callee::Callee;
+use crate::lower::facts::FPSR_QC;
 use ir::{CpuState, FpSize, GuestAddr, Stop, StopDetail};
 use std::mem::offset_of;
 
 pub(super) const PC: i32 = offset_of!(CpuState, pc) as i32;
 pub(super) const STOP_ADDR: i32 = (offset_of!(CpuState, stop) + offset_of!(StopDetail, addr)) as i32;
 const STOP_CODE: i32 = (offset_of!(CpuState, stop) + offset_of!(StopDetail, code)) as i32;
+const FPSR: i32 = offset_of!(CpuState, fpsr) as i32;
 pub(super) const RET: [u8; 1] = [0xc3];
 
 /// Where the result of a helper goes.
@@ -25,11 +28,28 @@ pub(super) enum Place {
     Number(FpSize, Xmm),
 }
 
-/// Arguments of a helper, at most eight.
+/// A call of a helper: its arguments are what selects the operation, and the operands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Args {
-    all: [Arg; 8],
+pub(super) struct Call {
+    helper: Helper,
+    args: [Arg; 8],
     count: u8,
+}
+
+impl Call {
+    pub fn new(callee: Callee, operands: impl IntoIterator<Item = Arg>) -> Self {
+        let mut call = Self { helper: callee.helper, args: [Arg::Val(Val::ZERO); 8], count: 0 };
+        let selectors = callee.selectors().iter().map(|&selector| Arg::from(selector));
+        for (to, arg) in call.args.iter_mut().zip(selectors.chain(operands)) {
+            *to = arg;
+            call.count += 1;
+        }
+        call
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args[..usize::from(self.count)]
+    }
 }
 
 /// Code out of line: where it begins, and what it does. Values in it are those of where it is jumped from.
@@ -39,9 +59,13 @@ pub(super) enum Cold {
     Helper {
         at: Label,
         back: Label,
-        helper: Helper,
-        args: Args,
+        call: Call,
         result: Place,
+    },
+    /// Sets FPSR.QC.
+    Saturated {
+        at: Label,
+        back: Label,
     },
     FlagsFromMemory {
         at: Label,
@@ -279,18 +303,15 @@ impl Emitter {
     }
 
     /// Calls a helper for a result.
-    pub(super) fn helper(&mut self, helper: Helper, args: &[Arg], result: Place) {
-        self.call_helper(helper, args);
+    pub(super) fn call(&mut self, call: &Call, result: Place) {
+        self.call_helper(call.helper, call.args());
         self.take_result(result);
     }
 
     /// Where to jump for having a helper called out of line; it comes back to here, to the second label.
-    pub(super) fn helper_aside(&mut self, helper: Helper, args: &[Arg], result: Place) -> (Label, Label) {
+    pub(super) fn call_aside(&mut self, call: Call, result: Place) -> (Label, Label) {
         let (at, back) = (self.asm.label(), self.asm.label());
-        let mut all = [Arg::Val(Val::ZERO); 8];
-        all[..args.len()].copy_from_slice(args);
-        let args = Args { all, count: args.len() as u8 };
-        self.cold.push(Cold::Helper { at, back, helper, args, result });
+        self.cold.push(Cold::Helper { at, back, call, result });
         (at, back)
     }
 
@@ -299,10 +320,14 @@ impl Emitter {
         let mut cold = std::mem::take(&mut self.cold);
         for &item in &cold {
             match item {
-                Cold::Helper { at, back, helper, args, result } => {
+                Cold::Helper { at, back, call, result } => {
                     self.asm.bind(at);
-                    self.call_helper(helper, &args.all[..usize::from(args.count)]);
-                    self.take_result(result);
+                    self.call(&call, result);
+                    self.asm.jmp(back);
+                }
+                Cold::Saturated { at, back } => {
+                    self.asm.bind(at);
+                    self.asm.alu_imm(Alu::Or, false, Mem::Base(R15, FPSR), FPSR_QC as i32);
                     self.asm.jmp(back);
                 }
                 Cold::FlagsFromMemory { at, back } => {

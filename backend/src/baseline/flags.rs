@@ -39,17 +39,6 @@ pub(super) fn state(offset: i32) -> Mem {
     Mem::Base(R15, offset)
 }
 
-fn kind_of(op: FlagOp, width: Width) -> FlagKind {
-    match (op, width) {
-        (FlagOp::Add, Width::W) => FlagKind::Add32,
-        (FlagOp::Add, Width::X) => FlagKind::Add64,
-        (FlagOp::Sub, Width::W) => FlagKind::Sub32,
-        (FlagOp::Sub, Width::X) => FlagKind::Sub64,
-        (_, Width::W) => FlagKind::Logic32,
-        (_, Width::X) => FlagKind::Logic64,
-    }
-}
-
 impl Emitter {
     /// Host registers that the flags are made of.
     pub(super) fn flag_gprs(&self) -> u16 {
@@ -124,10 +113,9 @@ impl Emitter {
     }
 
     pub(super) fn emit_set_flags(&mut self, op: FlagOp, width: Width, a: Val, b: Val) {
-        if matches!(op, FlagOp::Adc | FlagOp::Sbc) {
+        let Some(kind) = FlagKind::of(op, width) else {
             return self.set_carry_flags(op, width, a, b);
-        }
-        let kind = kind_of(op, width);
+        };
         let (a, b) = if op == FlagOp::Logic {
             let a = match a {
                 Val::Late { op: Alu::And, .. } => a,
@@ -202,13 +190,13 @@ impl Emitter {
         let (a, b) = (self.simple(a), self.simple(b));
         let to = self.new_gpr();
         let (otherwise, done) = (self.asm.label(), self.asm.label());
-        let saves = !self.now.dead_flags;
+        let saved = FlagKind::of(op, width).filter(|_| !self.now.dead_flags);
         let test = self.test_flags(cond, self.flags);
         self.branch_unless(test, otherwise);
-        if saves {
+        if let Some(kind) = saved {
             self.store_state(8, A, a);
             self.store_state(8, B, b);
-            self.asm.store_imm(4, state(WORD), kind_of(op, width) as i32);
+            self.asm.store_imm(4, state(WORD), kind as i32);
         }
         if op == FlagOp::Add {
             self.add_operands(width == Width::X, a, b);
@@ -219,7 +207,7 @@ impl Emitter {
         self.take_host_flags(to);
         self.asm.jmp(done);
         self.asm.bind(otherwise);
-        if saves {
+        if saved.is_some() {
             self.asm.store_imm(8, state(A), (u32::from(nzcv) << 28) as i32);
             self.asm.store_imm(4, state(WORD), FlagKind::Packed as i32);
         }
@@ -227,7 +215,7 @@ impl Emitter {
         self.asm.mov_imm(to, n << 15 | z << 14 | (c ^ 1) << 8 | v);
         self.asm.bind(done);
         self.flags = Flags::Host(to);
-        self.flags_saved = saves;
+        self.flags_saved = saved.is_some();
     }
 
     /// NZCV, packed.

@@ -3,32 +3,18 @@
 
 use super::Emitter;
 use super::asm::{Alu, Cc, MAP_0F, MAP_3A, MAP_38, Mem, Op, RAX, RCX, Shift, Xmm};
-use super::exits::Place;
+use super::exits::{Call, Place};
 use super::flags::Flags;
 use super::value::{Arg, Number, Truth, Val, Vector};
-use crate::abi::helpers::{Helper, encode_fp_int};
+use super::vector::{MOVQ, PAND, POR, PXOR};
+use crate::abi::helpers::Helper;
+use crate::lower::callee;
+use crate::lower::facts::{may_be_tiny, min_normal, power_of_two, sign_bit};
 use ir::{Cond, FlagKind, Fp1, Fp2, FpInt, FpSize, Lane, Rounding, Width};
-
-const PAND: Op = Op(0x66, MAP_0F, 0xdb);
-const PXOR: Op = Op(0x66, MAP_0F, 0xef);
-const POR: Op = Op(0x66, MAP_0F, 0xeb);
-const MOVQ: Op = Op(0xf3, MAP_0F, 0x7e);
 
 /// The scalar instruction of the size.
 fn scalar(size: FpSize, opcode: u8) -> Op {
     Op(if size == FpSize::D { 0xf2 } else { 0xf3 }, MAP_0F, opcode)
-}
-
-const fn sign(size: FpSize) -> u64 {
-    1 << (size.bits() - 1)
-}
-
-/// The bits of 2^n.
-fn power_of_two(size: FpSize, n: i32) -> u64 {
-    match size {
-        FpSize::D => ((1023 + n) as u64) << 52,
-        _ => ((127 + n) as u64) << 23,
-    }
 }
 
 /// ROUNDSD's mode for a rounding to integral values, none for ties away. Only FRINTX raises Inexact.
@@ -127,19 +113,19 @@ impl Emitter {
         (Place::Number(size, to), Number::Reg(to))
     }
 
-    pub(super) fn fp_helper(&mut self, size: FpSize, helper: Helper, args: &[Arg]) -> Number {
+    fn call_for_number(&mut self, size: FpSize, call: &Call) -> Number {
         let (place, number) = self.result(size);
-        self.helper(helper, args, place);
+        self.call(call, place);
         number
     }
 
     /// Has the helper compute `to` again if it is a NaN or, if it may be `tiny`, the smallest normal number: the host
     /// judges tininess after rounding, Arm before.
-    fn unless_doubtful(&mut self, size: FpSize, to: Xmm, tiny: bool, helper: Helper, args: &[Arg]) {
-        let (at, back) = self.helper_aside(helper, args, Place::Number(size, to));
+    fn unless_doubtful(&mut self, size: FpSize, to: Xmm, tiny: bool, call: Call) {
+        let (at, back) = self.call_aside(call, Place::Number(size, to));
         if tiny {
-            self.sse_const(PAND, Xmm(0), to, u128::from(sign(size) - 1));
-            let smallest = self.asm.constant(if size == FpSize::D { 1 << 52 } else { 1 << 23 });
+            self.sse_const(PAND, Xmm(0), to, u128::from(sign_bit(size.lane()) - 1));
+            let smallest = self.asm.constant(min_normal(size.lane()).into());
             self.ucomis(size, Xmm(0), smallest);
             // Also if unordered.
             self.asm.jcc(Cc::E, at);
@@ -151,20 +137,20 @@ impl Emitter {
     }
 
     pub(super) fn emit_fp1(&mut self, op: Fp1, size: FpSize, a: Number) -> Number {
-        let args = [(op as u64).into(), (size as u64).into(), Arg::Number(size, a)];
+        let callee = callee::fp1(op, size);
         let mode = round_mode(op);
         if size == FpSize::H || mode.is_none() && !matches!(op, Fp1::Fabs | Fp1::Fneg | Fp1::Fsqrt) {
-            return self.fp_helper(size, Helper::Fp1, &args);
+            return self.call_for_number(size, &Call::new(callee, [Arg::Number(size, a)]));
         }
         let a = self.number(size, a);
         let to = self.new_xmm();
         match op {
             Fp1::Fabs => {
-                self.sse_const(PAND, to, a, u128::from(sign(size) - 1));
+                self.sse_const(PAND, to, a, u128::from(sign_bit(size.lane()) - 1));
                 self.regs.set_width(to, size.bits() as u8);
             }
             Fp1::Fneg => {
-                self.sse_const(PXOR, to, a, u128::from(sign(size)));
+                self.sse_const(PXOR, to, a, u128::from(sign_bit(size.lane())));
                 self.keep_width(size, to, a);
             }
             _ => {
@@ -176,8 +162,7 @@ impl Emitter {
                     None => self.sse3(scalar(size, 0x51), to, a, a),
                 }
                 self.keep_width(size, to, a);
-                let args = [args[0], args[1], Arg::Number(size, Number::Reg(a))];
-                self.unless_doubtful(size, to, false, Helper::Fp1, &args);
+                self.unless_doubtful(size, to, false, Call::new(callee, [Arg::Number(size, Number::Reg(a))]));
             }
         }
         Number::Reg(to)
@@ -191,12 +176,11 @@ impl Emitter {
 
     pub(super) fn emit_fp2(&mut self, op: Fp2, size: FpSize, a: Number, b: Number) -> Number {
         if size == FpSize::H {
-            let args = [(op as u64).into(), (size as u64).into(), Arg::Number(size, a), Arg::Number(size, b)];
-            return self.fp_helper(size, Helper::Fp2, &args);
+            let call = Call::new(callee::fp2(op, size), [a, b].map(|number| Arg::Number(size, number)));
+            return self.call_for_number(size, &call);
         }
         let (a, b) = (self.number(size, a), self.number(size, b));
-        let operand = |r| Arg::Number(size, Number::Reg(r));
-        let args = [(op as u64).into(), (size as u64).into(), operand(a), operand(b)];
+        let call = Call::new(callee::fp2(op, size), [a, b].map(|r| Arg::Number(size, Number::Reg(r))));
         let to = self.new_xmm();
         let opcode = match op {
             Fp2::Fadd => 0x58,
@@ -204,22 +188,21 @@ impl Emitter {
             Fp2::Fmul | Fp2::Fnmul => 0x59,
             Fp2::Fdiv => 0x5e,
             Fp2::Fmax | Fp2::Fmin | Fp2::Fmaxnm | Fp2::Fminnm => {
-                self.extreme(size, matches!(op, Fp2::Fmax | Fp2::Fmaxnm), to, a, b, &args);
+                self.extreme(size, matches!(op, Fp2::Fmax | Fp2::Fmaxnm), to, a, b, call);
                 return Number::Reg(to);
             }
         };
         self.sse3(scalar(size, opcode), to, a, b);
         if op == Fp2::Fnmul {
-            self.sse_const(PXOR, to, to, u128::from(sign(size)));
+            self.sse_const(PXOR, to, to, u128::from(sign_bit(size.lane())));
         }
         self.keep_width(size, to, a);
-        let tiny = matches!(op, Fp2::Fmul | Fp2::Fnmul | Fp2::Fdiv);
-        self.unless_doubtful(size, to, tiny, Helper::Fp2, &args);
+        self.unless_doubtful(size, to, may_be_tiny(op), call);
         Number::Reg(to)
     }
 
-    fn extreme(&mut self, size: FpSize, greatest: bool, to: Xmm, a: Xmm, b: Xmm, args: &[Arg]) {
-        let (at, back) = self.helper_aside(Helper::Fp2, args, Place::Number(size, to));
+    fn extreme(&mut self, size: FpSize, greatest: bool, to: Xmm, a: Xmm, b: Xmm, call: Call) {
+        let (at, back) = self.call_aside(call, Place::Number(size, to));
         let differ = self.asm.label();
         self.ucomis(size, a, b);
         self.asm.jcc(Cc::P, at);
@@ -234,38 +217,37 @@ impl Emitter {
 
     pub(super) fn emit_mul_add(&mut self, size: FpSize, addend: Number, a: Number, b: Number) -> Number {
         if size == FpSize::H || !self.host.fma {
-            let args = [(size as u64).into(), Arg::Number(size, addend), Arg::Number(size, a), Arg::Number(size, b)];
-            return self.fp_helper(size, Helper::FpMulAdd, &args);
+            let call = Call::new(callee::fp_mul_add(size), [addend, a, b].map(|number| Arg::Number(size, number)));
+            return self.call_for_number(size, &call);
         }
         let (z, x, y) = (self.number(size, addend), self.number(size, a), self.number(size, b));
-        let operand = |r| Arg::Number(size, Number::Reg(r));
-        let args = [(size as u64).into(), operand(z), operand(x), operand(y)];
+        let call = Call::new(callee::fp_mul_add(size), [z, x, y].map(|r| Arg::Number(size, Number::Reg(r))));
         let to = self.new_xmm();
         self.move_xmm(to, z);
         self.asm.vex(Op(0x66, MAP_38, 0xb9), size == FpSize::D, to.0, x.0, y.into());
         self.keep_width(size, to, z);
-        self.unless_doubtful(size, to, true, Helper::FpMulAdd, &args);
+        self.unless_doubtful(size, to, true, call);
         Number::Reg(to)
     }
 
     pub(super) fn emit_convert(&mut self, from: FpSize, to_size: FpSize, a: Number) -> Number {
-        let mut args = [(from as u64).into(), (to_size as u64).into(), Arg::Number(from, a)];
+        let callee = callee::fp_convert(from, to_size);
         if !matches!((from, to_size), (FpSize::S, FpSize::D) | (FpSize::D, FpSize::S)) {
-            return self.fp_helper(to_size, Helper::FpConvert, &args);
+            return self.call_for_number(to_size, &Call::new(callee, [Arg::Number(from, a)]));
         }
         let a = self.number(from, a);
-        args[2] = Arg::Number(from, Number::Reg(a));
+        let call = Call::new(callee, [Arg::Number(from, Number::Reg(a))]);
         let to = self.new_xmm();
         self.sse3(scalar(from, 0x5a), to, a, a);
         let width = self.regs.width(a).max(64);
         self.regs.set_width(to, width);
-        self.unless_doubtful(to_size, to, to_size == FpSize::S, Helper::FpConvert, &args);
+        self.unless_doubtful(to_size, to, to_size == FpSize::S, call);
         Number::Reg(to)
     }
 
     pub(super) fn emit_fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Number) -> Val {
         let to = self.new_gpr();
-        let selectors = [encode_fp_int(how), size as u64, width as u64].map(Arg::from);
+        let callee = callee::fp_to_int(how, size, width);
         let round = match how.rounding {
             Rounding::N => Some(0),
             Rounding::M => Some(1),
@@ -274,14 +256,13 @@ impl Emitter {
             _ => Some(0xff),
         };
         if size == FpSize::H || how.fbits != 0 || round == Some(0xff) {
-            let args = [selectors[0], selectors[1], selectors[2], Arg::Number(size, a)];
-            self.helper(Helper::FpToInt, &args, Place::Gpr(to));
+            self.call(&Call::new(callee, [Arg::Number(size, a)]), Place::Gpr(to));
             self.regs.set_narrow(to, width == Width::W);
             return Val::Reg(to);
         }
         let a = self.number(size, a);
-        let args = [selectors[0], selectors[1], selectors[2], Arg::Number(size, Number::Reg(a))];
-        let (at, back) = self.helper_aside(Helper::FpToInt, &args, Place::Gpr(to));
+        let call = Call::new(callee, [Arg::Number(size, Number::Reg(a))]);
+        let (at, back) = self.call_aside(call, Place::Gpr(to));
         let wide = width == Width::X;
         if how.signed && round.is_none() {
             // Out of range gives the least integer and raises Invalid, which Arm does too.
@@ -327,13 +308,12 @@ impl Emitter {
     }
 
     pub(super) fn emit_int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Val) -> Number {
-        let selectors = [encode_fp_int(how), size as u64, width as u64].map(Arg::from);
+        let callee = callee::int_to_fp(how, size, width);
         if size == FpSize::H {
-            return self.fp_helper(size, Helper::IntToFp, &[selectors[0], selectors[1], selectors[2], a.into()]);
+            return self.call_for_number(size, &Call::new(callee, [a.into()]));
         }
         let a = self.reg(a);
         let to = self.new_xmm();
-        let args = [selectors[0], selectors[1], selectors[2], Val::Reg(a).into()];
         let mut aside = None;
         let (source, wide) = match (how.signed, width) {
             (true, _) => (a, width == Width::X),
@@ -342,7 +322,8 @@ impl Emitter {
                 (RAX, true)
             }
             (false, Width::X) => {
-                let (at, back) = self.helper_aside(Helper::IntToFp, &args, Place::Number(size, to));
+                let call = Call::new(callee, [Val::Reg(a).into()]);
+                let (at, back) = self.call_aside(call, Place::Number(size, to));
                 self.asm.test(true, a, a);
                 self.asm.jcc(Cc::S, at);
                 aside = Some(back);
@@ -368,17 +349,17 @@ impl Emitter {
     }
 
     pub(super) fn emit_fp_compare(&mut self, size: FpSize, signal_quiet: bool, a: Number, b: Number) {
-        let selectors = [(size as u64).into(), u64::from(signal_quiet).into()];
+        let callee = callee::fp_compare(size, signal_quiet);
         if size == FpSize::H {
             let to = self.new_gpr();
-            let args = [selectors[0], selectors[1], Arg::Number(size, a), Arg::Number(size, b)];
-            self.helper(Helper::FpCompare, &args, Place::Gpr(to));
+            let call = Call::new(callee, [a, b].map(|number| Arg::Number(size, number)));
+            self.call(&call, Place::Gpr(to));
             return self.set_packed(Val::Reg(to));
         }
         let (a, b) = (self.number(size, a), self.number(size, b));
-        let args = [selectors[0], selectors[1], Arg::Number(size, Number::Reg(a)), Arg::Number(size, Number::Reg(b))];
+        let call = Call::new(callee, [a, b].map(|r| Arg::Number(size, Number::Reg(r))));
         // A NaN may raise Invalid: the helper settles it.
-        let (at, back) = self.helper_aside(Helper::FpCompare, &args, Place::Nowhere);
+        let (at, back) = self.call_aside(call, Place::Nowhere);
         self.ucomis(size, a, b);
         self.asm.jcc(Cc::P, at);
         self.asm.bind(back);
@@ -398,8 +379,8 @@ impl Emitter {
         let (otherwise, done) = (self.asm.label(), self.asm.label());
         let test = self.test(Truth::Flags { cond, flags: self.flags });
         self.branch_unless(test, otherwise);
-        let args = [(size as u64).into(), u64::from(signal_quiet).into(), Arg::Number(size, a), Arg::Number(size, b)];
-        self.helper(Helper::FpCompare, &args, Place::Gpr(to));
+        let call = Call::new(callee::fp_compare(size, signal_quiet), [a, b].map(|n| Arg::Number(size, n)));
+        self.call(&call, Place::Gpr(to));
         self.asm.jmp(done);
         self.asm.bind(otherwise);
         self.asm.mov_imm(to, u64::from(nzcv) << 28);

@@ -2,8 +2,9 @@
 
 use super::Emitter;
 use super::asm::{Alu, Cc, Gpr, MAP_0F, MAP_3A, MAP_38, Op, RAX, RCX, RDX, Rm, Shift};
-use super::value::{Arg, Src, Val};
-use crate::abi::helpers::Helper;
+use super::exits::{Call, Place};
+use super::value::{Src, Val};
+use crate::lower::callee;
 use ir::eval::int;
 use ir::{Extend, Int1, Int2, IntHelper, Width};
 
@@ -450,8 +451,7 @@ impl Emitter {
             IntHelper::Crc32cx => 8,
             _ => {
                 let to = self.new_gpr();
-                let args = [Arg::from(op as u64), a.into(), b.into()];
-                self.helper(Helper::Int, &args, super::exits::Place::Gpr(to));
+                self.call(&Call::new(callee::int(op), [a.into(), b.into()]), Place::Gpr(to));
                 return self.done(to, false);
             }
         };

@@ -12,8 +12,10 @@
 mod asm;
 mod conditions;
 mod exits;
+mod expansion;
 mod flags;
 mod fp;
+mod host;
 mod int;
 mod memory;
 mod ops;
@@ -21,8 +23,6 @@ mod registers;
 mod shared;
 mod value;
 mod vector;
-mod vector_fp;
-mod vector_moves;
 
 use crate::abi::counts;
 use crate::abi::mode::Mode;
@@ -34,6 +34,7 @@ use crate::config::Extensions;
 use crate::deopt::location::DeoptLocation;
 use asm::{Asm, Label};
 use exits::Cold;
+use expansion::Node;
 use flags::Flags;
 use ir::{Flow, Footprint, Frontend, GuestAddr, RegSet};
 use registers::{Places, Registers};
@@ -68,6 +69,8 @@ pub(crate) struct Emitter {
     head: Option<Label>,
     places: Places,
     slots: Vec<Slot>,
+    /// Of the last expansion.
+    nodes: Vec<Node>,
     /// Distance of slot 0 from the start of the code cache.
     slots_start: u32,
     shared: Shared,
@@ -95,6 +98,7 @@ impl Emitter {
             head: None,
             places: Places::default(),
             slots: Vec::new(),
+            nodes: Vec::new(),
             slots_start: 0,
             shared: Shared::default(),
             start: GuestAddr(0),

@@ -5,6 +5,8 @@ use super::asm::{Alu, Mem, R15, RAX};
 use super::exits::STOP_ADDR;
 use super::value::{Number, Truth, Val, Vector};
 use crate::abi::helpers::{AtomicOp, Helper};
+use crate::lower::host::Host;
+use crate::lower::{self, shuffles};
 use ir::{
     Access, Arr, Barrier, Compare, Cond, CpuState, Extend, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1, Int2,
     IntHelper, Lane, Ops, Prefetch, Reg, Rmw, Stop, SysReg, VReg, Vec1, Vec2, Vec3, VecShift, Width,
@@ -231,40 +233,43 @@ impl Ops for Emitter {
         self.emit_splat(arr, value)
     }
     fn splat_lane(&mut self, arr: Arr, index: u8, a: Vector) -> Vector {
-        self.emit_splat_lane(arr, index, a)
+        self.expand([a], |e, [a]| shuffles::splat_lane(e, arr, index, a))
     }
     fn low_half(&mut self, a: Vector) -> Vector {
-        self.emit_low_half(a)
+        self.expand([a], |e, [a]| e.clear_above(Arr::vector(Lane::B, false), a))
     }
     fn high_half(&mut self, a: Vector) -> Vector {
-        self.emit_high_half(a)
+        self.expand([a], |e, [a]| shuffles::high_half(e, a))
     }
     fn join_halves(&mut self, low: Vector, high: Vector) -> Vector {
-        self.emit_join_halves(low, high)
+        self.expand([low, high], |e, [low, high]| shuffles::join_halves(e, low, high))
     }
     fn vec1(&mut self, op: Vec1, arr: Arr, a: Vector) -> Vector {
-        self.emit_vec1(op, arr, a)
+        self.expand([a], |e, [a]| lower::vec1(e, op, arr, a))
     }
     fn vec2(&mut self, op: Vec2, arr: Arr, a: Vector, b: Vector) -> Vector {
-        self.emit_vec2(op, arr, a, b)
+        self.expand([a, b], |e, [a, b]| lower::vec2(e, op, arr, a, b))
     }
     fn vec3(&mut self, op: Vec3, arr: Arr, a: Vector, b: Vector, c: Vector) -> Vector {
-        self.emit_vec3(op, arr, a, b, c)
+        self.expand([a, b, c], |e, [a, b, c]| lower::vec3(e, op, arr, a, b, c))
     }
     fn vec_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Vector) -> Vector {
-        self.emit_shift(op, arr, amount, a)
+        self.expand([a], |e, [a]| lower::vec_shift(e, op, arr, amount, a))
     }
     fn vec_ext(&mut self, arr: Arr, index: u8, a: Vector, b: Vector) -> Vector {
-        self.emit_ext(arr, index, a, b)
+        self.expand([a, b], |e, [a, b]| shuffles::extract(e, arr, index, a, b))
     }
     fn vec_table(&mut self, arr: Arr, table: &[Vector], index: Vector, fallback: Vector) -> Vector {
-        self.emit_table(arr, table, index, fallback)
+        self.expand([index, fallback], |e, [index, fallback]| {
+            let table: Vec<_> = table.iter().map(|&register| e.vector(register)).collect();
+            shuffles::table(e, arr, &table, index, fallback)
+        })
     }
     fn vec_fp_to_int(&mut self, how: FpInt, arr: Arr, a: Vector) -> Vector {
-        self.emit_vec_fp_to_int(how, arr, a)
+        self.expand([a], |e, [a]| lower::vec_fp_to_int(e, how, arr, a))
     }
     fn vec_int_to_fp(&mut self, how: FpInt, arr: Arr, a: Vector) -> Vector {
-        self.emit_vec_int_to_fp(how, arr, a)
+        self.expand([a], |e, [a]| lower::vec_int_to_fp(e, how, arr, a))
     }
 
     fn fp(&mut self, size: FpSize, r: VReg) -> Number {

@@ -156,18 +156,10 @@ impl Ops for Eval<'_> {
     #[inline(always)]
     fn set_flags(&mut self, op: FlagOp, width: Width, a: u64, b: u64) {
         let (a, b) = (a & width.mask(), b & width.mask());
-        let kind = match (op, width) {
-            (FlagOp::Add, Width::W) => FlagKind::Add32,
-            (FlagOp::Add, Width::X) => FlagKind::Add64,
-            (FlagOp::Sub, Width::W) => FlagKind::Sub32,
-            (FlagOp::Sub, Width::X) => FlagKind::Sub64,
-            (FlagOp::Logic, Width::W) => FlagKind::Logic32,
-            (FlagOp::Logic, Width::X) => FlagKind::Logic64,
-            (FlagOp::Adc | FlagOp::Sbc, _) => {
-                let b = if op == FlagOp::Sbc { !b } else { b };
-                let carry = self.cpu.nzcv().c();
-                return self.cpu.set_nzcv(int::add_with_carry(width, a, b, carry).1);
-            }
+        let Some(kind) = FlagKind::of(op, width) else {
+            let b = if op == FlagOp::Sbc { !b } else { b };
+            let carry = self.cpu.nzcv().c();
+            return self.cpu.set_nzcv(int::add_with_carry(width, a, b, carry).1);
         };
         self.cpu.flags = LazyFlags::new(kind, a, b);
     }

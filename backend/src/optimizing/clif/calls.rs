@@ -3,6 +3,7 @@
 use super::{Builder, kind_type, region_signature, trusted};
 use crate::abi::helpers::{COUNT, Helper, SIGNATURES};
 use crate::abi::{counts, layout};
+use crate::lower::callee::Callee;
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::types::{F32, F64, I64};
 use cranelift_codegen::ir::{AbiParam, SigRef, Signature, Type, Value};
@@ -99,5 +100,12 @@ impl Builder<'_, '_> {
 
     pub(super) fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
         self.call_helper_as(kind_type(SIGNATURES[helper as usize].result), helper, args)
+    }
+    /// The arguments of a helper for some operands.
+    pub(super) fn args(&mut self, callee: Callee, operands: &[Value]) -> Vec<Value> {
+        let selectors = callee.selectors().iter().map(|&selector| self.iconst(selector));
+        let mut args: Vec<Value> = selectors.collect();
+        args.extend(operands);
+        args
     }
 }

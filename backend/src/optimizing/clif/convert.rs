@@ -4,19 +4,13 @@
 use super::Builder;
 use super::fp::fp_type;
 use super::int::int_type;
-use crate::abi::helpers::{Helper, encode_fp_int};
+use crate::lower::callee;
+use crate::lower::facts::power_of_two;
+use crate::lower::host::Host;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{FpInt, FpSize, Rounding, Width};
-
-/// The bits of 2^n.
-fn power_of_two(size: FpSize, n: i32) -> u64 {
-    match size {
-        FpSize::D => ((1023 + n) as u64) << 52,
-        _ => ((127 + n) as u64) << 23,
-    }
-}
 
 impl Builder<'_, '_> {
     pub(super) fn build_convert(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
@@ -26,20 +20,17 @@ impl Builder<'_, '_> {
             (FpSize::D, FpSize::S) => self.fb.ins().fdemote(F32, a),
             _ => return self.convert_helper(from, to, a),
         };
-        let selectors = [from as u64, to as u64];
-        self.unless_doubtful_scalar(to, result, to == FpSize::S, Helper::FpConvert, &selectors, &[a])
+        self.unless_doubtful_scalar(to, result, to == FpSize::S, callee::fp_convert(from, to), &[a])
     }
 
     fn convert_helper(&mut self, from: FpSize, to: FpSize, a: Value) -> Value {
         let operand = self.helper_operand(from, a);
-        let (from, to_code) = (self.iconst(from as u64), self.iconst(to as u64));
-        self.call_for_number(to, Helper::FpConvert, &[from, to_code, operand])
+        self.call_for_number(to, callee::fp_convert(from, to), &[operand])
     }
 
     fn fp_to_int_helper(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
         let operand = self.helper_operand(size, a);
-        let args = [encode_fp_int(how), size as u64, width as u64].map(|s| self.iconst(s));
-        self.call_helper(Helper::FpToInt, &[args[0], args[1], args[2], operand])
+        self.call(callee::fp_to_int(how, size, width), &[operand])
     }
 
     pub(super) fn build_fp_to_int(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
@@ -95,10 +86,7 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn build_int_to_fp(&mut self, how: FpInt, size: FpSize, width: Width, a: Value) -> Value {
-        let slow = |builder: &mut Self| {
-            let args = [encode_fp_int(how), size as u64, width as u64].map(|s| builder.iconst(s));
-            builder.call_for_number(size, Helper::IntToFp, &[args[0], args[1], args[2], a])
-        };
+        let slow = |builder: &mut Self| builder.call_for_number(size, callee::int_to_fp(how, size, width), &[a]);
         if size == FpSize::H {
             return slow(self);
         }

@@ -14,13 +14,13 @@
 //! flags even if its result is gone), or where FPSR or FPCR is accessed.
 
 use super::Builder;
-use super::vector::lanes_type;
-use super::vector_fp::sign_bit;
-use crate::abi::helpers::Helper;
+use super::vector::{lanes_type, numbers_type};
 use crate::inject::{self, Failure};
+use crate::lower::callee::Callee;
+use crate::lower::facts::{min_normal, sign_bit};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32X4, F64, F64X2};
-use cranelift_codegen::ir::{Block, InstBuilder, InstructionData, Opcode, Type, Value};
+use cranelift_codegen::ir::types::F64;
+use cranelift_codegen::ir::{Block, InstBuilder, InstructionData, Opcode, Value};
 use ir::{Arr, FpSize, Lane, Vec2};
 use std::collections::HashMap;
 
@@ -37,11 +37,9 @@ pub(super) struct Pending {
     pub arr: Arr,
     /// The smallest normal number is doubtful.
     pub tiny: bool,
-    /// The function that gives the exact result,
-    pub helper: Helper,
-    /// its first arguments,
-    pub selectors: Vec<u64>,
-    /// and the operands.
+    /// What gives the exact result,
+    pub callee: Callee,
+    /// of these operands.
     pub operands: Vec<Value>,
     /// Another result that waits is a NaN if this one is.
     pub is_covered: bool,
@@ -78,14 +76,6 @@ enum Test {
     /// Whether the numbers have no bit in common but their sign and that of the smallest normal number: so it is if one
     /// of them is that number, and seldom else. If so, each is tested.
     Tiny(Vec<Value>),
-}
-
-const fn min_normal(lane: Lane) -> u64 {
-    if matches!(lane, Lane::S) { 1 << 23 } else { 1 << 52 }
-}
-
-fn numbers_type(lane: Lane) -> Type {
-    if lane == Lane::S { F32X4 } else { F64X2 }
 }
 
 impl Builder<'_, '_> {
@@ -285,10 +275,10 @@ impl Builder<'_, '_> {
         let mut made: HashMap<Value, Value> = HashMap::new();
         let mut results = Vec::with_capacity(deferred.len());
         for result in deferred {
-            let mut args: Vec<Value> = result.selectors.iter().map(|&s| self.iconst(s)).collect();
+            let mut args: Vec<Value> = result.callee.selectors().iter().map(|&s| self.iconst(s)).collect();
             args.extend(result.operands.iter().map(|operand| *made.get(operand).unwrap_or(operand)));
             let ty = self.fb.func.dfg.value_type(result.value);
-            let exact = self.call_helper_as(ty, result.helper, &args);
+            let exact = self.call_helper_as(ty, result.callee.helper, &args);
             made.insert(result.value, exact);
             results.push(exact.into());
         }

@@ -41,7 +41,7 @@ impl Builder<'_, '_> {
     }
 
     /// Notes that `result` is one lane of a vector, zeros above.
-    pub(super) fn note_across(&mut self, op: Vec1, arr: Arr, a: Value, result: Value) {
+    pub(super) fn note_fold_across(&mut self, op: Vec1, arr: Arr, a: Value, result: Value) {
         let fold = match op {
             Vec1::Umaxv if arr.is_full() => Fold::Greatest(arr.lane, a),
             Vec1::Uminv if arr.is_full() => Fold::Least(arr.lane, a),
@@ -51,7 +51,7 @@ impl Builder<'_, '_> {
     }
 
     /// Notes that `result` has been made by taking from each halfword of a full vector the byte at bit `amount`.
-    pub(super) fn note_narrowed(&mut self, amount: u8, a: Value, result: Value) {
+    pub(super) fn note_fold_narrowed(&mut self, amount: u8, a: Value, result: Value) {
         let is_kept = if amount == 0 { self.mask_bits(a) >= Some(16) } else { amount < 8 && self.is_mask(a) };
         if is_kept {
             self.facts.folds.insert(result, Fold::Narrowed(a));

@@ -4,8 +4,10 @@
 
 use super::Builder;
 use super::deferred::{Comparison, Pending};
-use crate::abi::helpers::Helper;
 use crate::abi::layout;
+use crate::lower::callee::{self, Callee};
+use crate::lower::facts::may_be_tiny;
+use crate::lower::host::Host;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type, Value};
@@ -144,8 +146,7 @@ impl Builder<'_, '_> {
         size: FpSize,
         result: Value,
         tiny: bool,
-        helper: Helper,
-        selectors: &[u64],
+        callee: Callee,
         operands: &[Value],
     ) -> Value {
         self.defer(Pending {
@@ -153,20 +154,16 @@ impl Builder<'_, '_> {
             checked: result,
             arr: Arr::scalar(size.lane()),
             tiny,
-            helper,
-            selectors: selectors.to_vec(),
+            callee,
             operands: operands.to_vec(),
             is_covered: false,
         })
     }
 
-    pub(super) fn fp_helper(&mut self, size: FpSize, helper: Helper, selectors: &[u64], operands: &[Value]) -> Value {
-        let mut args: Vec<Value> = selectors.iter().map(|&s| self.iconst(s)).collect();
-        for &operand in operands {
-            let operand = self.helper_operand(size, operand);
-            args.push(operand);
-        }
-        self.call_for_number(size, helper, &args)
+    /// Calls a helper that gives a number of the operands' size.
+    pub(super) fn fp_helper(&mut self, size: FpSize, callee: Callee, operands: &[Value]) -> Value {
+        let operands: Vec<Value> = operands.iter().map(|&operand| self.helper_operand(size, operand)).collect();
+        self.call_for_number(size, callee, &operands)
     }
 
     /// A number as `call_helper` takes it.
@@ -175,37 +172,36 @@ impl Builder<'_, '_> {
     }
 
     /// Calls a helper whose result is a number's bits.
-    pub(super) fn call_for_number(&mut self, size: FpSize, helper: Helper, args: &[Value]) -> Value {
+    pub(super) fn call_for_number(&mut self, size: FpSize, callee: Callee, operands: &[Value]) -> Value {
         if size == FpSize::H {
-            let bits = self.call_helper(helper, args);
+            let bits = self.call(callee, operands);
             return self.number_from_bits(size, bits);
         }
-        self.call_helper_as(fp_type(size), helper, args)
+        let args = self.args(callee, operands);
+        self.call_helper_as(fp_type(size), callee.helper, &args)
     }
 
     pub(super) fn build_fp1(&mut self, op: Fp1, size: FpSize, a: Value) -> Value {
-        let selectors = [op as u64, size as u64];
+        let callee = callee::fp1(op, size);
         let keeps_bits = matches!(op, Fp1::Fabs | Fp1::Fneg);
         if size == FpSize::H || self.mode.flushing && !keeps_bits {
-            return self.fp_helper(size, Helper::Fp1, &selectors, &[a]);
+            return self.fp_helper(size, callee, &[a]);
         }
         match op {
             Fp1::Fabs => self.fb.ins().fabs(a),
             Fp1::Fneg => self.fb.ins().fneg(a),
             Fp1::Fsqrt => {
                 let result = self.fb.ins().sqrt(a);
-                self.unless_doubtful_scalar(size, result, false, Helper::Fp1, &selectors, &[a])
+                self.unless_doubtful_scalar(size, result, false, callee, &[a])
             }
-            _ => self
-                .build_round_integral(op, size, a)
-                .unwrap_or_else(|| self.fp_helper(size, Helper::Fp1, &selectors, &[a])),
+            _ => self.build_round_integral(op, size, a).unwrap_or_else(|| self.fp_helper(size, callee, &[a])),
         }
     }
 
     pub(super) fn build_fp2(&mut self, op: Fp2, size: FpSize, a: Value, b: Value) -> Value {
-        let selectors = [op as u64, size as u64];
+        let callee = callee::fp2(op, size);
         if size == FpSize::H || self.mode.flushing {
-            return self.fp_helper(size, Helper::Fp2, &selectors, &[a, b]);
+            return self.fp_helper(size, callee, &[a, b]);
         }
         let ins = self.fb.ins();
         let result = match op {
@@ -224,12 +220,11 @@ impl Builder<'_, '_> {
                     unordered,
                     fp_type(size),
                     |builder| builder.scalar_extreme(size, greatest, a, b),
-                    |builder| builder.fp_helper(size, Helper::Fp2, &selectors, &[a, b]),
+                    |builder| builder.fp_helper(size, callee, &[a, b]),
                 );
             }
         };
-        let tiny = matches!(op, Fp2::Fmul | Fp2::Fnmul | Fp2::Fdiv);
-        self.unless_doubtful_scalar(size, result, tiny, Helper::Fp2, &selectors, &[a, b])
+        self.unless_doubtful_scalar(size, result, may_be_tiny(op), callee, &[a, b])
     }
 
     fn scalar_extreme(&mut self, size: FpSize, greatest: bool, a: Value, b: Value) -> Value {
@@ -241,12 +236,12 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn build_mul_add(&mut self, size: FpSize, addend: Value, a: Value, b: Value) -> Value {
-        let selectors = [size as u64];
+        let callee = callee::fp_mul_add(size);
         if size == FpSize::H || !self.has_fma || self.mode.flushing {
-            return self.fp_helper(size, Helper::FpMulAdd, &selectors, &[addend, a, b]);
+            return self.fp_helper(size, callee, &[addend, a, b]);
         }
         let result = self.fb.ins().fma(a, b, addend);
-        self.unless_doubtful_scalar(size, result, true, Helper::FpMulAdd, &selectors, &[addend, a, b])
+        self.unless_doubtful_scalar(size, result, true, callee, &[addend, a, b])
     }
 
     /// Sets the flags.
@@ -319,7 +314,6 @@ impl Builder<'_, '_> {
 
     pub(super) fn compare_helper(&mut self, size: FpSize, signal_quiet: bool, a: Value, b: Value) -> Value {
         let (a, b) = (self.helper_operand(size, a), self.helper_operand(size, b));
-        let (size, signal) = (self.iconst(size as u64), self.iconst(u64::from(signal_quiet)));
-        self.call_helper(Helper::FpCompare, &[size, signal, a, b])
+        self.call(callee::fp_compare(size, signal_quiet), &[a, b])
     }
 }

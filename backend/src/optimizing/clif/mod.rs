@@ -18,6 +18,7 @@ mod flags;
 mod folds;
 mod fp;
 mod held;
+mod host;
 mod int;
 mod labels;
 mod memory;
@@ -28,7 +29,6 @@ mod state;
 mod upper_zeroing;
 mod vector;
 mod vector_fp;
-mod vector_int;
 
 pub(crate) use labels::Labels;
 

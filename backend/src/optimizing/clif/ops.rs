@@ -3,8 +3,9 @@
 use super::Builder;
 use super::flags::Flags;
 use crate::abi::helpers::{AtomicOp, Helper};
+use crate::lower::{self, callee, shuffles};
 use cranelift_codegen::ir::condcodes::CondCode;
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I8X16, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{
     Access, Arr, Barrier, Compare, Cond, CpuState, Extend, FlagKind, FlagOp, Fp1, Fp2, FpInt, FpSize, GuestAddr, Int1,
@@ -12,19 +13,6 @@ use ir::{
 };
 use std::convert::Infallible;
 use std::mem::offset_of;
-
-/// How the flags of an operation are kept; not if they depend on the carry.
-fn kind_of(op: FlagOp, width: Width) -> Option<FlagKind> {
-    Some(match (op, width) {
-        (FlagOp::Add, Width::W) => FlagKind::Add32,
-        (FlagOp::Add, Width::X) => FlagKind::Add64,
-        (FlagOp::Sub, Width::W) => FlagKind::Sub32,
-        (FlagOp::Sub, Width::X) => FlagKind::Sub64,
-        (FlagOp::Logic, Width::W) => FlagKind::Logic32,
-        (FlagOp::Logic, Width::X) => FlagKind::Logic64,
-        (FlagOp::Adc | FlagOp::Sbc, _) => return None,
-    })
-}
 
 impl Builder<'_, '_> {
     fn read_x(&mut self, n: u8) -> Value {
@@ -39,6 +27,11 @@ impl Builder<'_, '_> {
         self.now.x_now[usize::from(n)] = Some(value);
         self.now.dirty.x |= 1 << n;
         self.now.loaded.x |= 1 << n;
+    }
+
+    /// A vector as the guest's operations take it.
+    fn guest_vector(&mut self, vector: Value) -> Value {
+        self.cast(I8X16, vector)
     }
 
     /// Runs `then` if `cond` holds; both ways the flags end packed: those `then` gives, or `nzcv`.
@@ -98,8 +91,9 @@ impl Ops for Builder<'_, '_> {
         self.build_extract_pair(width, high, low, lsb)
     }
     fn int_helper(&mut self, op: IntHelper, a: Value, b: Value) -> Value {
-        let op = self.iconst(op as u64);
-        self.call_helper(Helper::Int, &[op, a, b])
+        let callee = callee::int(op);
+        let args = self.args(callee, &[a, b]);
+        self.call_helper(callee.helper, &args)
     }
     fn compare(&mut self, op: Compare, width: Width, a: Value, b: Value) -> Value {
         self.build_compare(op, width, a, b)
@@ -112,7 +106,7 @@ impl Ops for Builder<'_, '_> {
     }
 
     fn set_flags(&mut self, op: FlagOp, width: Width, a: Value, b: Value) {
-        let Some(kind) = kind_of(op, width) else {
+        let Some(kind) = FlagKind::of(op, width) else {
             let (_, packed) = self.build_adc(width, a, b, op == FlagOp::Sbc, true);
             return self.set_packed_flags(packed.expect("flags were asked for"));
         };
@@ -130,7 +124,7 @@ impl Ops for Builder<'_, '_> {
         self.packed_flags()
     }
     fn set_flags_if(&mut self, cond: Cond, op: FlagOp, width: Width, a: Value, b: Value, nzcv: u8) {
-        let kind = kind_of(op, width).expect("CCMP and CCMN take no carry");
+        let kind = FlagKind::of(op, width).expect("CCMP and CCMN take no carry");
         let (a, b) = (self.narrow(width, a), self.narrow(width, b));
         let (a, b) = (self.widen(a), self.widen(b));
         self.set_flags_of_compare_if(cond, kind, a, b, nzcv);
@@ -341,29 +335,32 @@ impl Ops for Builder<'_, '_> {
     }
     fn splat_lane(&mut self, arr: Arr, index: u8, a: Value) -> Value {
         let a = self.exact(a);
-        self.build_splat_lane(arr, index, a)
+        let result = shuffles::splat_lane(self, arr, index, a);
+        self.guest_vector(result)
     }
     fn low_half(&mut self, a: Value) -> Value {
         let a = self.exact(a);
-        self.build_low_half(a)
+        self.clear_above(Arr::vector(Lane::B, false), a)
     }
     fn high_half(&mut self, a: Value) -> Value {
         let a = self.exact(a);
-        self.build_high_half(a)
+        shuffles::high_half(self, a)
     }
     fn join_halves(&mut self, low: Value, high: Value) -> Value {
         let [low, high] = self.each([low, high], Self::exact);
-        self.build_join_halves(low, high)
+        shuffles::join_halves(self, low, high)
     }
     fn vec1(&mut self, op: Vec1, arr: Arr, a: Value) -> Value {
         let a = if op == Vec1::Fsqrt { self.lanes_operand(arr, a) } else { self.exact(a) };
         let [a] = if op.is_floating_point() { self.unfolded([a]) } else { [a] };
-        self.build_vec1(op, arr, a)
+        let result = lower::vec1(self, op, arr, a);
+        self.guest_vector(result)
     }
     fn vec2(&mut self, op: Vec2, arr: Arr, a: Value, b: Value) -> Value {
         let [a, b] = self.vec2_operands(op, arr, [a, b]);
         let [a, b] = if op.is_floating_point() { self.unfolded([a, b]) } else { [a, b] };
-        self.build_vec2(op, arr, a, b)
+        let result = lower::vec2(self, op, arr, a, b);
+        self.guest_vector(result)
     }
     fn vec3(&mut self, op: Vec3, arr: Arr, a: Value, b: Value, c: Value) -> Value {
         let [a, b, c] = if op == Vec3::Fmla {
@@ -372,30 +369,34 @@ impl Ops for Builder<'_, '_> {
             self.each([a, b, c], Self::exact)
         };
         let [a, b, c] = if op == Vec3::Fmla { self.unfolded([a, b, c]) } else { [a, b, c] };
-        self.build_vec3(op, arr, a, b, c)
+        let result = lower::vec3(self, op, arr, a, b, c);
+        self.guest_vector(result)
     }
     fn vec_shift(&mut self, op: VecShift, arr: Arr, amount: u8, a: Value) -> Value {
         let a = self.exact(a);
-        self.build_shift(op, arr, amount, a)
+        let result = lower::vec_shift(self, op, arr, amount, a);
+        self.guest_vector(result)
     }
     fn vec_ext(&mut self, arr: Arr, index: u8, a: Value, b: Value) -> Value {
         let [a, b] = self.each([a, b], Self::exact);
-        self.build_ext(arr, index, a, b)
+        shuffles::extract(self, arr, index, a, b)
     }
     fn vec_table(&mut self, arr: Arr, table: &[Value], index: Value, fallback: Value) -> Value {
         let table: Vec<Value> = table.iter().map(|&vector| self.exact(vector)).collect();
         let [index, fallback] = self.each([index, fallback], Self::exact);
-        self.build_table(arr, &table, index, fallback)
+        shuffles::table(self, arr, &table, index, fallback)
     }
     fn vec_fp_to_int(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
         let a = self.exact(a);
         let [a] = self.unfolded([a]);
-        self.build_vec_fp_to_int(how, arr, a)
+        let result = lower::vec_fp_to_int(self, how, arr, a);
+        self.guest_vector(result)
     }
     fn vec_int_to_fp(&mut self, how: FpInt, arr: Arr, a: Value) -> Value {
         let a = self.exact(a);
         let [a] = self.unfolded([a]);
-        self.build_vec_int_to_fp(how, arr, a)
+        let result = lower::vec_int_to_fp(self, how, arr, a);
+        self.guest_vector(result)
     }
 
     fn fp(&mut self, size: FpSize, r: VReg) -> Value {

@@ -3,7 +3,7 @@
 
 use super::Builder;
 use super::fp::fp_type;
-use crate::abi::helpers::Helper;
+use crate::lower::callee;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ir::{Fp1, FpSize};
@@ -36,7 +36,7 @@ impl Builder<'_, '_> {
             |b| {
                 if op == Fp1::Frintx { b.round_exactly(size, a) } else { b.round_quietly(op, size, a, bits, magnitude) }
             },
-            |b| b.fp_helper(size, Helper::Fp1, &[op as u64, size as u64], &[a]),
+            |b| b.fp_helper(size, callee::fp1(op, size), &[a]),
         ))
     }
 
