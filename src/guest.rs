@@ -9,13 +9,13 @@ use crate::start::{self, Launch};
 use crate::{fault, own_file, process, report};
 use backend::{Engine, Log, Profile};
 use frontend::{A64, features};
-use ir::{CodeWatcher, ControlWords, CpuState, GuestRange, Layout, Stop, Vcpu};
+use ir::{CodeWatcher, ControlWords, CpuState, Guard, GuestRange, Layout, Lock, Rank, Stop, Vcpu};
 use loader::{Identity, LoadError, Loaded, MachineInfo, Program, ProgramFile, Randomness, Request, StackStrings};
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use syscalls::{After, Delivery, NewProcess, NewThread, Process, Reexec};
 
 /// What a signal frame needs of the stack on arm64 without SVE (AT_MINSIGSTKSZ): siginfo (128), ucontext (4560), frame
@@ -33,7 +33,7 @@ struct World {
     process: Arc<Process>,
     log: Log,
     /// Where statistics go, if they are wanted.
-    stats: Option<Mutex<Box<dyn Write + Send + Sync>>>,
+    stats: Option<Lock<Box<dyn Write + Send + Sync>>>,
     /// The files that were loaded, once they are.
     images: OnceLock<Vec<Loaded>>,
     /// For a core file.
@@ -43,11 +43,7 @@ struct World {
 }
 
 /// Held by the thread that says why the guest dies, so that it is said once.
-type Dying = Arc<Mutex<()>>;
-
-fn only_one(dying: &Dying) -> MutexGuard<'_, ()> {
-    dying.lock().unwrap_or_else(PoisonError::into_inner)
-}
+type Dying = Arc<Lock<()>>;
 
 /// Keeps other threads out of the engine while the process forks.
 struct RestWhileForking {
@@ -58,7 +54,7 @@ struct RestWhileForking {
 
 impl syscalls::ForkHooks for RestWhileForking {
     fn around(&self, fork: &mut dyn FnMut() -> bool) {
-        let _dying = only_one(&self.dying);
+        let _dying = self.dying.lock();
         self.roll.around_fork(|| {
             let mut is_child = false;
             self.engine.around_fork(&mut || {
@@ -163,14 +159,14 @@ impl World {
         let log_file = LogFile::open(options)?;
         let log = engine_log(options, &log_file);
         let strace = options.strace.then(|| log_file.writer());
-        let stats = options.stats.then(|| Mutex::new(log_file.writer()));
+        let stats = options.stats.then(|| Lock::new(Rank::Statistics, log_file.writer()));
 
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
         let engine = engine(options, log.clone(), Arc::clone(&known));
         let ignored_signals = syscalls::ignored_signals();
         backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
-        let dying = Dying::default();
+        let dying: Dying = Arc::new(Lock::new(Rank::Dying, ()));
         let roll: Arc<Roll> = Arc::default();
         let emu_fd = launch.emu.take().map(IntoRawFd::into_raw_fd);
         let exe_fd = launch.file.as_ref().and_then(|file| process::duplicate_out_of_the_way(file.file().as_raw_fd()));
@@ -377,12 +373,12 @@ impl World {
 
     /// Ends what must be written before the process does. While the result lives no process is forked, whose child would
     /// find the log's lock taken; a process that shares memory with another leaves both to that.
-    fn finish(&self, process: &Process) -> Option<MutexGuard<'_, ()>> {
+    fn finish(&self, process: &Process) -> Option<Guard<'_, ()>> {
         self.leave_memory(process);
         if process.is_sharing() {
             return None;
         }
-        let dying = only_one(&self.dying);
+        let dying = self.dying.lock();
         self.finish_log();
         Some(dying)
     }
@@ -396,10 +392,10 @@ impl World {
             for (name, value) in lines {
                 text += &format!("emu: {name:<width$} {value}\n");
             }
-            let _ = place.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+            let _ = place.lock().write_all(text.as_bytes());
         }
         // Whether the log can be written is nothing that should change how the guest ends.
-        let _ = self.log.sink.lock().unwrap_or_else(PoisonError::into_inner).flush();
+        let _ = self.log.sink.lock().flush();
     }
 }
 
@@ -427,6 +423,6 @@ fn engine_log(options: &Options, file: &LogFile) -> Log {
         clif: items.clif,
         out_asm: items.out_asm,
         exec: items.exec,
-        sink: Arc::new(Mutex::new(sink)),
+        sink: Arc::new(Lock::new(Rank::Log, sink)),
     }
 }

@@ -3,9 +3,9 @@
 
 use crate::process::thread_id;
 use ir::eval::fp;
-use ir::{ControlWords, CpuState, Vcpu, Words};
+use ir::{ControlWords, CpuState, Lock, Rank, Vcpu, Words};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the dying wait for a thread: it may be in a call that nothing interrupts.
@@ -54,23 +54,18 @@ impl Registers {
 struct Member {
     tid: AtomicU32,
     words: Words,
-    shown: Mutex<Option<Registers>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    shown: Lock<Option<Registers>>,
 }
 
 impl Member {
     fn shown(&self) -> Option<Registers> {
-        lock(&self.shown).clone()
+        self.shown.lock().clone()
     }
 }
 
 /// All threads of the process.
-#[derive(Default)]
 pub struct Roll {
-    members: Mutex<Vec<Arc<Member>>>,
+    members: Lock<Vec<Arc<Member>>>,
     is_dying: AtomicBool,
 }
 
@@ -80,18 +75,28 @@ pub struct Place<'a> {
     member: Arc<Member>,
 }
 
+impl Default for Roll {
+    fn default() -> Self {
+        Self { members: Lock::new(Rank::Members, Vec::new()), is_dying: AtomicBool::new(false) }
+    }
+}
+
 impl Roll {
     /// The calling thread runs the guest's thread `cpu` from now on.
     pub fn enter(&self, cpu: &Vcpu) -> Place<'_> {
-        let member = Arc::new(Member { tid: thread_id().into(), words: cpu.share_words(), shown: Mutex::default() });
-        lock(&self.members).push(Arc::clone(&member));
+        let shown = Lock::new(Rank::Shown, None);
+        let member = Arc::new(Member { tid: thread_id().into(), words: cpu.share_words(), shown });
+        self.members.lock().push(Arc::clone(&member));
         Place { roll: self, member }
     }
 
     /// Calls `fork`, which says whether it has returned in the child, where only the calling thread is left.
     pub fn around_fork(&self, fork: impl FnOnce() -> bool) {
         let caller = thread_id();
-        let mut members = lock(&self.members);
+        let mut members = self.members.lock();
+        // A dying thread may be looking whether the caller has shown something.
+        let mine = members.iter().find(|member| member.tid.load(Ordering::Relaxed) == caller).cloned();
+        let _shown = mine.as_ref().map(|member| member.shown.lock());
         if fork() {
             members.retain(|member| member.tid.load(Ordering::Relaxed) == caller);
             for member in members.iter() {
@@ -107,19 +112,19 @@ impl Roll {
     }
 
     fn members(&self) -> Vec<Arc<Member>> {
-        lock(&self.members).clone()
+        self.members.lock().clone()
     }
 }
 
 impl Place<'_> {
     /// Shows the thread's registers to whoever [collects](Self::collect) them.
     pub fn show(&self, cpu: &CpuState, mask: u64) {
-        *lock(&self.member.shown) = Some(Registers::of(cpu, self.member.tid.load(Ordering::Relaxed), mask));
+        *self.member.shown.lock() = Some(Registers::of(cpu, self.member.tid.load(Ordering::Relaxed), mask));
     }
 
     /// The thread goes on, so what it has shown is past.
     pub fn hide(&self) {
-        *lock(&self.member.shown) = None;
+        *self.member.shown.lock() = None;
     }
 
     /// Says that the process dies by this thread. False if another one has.
@@ -133,7 +138,7 @@ impl Place<'_> {
         let others = || self.roll.members().into_iter().filter(|member| !Arc::ptr_eq(member, &self.member));
         let end = Instant::now() + PATIENCE;
         loop {
-            let missing: Vec<_> = others().filter(|member| lock(&member.shown).is_none()).collect();
+            let missing: Vec<_> = others().filter(|member| member.shown.lock().is_none()).collect();
             if missing.is_empty() || Instant::now() >= end {
                 break;
             }
@@ -149,7 +154,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        lock(&self.roll.members).retain(|member| !Arc::ptr_eq(member, &self.member));
+        self.roll.members.lock().retain(|member| !Arc::ptr_eq(member, &self.member));
     }
 }
 
@@ -177,7 +182,11 @@ mod tests {
         let other = Vcpu::default();
         let left = roll.enter(&other);
         left.member.tid.store(1, Ordering::Relaxed);
-        roll.around_fork(|| false);
+        roll.around_fork(|| {
+            let is_taken = || place.member.shown.try_lock().is_none();
+            assert!(std::thread::scope(|scope| scope.spawn(is_taken).join().unwrap()));
+            false
+        });
         assert_eq!(roll.members().len(), 2);
         roll.around_fork(|| true);
         assert!(!roll.is_dying() && place.is_first_to_die() && !place.is_first_to_die());

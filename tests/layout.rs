@@ -1,5 +1,5 @@
-//! Rules of the repository that a compiler does not check: who may depend on whom, where unsafe code stands, and that
-//! the list of known failures names tests that exist.
+//! Rules of the repository that a compiler does not check: who may depend on whom, where unsafe code stands, that locks
+//! have their place in the order, and that the list of known failures names tests that exist.
 #![allow(missing_docs, reason = "tests")]
 
 mod harness;
@@ -171,6 +171,47 @@ fn unsafe_code_stands_in_marked_files() {
         }
     }
     assert!(wrong.is_empty(), "unsafe code where it may not be:\n{wrong}");
+}
+
+/// The file that lists all locks.
+const LOCKS: &str = "ir/src/lock.rs";
+
+/// Whether a file is part of what is shipped: tests may lock as they like.
+fn is_shipped(relative: &str) -> bool {
+    !relative.split('/').any(|part| part == "tests" || part.ends_with("tests.rs"))
+}
+
+#[test]
+fn locks_have_their_place_in_the_order() {
+    let list = fs::read_to_string(root().join(LOCKS)).expect("the list");
+    let (_, ranks) = list.split_once("\norder! {").expect("the list");
+    let (ranks, _) = ranks.split_once("\n}\n").expect("its end");
+    let ranks = ranks.lines().map(str::trim).filter(|line| !line.starts_with("///"));
+    let ranks: Vec<&str> = ranks.filter_map(|line| line.strip_suffix(',')).collect();
+    assert!(ranks.contains(&"AddressSpace"), "the list has another shape: {ranks:?}");
+    let mut wrong = String::new();
+    let mut made: BTreeMap<&str, usize> = ranks.iter().map(|&rank| (rank, 0)).collect();
+    for path in sources() {
+        let relative = path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("a source");
+        for (number, line) in text.lines().enumerate().filter(|_| is_shipped(&relative)) {
+            let code = code_of(line);
+            if relative != LOCKS && ["Mutex", "RwLock", "ReentrantLock"].iter().any(|word| has_word(&code, word)) {
+                wrong += &format!("{relative}:{}: a lock that {LOCKS} does not know\n", number + 1);
+            }
+            for (rank, places) in &mut made {
+                let is_made = code.contains("Lock::new(") || code.contains("Ranked::new(");
+                let is_test = relative == LOCKS && !code.contains("StandardError");
+                *places += usize::from(is_made && has_word(&code, rank) && !is_test);
+            }
+        }
+    }
+    for (rank, places) in made {
+        if places == 0 {
+            wrong += &format!("{LOCKS} lists {rank}, which nobody has\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 /// A crate forbids dependencies in its manifest; this finds paths that reach through another crate's re-export.

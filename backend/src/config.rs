@@ -1,8 +1,8 @@
 //! What the engine is told.
 
-use ir::CpuState;
+use ir::{CpuState, Lock, Rank};
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Which tiers run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,7 +30,7 @@ pub struct Log {
     /// Every block or region entered from the dispatcher.
     pub exec: bool,
     /// Where it goes.
-    pub sink: Arc<Mutex<Box<dyn Write + Send>>>,
+    pub sink: Arc<Lock<Box<dyn Write + Send>>>,
 }
 
 impl Log {
@@ -38,13 +38,12 @@ impl Log {
     #[must_use]
     pub fn none() -> Self {
         let sink: Box<dyn Write + Send> = Box::new(std::io::sink());
-        Self { in_asm: false, clif: false, out_asm: false, exec: false, sink: Arc::new(Mutex::new(sink)) }
+        Self { in_asm: false, clif: false, out_asm: false, exec: false, sink: Arc::new(Lock::new(Rank::Log, sink)) }
     }
 
     pub(crate) fn write(&self, text: std::fmt::Arguments<'_>) {
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk or a closed pipe must not stop the guest.
-        let _ = sink.write_fmt(text);
+        let _ = self.sink.lock().write_fmt(text);
     }
 }
 

@@ -9,9 +9,11 @@ use crate::host::{self, Outcome};
 use crate::locking::LockFuture;
 use crate::placement::{self, Bounds};
 use crate::regions::{Backing, Growth, Kind, Mapping, Regions};
-use ir::{CodeWatcher, Errno, GuestAddr, GuestMemory, GuestRange, Layout, MapRequest, PAGE_BYTES, Prot};
+use ir::{
+    CodeWatcher, Errno, Guard, GuestAddr, GuestMemory, GuestRange, Layout, Lock, MapRequest, PAGE_BYTES, Prot, Rank,
+};
 use linux_raw_sys::general as kernel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// PROT_GROWSDOWN and PROT_GROWSUP: arguments of mprotect(2), not protections.
 const PROT_GROWS: i32 = libc::PROT_GROWSDOWN | libc::PROT_GROWSUP;
@@ -35,7 +37,7 @@ pub(crate) struct State {
 
 /// The guest's address space. Shared by all threads; `&AddressSpace` is a [`GuestMemory`].
 pub struct AddressSpace {
-    state: Mutex<State>,
+    state: Lock<State>,
     watcher: Arc<dyn CodeWatcher>,
 }
 
@@ -104,11 +106,11 @@ impl AddressSpace {
             brk_start: GuestAddr(0),
             brk: GuestAddr(0),
         };
-        Self { state: Mutex::new(state), watcher }
+        Self { state: Lock::new(Rank::AddressSpace, state), watcher }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn lock(&self) -> Guard<'_, State> {
+        let mut state = self.state.lock();
         state.follow_growth();
         state
     }
@@ -273,11 +275,12 @@ impl AddressSpace {
     /// Says that what the guest had in `range` is gone, as after madvise(2) with MADV_DONTNEED: code may be other code.
     /// `everywhere`: so it is wherever else that memory is mapped (MADV_REMOVE).
     pub(crate) fn contents_changed(&self, range: GuestRange, everywhere: bool) {
-        let regions = &self.lock().regions;
-        let mut changed = executable(regions, range);
+        let state = self.lock();
+        let mut changed = executable(&state.regions, range);
         if everywhere {
-            changed.extend(regions.aliases(range));
+            changed.extend(state.regions.aliases(range));
         }
+        drop(state);
         self.tell(&changed);
     }
 

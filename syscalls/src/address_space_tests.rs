@@ -1,6 +1,8 @@
 use super::*;
 use crate::testing::{Guest, Recorder, failed, guest_parts};
 use crate::{Config, user};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{OnceLock, Weak};
 
 const RW: Prot = Prot(3);
 const RX: Prot = Prot(5);
@@ -82,28 +84,63 @@ fn executable_is_the_guests_affair() {
     assert!(space.is_executable(start));
     let unreadable = space.map(request(0, PAGE_BYTES, Prot::EXEC, 0)).unwrap();
     assert!(user::read::<u64>(unreadable.0).is_ok(), "emu reads code");
-    watcher.0.lock().unwrap().clear();
+    watcher.0.lock().clear();
     space.protect(range(start, PAGE_BYTES), RW).unwrap();
     assert!(!space.is_executable(start));
     assert!(space.is_executable(start.offset(4096)));
     space.protect(range(start, PAGE_BYTES), RX).unwrap();
     space.unmap(range(start, 2 * PAGE_BYTES)).unwrap();
     assert!(!space.is_executable(start));
-    let told = watcher.0.lock().unwrap();
+    let told = watcher.0.lock();
     // Also when it becomes executable again: another thread's news of what was there may be still to come.
     assert_eq!(*told, [range(start, PAGE_BYTES), range(start, PAGE_BYTES), range(start, 2 * PAGE_BYTES)]);
+}
+
+/// Asks something of the address space whenever it is told something, as the engine does.
+#[derive(Default)]
+struct Curious(OnceLock<Weak<AddressSpace>>, AtomicUsize);
+
+impl CodeWatcher for Curious {
+    fn code_changed(&self, _: GuestRange) {
+        let space = self.0.get().and_then(Weak::upgrade).unwrap();
+        assert!(space.state.try_lock().is_some(), "the watcher would wait for itself");
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_watcher_is_told_with_no_lock_held() {
+    ir::memory::install_handler();
+    let watcher = Arc::new(Curious::default());
+    let space = Arc::new(AddressSpace::new(watcher.clone(), Layout::default()));
+    watcher.0.set(Arc::downgrade(&space)).unwrap();
+    let is_told = |times: usize, what: &str| assert_eq!(watcher.1.swap(0, Ordering::Relaxed), times, "{what}");
+    let start = space.map(request(0, 2 * PAGE_BYTES, RX, 0)).unwrap();
+    is_told(1, "map");
+    let page = range(start, PAGE_BYTES);
+    space.contents_changed(page, false);
+    is_told(1, "contents_changed");
+    space.code_changed(page);
+    is_told(1, "code_changed");
+    space.protect(page, RW).unwrap();
+    is_told(1, "protect");
+    let moved =
+        space.remap(start.offset(4096), PAGE_BYTES, 64 * PAGE_BYTES, libc::MREMAP_MAYMOVE, GuestAddr(0)).unwrap();
+    assert!(watcher.1.swap(0, Ordering::Relaxed) > 0, "remap");
+    space.unmap(range(moved, 64 * PAGE_BYTES)).unwrap();
+    is_told(1, "unmap");
 }
 
 #[test]
 fn remapping_moves_the_record() {
     let (space, watcher) = space();
     let start = space.map(request(0, 2 * PAGE_BYTES, RX, 0)).unwrap();
-    watcher.0.lock().unwrap().clear();
+    watcher.0.lock().clear();
     let blocked = space.map(request(start.0 + 2 * PAGE_BYTES, PAGE_BYTES, RW, libc::MAP_FIXED_NOREPLACE));
     let moved = space.remap(start, 2 * PAGE_BYTES, 64 * PAGE_BYTES, libc::MREMAP_MAYMOVE, GuestAddr(0)).unwrap();
     assert!(blocked.is_err() || moved != start);
     assert!(space.is_executable(moved.offset(63 * 4096)));
-    assert_eq!(watcher.0.lock().unwrap()[0], range(start, 2 * PAGE_BYTES));
+    assert_eq!(watcher.0.lock()[0], range(start, 2 * PAGE_BYTES));
     let shrunk = space.remap(moved, 64 * PAGE_BYTES, PAGE_BYTES, 0, GuestAddr(0));
     assert_eq!(shrunk, Ok(moved));
     assert!(!space.is_executable(moved.offset(4096)));

@@ -4,7 +4,7 @@
 use crate::descriptors::FIRST_OWN_DESCRIPTOR;
 use crate::host::{self, Args, Outcome};
 use crate::process::Thread;
-use crate::process::{After, Context, lock};
+use crate::process::{After, Context};
 use crate::share::NewProcess;
 use crate::signals::AltStack;
 use crate::{libc_fork, limits, signals, thread, user};
@@ -292,10 +292,10 @@ pub(crate) fn start_child(cpu: &mut CpuState, request: &CloneRequest) {
     }
 }
 
-/// Forks with every lock of emu's in order, and waits for what vfork(2) waits for with none held.
+/// Forks with every lock of emu's ([`ir::lock`] says in which order), and waits for what vfork(2) waits for with none held.
 fn fork(context: &Context<'_>, request: &CloneRequest) -> Outcome {
     let process = context.process;
-    let forking = lock(&process.threads.forking);
+    let forking = process.threads.forking.lock();
     let release = if request.flags & CLONE_VFORK != 0 { Release::new() } else { None };
     let host_flags = request.flags & !OURS;
     let mut result = Err(Errno(libc::EAGAIN));

@@ -3,11 +3,10 @@
 
 use crate::address_space::AddressSpace;
 use crate::host::{self, Args, Outcome};
-use crate::process::{Context, Process, lock};
+use crate::process::{Context, Process};
 use crate::user;
-use ir::Errno;
+use ir::{Errno, Guard, Lock, Rank};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
 
 /// `struct rlimit`: soft, hard.
 pub type Limit = [u64; 2];
@@ -16,8 +15,7 @@ pub type Limit = [u64; 2];
 const EMUS_BYTES: u64 = 1 << 30;
 
 /// Limits that the guest has set and the host has not, by RLIMIT_*.
-#[derive(Default)]
-pub(crate) struct Limits(Mutex<BTreeMap<u32, Limit>>);
+pub(crate) struct Limits(Lock<BTreeMap<u32, Limit>>);
 
 impl Limits {
     /// Those that a program has `inherited`; `memory` follows them.
@@ -25,22 +23,26 @@ impl Limits {
         for (resource, limit) in inherited {
             apply(memory, *resource, *limit);
         }
-        Self(Mutex::new(inherited.iter().copied().collect()))
+        Self::with(inherited.iter().copied().collect())
+    }
+
+    fn with(limits: BTreeMap<u32, Limit>) -> Self {
+        Self(Lock::new(Rank::Limits, limits))
     }
 
     /// A copy, for another process.
     pub(crate) fn copy(&self) -> Self {
-        Self(Mutex::new(lock(&self.0).clone()))
+        Self::with(self.0.lock().clone())
     }
 
     /// Keeps other threads out.
-    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
-        lock(&self.0)
+    pub(crate) fn quiet(&self) -> Guard<'_, impl Sized> {
+        self.0.lock()
     }
 
     /// All of them.
     pub(crate) fn set_by_the_guest(&self) -> Vec<(u32, Limit)> {
-        lock(&self.0).iter().map(|(resource, limit)| (*resource, *limit)).collect()
+        self.0.lock().iter().map(|(resource, limit)| (*resource, *limit)).collect()
     }
 }
 
@@ -124,7 +126,7 @@ pub(crate) fn follow_core_limit(process: &Process) {
 }
 
 fn get(process: &Process, resource: u64) -> Result<Limit, Errno> {
-    match lock(&process.limits.0).get(&(resource as u32)) {
+    match process.limits.0.lock().get(&(resource as u32)) {
         Some(limit) => Ok(*limit),
         None => host_limit(resource),
     }
@@ -140,7 +142,7 @@ fn set(process: &Process, resource: u64, new: Limit) -> Result<(), Errno> {
     if hard > old[1] && !privileged {
         return Err(Errno(libc::EPERM));
     }
-    lock(&process.limits.0).insert(resource as u32, new);
+    process.limits.0.lock().insert(resource as u32, new);
     apply(process.memory(), resource as u32, new);
     if resource as u32 == libc::RLIMIT_STACK && soft != old[0] {
         process.memory().resize_stack(soft);

@@ -19,13 +19,13 @@ use crate::table::{self, Action, Row};
 use crate::tags;
 use crate::thread::{self, ThreadHost, Threads};
 use crate::user;
-use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Vcpu, Words};
+use ir::{CodeWatcher, CpuState, Errno, GuestAddr, Layout, Lock, Rank, Vcpu, Words, lock};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsString};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// What must happen around a fork so that emu's other threads leave a usable child.
 pub trait ForkHooks: Send + Sync {
@@ -101,7 +101,7 @@ pub struct Process {
     pub(crate) threads: Threads,
     memory: Arc<AddressSpace>,
     sigreturn_code: OnceLock<GuestAddr>,
-    reported: Arc<Mutex<BTreeSet<u64>>>,
+    reported: Arc<Lock<BTreeSet<u64>>>,
     /// Another process has the same memory.
     is_sharing: bool,
     /// Other processes have been given it that may be there yet when this one is not.
@@ -133,7 +133,7 @@ impl Process {
             threads: Threads::default(),
             memory: Arc::new(memory),
             sigreturn_code: OnceLock::new(),
-            reported: Arc::default(),
+            reported: Arc::new(Lock::new(Rank::Reported, BTreeSet::new())),
             is_sharing: false,
             has_lent: AtomicBool::new(false),
         })
@@ -211,18 +211,19 @@ impl Process {
 
     /// Runs `call` while no other thread is changing anything here: a fork must not copy a lock that is held.
     pub(crate) fn quiet<T>(&self, call: impl FnOnce() -> T) -> T {
-        let _reported = lock(&self.reported);
+        let _reported = self.reported.lock();
         let _actions = self.actions.quiet();
         let _limits = self.limits.quiet();
-        // Whoever writes to standard error may hold the lock of -strace, and not the other way round.
         let _strace = self.strace.as_deref().map(Strace::quiet);
-        let _stderr = std::io::stderr().lock();
-        self.memory.quiet(call)
+        self.memory.quiet(|| {
+            let _error = lock::lock_standard_error();
+            call()
+        })
     }
 
     /// Says once per `number` that a call was refused.
     pub(crate) fn report_once(&self, number: u64, line: &str) {
-        if lock(&self.reported).insert(number) {
+        if self.reported.lock().insert(number) {
             host::complain(line);
         }
     }
@@ -429,9 +430,4 @@ fn refuse(context: &Context<'_>, number: u64, name: Option<&str>) -> Outcome {
         .process
         .report_once(number, &format!("system call {number} ({name}) is not implemented; the guest called it at {at}"));
     Err(Errno(libc::ENOSYS))
-}
-
-/// Locks, whether or not a thread has panicked with the lock held: what they guard has no broken states.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

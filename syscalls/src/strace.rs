@@ -4,14 +4,12 @@
 
 use crate::flags::{CLONE, OPEN, SIGNAL};
 use crate::host::{self, Args, Outcome};
-use crate::process::lock;
 use crate::table::{Arg, Names, Row};
 use crate::user;
-use ir::Errno;
+use ir::{Errno, Guard, Lock, Rank};
 use linux_raw_sys::general::{__O_TMPFILE, O_CREAT};
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::{Mutex, MutexGuard};
 
 /// Most bytes of a string or buffer that are shown.
 const SHOWN_BYTES: usize = 32;
@@ -22,7 +20,7 @@ const SHOWN_STRINGS: usize = 16;
 
 /// Where the lines go.
 pub(crate) struct Strace {
-    sink: Mutex<Box<dyn Write + Send + Sync>>,
+    sink: Lock<Box<dyn Write + Send + Sync>>,
 }
 
 /// A call that has begun: its text so far, and the output buffers whose text comes after.
@@ -34,16 +32,16 @@ pub(crate) struct Line {
 impl Strace {
     /// Lines go to `sink`.
     pub(crate) fn new(sink: Box<dyn Write + Send + Sync>) -> Self {
-        Self { sink: Mutex::new(sink) }
+        Self { sink: Lock::new(Rank::Strace, sink) }
     }
 
     /// Keeps other threads out.
-    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
-        lock(&self.sink)
+    pub(crate) fn quiet(&self) -> Guard<'_, impl Sized> {
+        self.sink.lock()
     }
 
     fn write(&self, line: &str) {
-        let mut sink = lock(&self.sink);
+        let mut sink = self.sink.lock();
         let _ = sink.write_all(line.as_bytes());
         let _ = sink.flush();
     }

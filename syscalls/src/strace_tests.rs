@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{AT_FDCWD, Guest, at, c, failed};
 use crate::{After, Config};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);

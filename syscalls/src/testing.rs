@@ -1,18 +1,23 @@
 //! For this crate's tests: a guest thread without a guest, whose system calls are made by name.
 
 use crate::{AddressSpace, After, Config, Process, Thread, by_name};
-use ir::{CodeWatcher, CpuState, GuestRange};
+use ir::{CodeWatcher, CpuState, GuestRange, Lock, Rank};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-/// Remembers what it is told.
-#[derive(Default)]
-pub(crate) struct Recorder(pub Mutex<Vec<GuestRange>>);
+/// Remembers what it is told. Its lock stands where the engine's does, which is told in earnest.
+pub(crate) struct Recorder(pub Lock<Vec<GuestRange>>);
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self(Lock::new(Rank::Code, Vec::new()))
+    }
+}
 
 impl CodeWatcher for Recorder {
     fn code_changed(&self, range: GuestRange) {
-        self.0.lock().unwrap().push(range);
+        self.0.lock().push(range);
     }
 }
 

@@ -12,11 +12,11 @@ use crate::process::{After, Context, Process, Thread, ThreadState};
 use crate::share::NewProcess;
 use crate::signals::{self, AltStack, BLOCKABLE, OWNED};
 use crate::user;
-use ir::{CpuState, Errno, memory};
+use ir::{CpuState, Errno, Lock, Rank, memory};
 use linux_raw_sys::general::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_LIST_LIMIT, robust_list_head};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 
 /// Makes host threads for the guest's.
 pub trait ThreadHost: Send + Sync {
@@ -87,12 +87,12 @@ pub(crate) struct Threads {
     /// Those that have not called exit(2), or are being made.
     live: AtomicUsize,
     /// Held while a process is made: one at a time.
-    pub(crate) forking: Mutex<()>,
+    pub(crate) forking: Lock<()>,
 }
 
 impl Default for Threads {
     fn default() -> Self {
-        Self { live: AtomicUsize::new(1), forking: Mutex::default() }
+        Self { live: AtomicUsize::new(1), forking: Lock::new(Rank::Forking, ()) }
     }
 }
 

@@ -4,9 +4,9 @@ use crate::abi::counts::Counts;
 use crate::abi::lookup::Lookup;
 use crate::abi::trampoline::CodePtr;
 use crate::block::BlockKey;
-use ir::{ControlWords, GuestAddr, Words};
+use ir::{ControlWords, GuestAddr, Lock, Rank, Words};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::ThreadId;
 
 /// What the safepoint word is when all that is wanted is that code that has changed is left.
@@ -31,7 +31,7 @@ pub struct ControlBlock {
     /// One table for each mode (`BlockKey`).
     lookups: [OnceLock<Lookup>; 2],
     /// The control words of the registers that it runs, or has run last.
-    words: Mutex<Option<Words>>,
+    words: Lock<Option<Words>>,
     /// Somebody wants to see the thread.
     is_wanted: AtomicBool,
     /// Where it has been seen last: the place, 0 if nowhere, and X30.
@@ -47,7 +47,7 @@ impl ControlBlock {
             owner,
             counts: Counts::new(count),
             lookups,
-            words: Mutex::new(None),
+            words: Lock::new(Rank::ControlBlock, None),
             is_wanted: AtomicBool::new(false),
             seen: [const { AtomicU64::new(0) }; 2],
         }
@@ -86,7 +86,7 @@ impl ControlBlock {
 
     /// From now on the thread runs the registers that `words` belong to.
     pub fn attach(&self, words: Words) {
-        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+        *self.words.lock() = Some(words);
     }
 
     /// Where the thread has been since this was last called, if it has run generated code since. Has it show itself
@@ -110,8 +110,7 @@ impl ControlBlock {
 
     /// Has the thread leave generated code at its next safepoint.
     pub fn request_exit(&self) {
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(words) = words.as_ref() {
+        if let Some(words) = self.words.lock().as_ref() {
             words.request_safepoint(ControlWords::CODE_CHANGED);
         }
     }

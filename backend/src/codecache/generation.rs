@@ -10,9 +10,9 @@ use crate::codecache::memory::CodeMemory;
 use crate::deopt::location::DeoptLocation;
 use crate::deopt::source::{FlagSource, Source};
 use crate::deopt::value::{self, DeoptValue};
-use ir::{CpuState, GuestRange};
+use ir::{CpuState, Guard, GuestRange, Lock, Rank};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What made a piece of code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,22 +100,24 @@ impl Objects {
 pub struct Generation {
     /// Its memory.
     pub memory: CodeMemory,
-    objects: Mutex<Objects>,
+    objects: Lock<Objects>,
 }
 
 impl Generation {
     /// An empty one.
     pub fn new(code_bytes: usize) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, objects: Mutex::default() }))
+        let objects = Lock::new(Rank::Objects, Objects::default());
+        Ok(Arc::new(Self { memory: CodeMemory::new(code_bytes)?, objects }))
     }
 
-    /// Keeps other threads out of the objects, which one that has met a fault looks at without any other lock.
-    pub fn lock_for_fork(&self) -> MutexGuard<'_, impl Sized> {
-        self.objects()
+    /// Keeps other threads out of the objects, which one that has met a fault looks at without any other lock. `code` is
+    /// the lock of the code known, without which nobody does this to several generations.
+    pub fn lock_for_fork<C>(&self, code: &Guard<'_, C>) -> Guard<'_, Objects> {
+        self.objects.lock_beside(code)
     }
 
-    pub fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn objects(&self) -> Guard<'_, Objects> {
+        self.objects.lock()
     }
 
     /// After a fault at a host address: makes `cpu` what it was at the checkpoint from which tier 0 takes over. None

@@ -1,5 +1,4 @@
-//! What all guest threads share: the code known, the compiler, and its thread. Locks are taken in the order compiler,
-//! code, records of a generation, control.
+//! What all guest threads share: the code known, the compiler, and its thread.
 
 pub mod dispatcher;
 pub mod host_stack;
@@ -23,10 +22,10 @@ use crate::inject::{self, Failure};
 use crate::interp::tier0::{self, FetchFault, HotBlock};
 use crate::optimizing::compile::{CompileError, Compiler, Listing};
 use crate::optimizing::region::{Limits, Region};
-use ir::{CodeWatcher, Frontend, GuestAddr, GuestRange, eval};
+use ir::{CodeWatcher, Frontend, Guard, GuestAddr, GuestRange, Lock, Rank, eval};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// A block that has run so many times less often than the entry is not taken into a region.
 const COLDER: u32 = 16;
@@ -43,6 +42,12 @@ struct Workshop {
     compiler: Option<Compiler>,
     /// What it runs on, whichever thread compiles.
     stack: Option<HostStack>,
+}
+
+impl Workshop {
+    fn shared() -> Arc<Lock<Self>> {
+        Arc::new(Lock::new(Rank::Workshop, Self::default()))
+    }
 }
 
 /// A region and what has been made of it.
@@ -66,10 +71,10 @@ pub struct Engine<F: Frontend> {
     pub(crate) config: Config,
     may_fetch: MayFetch,
     /// Another one in its place when a thread has been killed that had it.
-    compiler: Mutex<Arc<Mutex<Workshop>>>,
+    compiler: Lock<Arc<Lock<Workshop>>>,
     worker: Worker,
-    code: Mutex<CodeMap<F>>,
-    profiler: Mutex<Profiler>,
+    code: Lock<CodeMap<F>>,
+    profiler: Lock<Profiler>,
 }
 
 impl<F: Frontend> Engine<F> {
@@ -77,25 +82,25 @@ impl<F: Frontend> Engine<F> {
     #[must_use]
     pub fn new(config: Config, may_fetch: MayFetch) -> Arc<Self> {
         trampoline::install_fault_handler();
-        let profiler = Mutex::new(Profiler::new(config.profile));
+        let profiler = Lock::new(Rank::Profiler, Profiler::new(config.profile));
         Arc::new(Self {
             config,
             profiler,
             may_fetch,
-            compiler: Mutex::default(),
+            compiler: Lock::new(Rank::Compiler, Workshop::shared()),
             worker: Worker::of_this_process(),
-            code: Mutex::new(CodeMap::default()),
+            code: Lock::new(Rank::Code, CodeMap::default()),
         })
     }
 
-    pub(crate) fn code(&self) -> MutexGuard<'_, CodeMap<F>> {
-        self.code.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn code(&self) -> Guard<'_, CodeMap<F>> {
+        self.code.lock()
     }
 
-    fn workshop(&self) -> Arc<Mutex<Workshop>> {
-        let mut workshop = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+    fn workshop(&self) -> Arc<Lock<Workshop>> {
+        let mut workshop = self.compiler.lock();
         if self.worker.has_lost() {
-            *workshop = Arc::default();
+            *workshop = Workshop::shared();
         }
         Arc::clone(&workshop)
     }
@@ -219,7 +224,7 @@ impl<F: Frontend> Engine<F> {
     fn compile(&self, entry: BlockKey) -> Attempt {
         let started = std::time::Instant::now();
         let workshop = self.workshop();
-        let mut workshop = workshop.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workshop = workshop.lock();
         if self.code().is_refused(entry) {
             return Attempt::Impossible;
         }
@@ -306,7 +311,7 @@ impl<F: Frontend> Engine<F> {
     /// Tells profilers of new code. Whoever publishes it does so with the lock of the code held: what is counted has
     /// been announced, and nothing else.
     fn announce(&self, kind: &str, entry: BlockKey, generation: &Generation, code: CodePtr, bytes: u32) {
-        let mut profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut profiler = self.profiler.lock();
         if profiler.is_on() {
             profiler.announce(kind, entry.pc(), code.0, &generation.memory.copy(code, bytes));
         }
@@ -466,13 +471,13 @@ impl<F: Frontend> Engine<F> {
     pub fn around_fork(&self, fork: &mut dyn FnMut() -> bool) {
         self.worker.around_fork(|| {
             let workshop = self.workshop();
-            let _compiler = workshop.lock().unwrap_or_else(PoisonError::into_inner);
+            let _compiler = workshop.lock();
             let mut code = self.code();
             // A thread may still run the code of an earlier generation, and meet a fault there.
             let generations = code.generations();
-            let _records: Vec<_> = generations.iter().map(|generation| generation.lock_for_fork()).collect();
-            let _profiler = self.profiler.lock().unwrap_or_else(PoisonError::into_inner);
-            let _sink = self.config.log.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            let _records: Vec<_> = generations.iter().map(|generation| generation.lock_for_fork(&code)).collect();
+            let _profiler = self.profiler.lock();
+            let _sink = self.config.log.sink.lock();
             let child = fork();
             if child {
                 code.keep_only_thread(std::thread::current().id());

@@ -13,10 +13,11 @@
 use crate::abi::trampoline::FAULT_SIGNALS;
 use crate::block::BlockKey;
 use crate::inject::{self, Failure};
+use ir::{Guard, Lock, Rank};
 use std::collections::VecDeque;
 use std::mem::offset_of;
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -88,9 +89,9 @@ impl Life {
 }
 
 /// Queue and state of the background thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Worker {
-    jobs: Mutex<Jobs>,
+    jobs: Lock<Jobs>,
     changed: Condvar,
     life: Life,
     /// A thread has been killed at work, with the locks that it held.
@@ -100,12 +101,20 @@ pub struct Worker {
 impl Worker {
     /// One whose thread is to be the calling process's.
     pub fn of_this_process() -> Self {
-        let jobs = Jobs { home: Some(std::process::id()), ..Jobs::default() };
-        Self { jobs: Mutex::new(jobs), ..Self::default() }
+        Self::with(Jobs { home: Some(std::process::id()), ..Jobs::default() })
     }
 
-    fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with(jobs: Jobs) -> Self {
+        Self {
+            jobs: Lock::new(Rank::Jobs, jobs),
+            changed: Condvar::new(),
+            life: Life::default(),
+            has_lost: AtomicBool::new(false),
+        }
+    }
+
+    fn jobs(&self) -> Guard<'_, Jobs> {
+        self.jobs.lock()
     }
 
     /// Asks for the region at `entry`. Starts the thread, which runs `body`, if there is none and it may be this
@@ -190,13 +199,13 @@ impl Worker {
                 return;
             }
             if jobs.forking || jobs.queue.is_empty() && looks == 0 {
-                jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                jobs = jobs.wait(&self.changed);
                 continue;
             }
             if jobs.queue.is_empty() {
-                let waited = self.changed.wait_timeout(jobs, BETWEEN_LOOKS).unwrap_or_else(PoisonError::into_inner);
-                jobs = waited.0;
-                if waited.1.timed_out() && !jobs.forking && jobs.queue.is_empty() {
+                let is_over;
+                (jobs, is_over) = jobs.wait_timeout(&self.changed, BETWEEN_LOOKS);
+                if is_over && !jobs.forking && jobs.queue.is_empty() {
                     jobs.busy = true;
                     drop(jobs);
                     looks = if look_around(looks == LOOKS) { LOOKS } else { looks - 1 };
@@ -235,7 +244,7 @@ impl Worker {
         }
         while jobs.stopping {
             // Somebody else does it.
-            jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            jobs = jobs.wait(&self.changed);
         }
         let Some(handle) = jobs.handle.take() else { return };
         jobs.stopping = true;
@@ -274,7 +283,7 @@ impl Worker {
         // Or else the thread would go on to the next job before it is noticed that it has done one.
         jobs.forking = true;
         while jobs.busy {
-            jobs = self.changed.wait_timeout(jobs, BETWEEN_DOUBTS).unwrap_or_else(PoisonError::into_inner).0;
+            jobs = jobs.wait_timeout(&self.changed, BETWEEN_DOUBTS).0;
             self.bury(&mut jobs);
         }
         if fork() {
@@ -321,7 +330,7 @@ mod tests {
 
     #[test]
     fn jobs_are_done_before_and_after_a_fork() {
-        let worker: &'static Worker = Box::leak(Box::default());
+        let worker: &'static Worker = Box::leak(Box::new(Worker::with(Jobs::default())));
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
         let body = move || {
@@ -338,7 +347,8 @@ mod tests {
             std::thread::yield_now();
         }
         worker.around_fork(|| {
-            assert!(worker.jobs.try_lock().is_err());
+            let is_taken = || worker.jobs.try_lock().is_none();
+            assert!(std::thread::spawn(is_taken).join().unwrap());
             false
         });
         assert!(worker.submit(BlockKey::new(GuestAddr(8), false), || unreachable!("the thread has been started")));
@@ -349,7 +359,7 @@ mod tests {
 
     #[test]
     fn it_stops_and_starts_again() {
-        static WORKER: LazyLock<Worker> = LazyLock::new(Worker::default);
+        static WORKER: LazyLock<Worker> = LazyLock::new(|| Worker::with(Jobs::default()));
         static DONE: AtomicUsize = AtomicUsize::new(0);
         let body = || {
             WORKER.serve(
@@ -375,7 +385,7 @@ mod tests {
 
     #[test]
     fn only_its_home_has_the_thread() {
-        static WORKER: LazyLock<Worker> = LazyLock::new(Worker::default);
+        static WORKER: LazyLock<Worker> = LazyLock::new(|| Worker::with(Jobs::default()));
         // Some process that is not this one.
         WORKER.jobs().home = Some(1);
         assert!(WORKER.submit(BlockKey::new(GuestAddr(4), false), || unreachable!("this one may not")));
@@ -390,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_fork_does_not_wait_for_the_dead() {
-        static WORKER: LazyLock<Worker> = LazyLock::new(Worker::default);
+        static WORKER: LazyLock<Worker> = LazyLock::new(|| Worker::with(Jobs::default()));
         {
             let mut jobs = WORKER.jobs();
             (jobs.started, jobs.busy) = (true, true);
@@ -408,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_fork_does_not_wait_for_the_whole_queue() {
-        let worker: &'static Worker = Box::leak(Box::default());
+        let worker: &'static Worker = Box::leak(Box::new(Worker::with(Jobs::default())));
         let (done, begin) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (count, may_begin) = (Arc::clone(&done), Arc::clone(&begin));
         let body = move || {

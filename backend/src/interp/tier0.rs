@@ -4,10 +4,10 @@ use crate::abi::slot::Slot;
 use crate::block::BlockKey;
 use crate::block::{Block, Words};
 use ir::eval::Known;
-use ir::{CpuState, Eval, Frontend, GuestAddr, PAGE_BYTES, Stop, memory};
+use ir::{CpuState, Eval, Frontend, Guard, GuestAddr, Lock, PAGE_BYTES, Rank, Stop, memory};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 /// Longest block, in instructions. A longer run of straight code is several blocks.
 const MAX_INSNS: usize = 64;
@@ -23,7 +23,7 @@ pub struct HotBlock<F: Frontend> {
     /// The instructions of `block`, which are found faster here.
     insns: Arc<[F::Insn]>,
     /// Where its computed branch (BR, BLR) went, if it ends with one.
-    targets: Option<Box<Mutex<Vec<GuestAddr>>>>,
+    targets: Option<Box<Lock<Vec<GuestAddr>>>>,
     /// How often it has run in tier 0.
     pub count: AtomicU32,
     /// It was hot once, but only as part of a loop that has been compiled from another entry.
@@ -115,7 +115,8 @@ impl<F: Frontend> HotBlock<F> {
         Self {
             key,
             insns: Arc::clone(&block.insns),
-            targets: matches!(block.flow, ir::Flow::Indirect | ir::Flow::IndirectCall).then(Box::default),
+            targets: matches!(block.flow, ir::Flow::Indirect | ir::Flow::IndirectCall)
+                .then(|| Box::new(Lock::new(Rank::Targets, Vec::new()))),
             block,
             count: AtomicU32::new(0),
             cooled: AtomicBool::new(false),
@@ -187,16 +188,15 @@ impl<F: Frontend> HotBlock<F> {
     }
 
     /// None if another thread is at them, or was when this process was forked: a fork cannot take the locks of all blocks.
-    fn lock_targets(&self) -> Option<MutexGuard<'_, Vec<GuestAddr>>> {
+    fn lock_targets(&self) -> Option<Guard<'_, Vec<GuestAddr>>> {
         const TRIES: usize = 100;
         let targets = self.targets.as_ref()?;
-        (0..TRIES).find_map(|_| match targets.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
+        (0..TRIES).find_map(|_| {
+            let guard = targets.try_lock();
+            if guard.is_none() {
                 std::hint::spin_loop();
-                None
             }
+            guard
         })
     }
 

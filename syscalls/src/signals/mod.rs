@@ -25,12 +25,12 @@ pub(crate) use wait::{
 };
 
 use crate::host::{self, Args, HostAction, Outcome, RESTART};
-use crate::process::{After, Context, Process, lock};
+use crate::process::{After, Context, Process};
 use crate::user;
-use ir::Errno;
+use ir::{Errno, Guard, Lock, Rank};
 use linux_raw_sys::general::{self as kernel, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 const SIG_DFL: u64 = libc::SIG_DFL as u64;
@@ -138,7 +138,7 @@ impl AltStack {
 
 /// The actions that the guest has set; None where it has not, and the host's counts.
 pub(crate) struct SignalActions {
-    set: Mutex<[Option<GuestAction>; COUNT]>,
+    set: Lock<[Option<GuestAction>; COUNT]>,
     ignored: Ignored,
     /// Defaults that leave a core file are emu's to perform: the host's kernel would leave emu's.
     catches_cores: AtomicBool,
@@ -153,8 +153,7 @@ impl SignalActions {
             let action = GuestAction { handler: SIG_IGN, ..GuestAction::default() };
             (ignored >> index & 1 != 0).then_some(action)
         });
-        let actions = Self { set: Mutex::new(set), ignored: Arc::default(), catches_cores: AtomicBool::new(false) };
-        actions.ignored.store(ignored, Ordering::Relaxed);
+        let actions = Self::with(set, ignored, false);
         for signal in OWNED_SIGNALS {
             let _ = adopt(signal, true);
         }
@@ -168,12 +167,12 @@ impl SignalActions {
 
     /// The action of `signal`, which is valid.
     pub(crate) fn get(&self, signal: i32) -> GuestAction {
-        lock(&self.set)[signal as usize - 1].unwrap_or_else(|| inherited(signal))
+        self.set.lock()[signal as usize - 1].unwrap_or_else(|| inherited(signal))
     }
 
     /// The action of `signal`, which is valid and about to be delivered: SA_RESETHAND.
     fn take(&self, signal: i32) -> GuestAction {
-        let mut set = lock(&self.set);
+        let mut set = self.set.lock();
         let place = &mut set[signal as usize - 1];
         let action = place.unwrap_or_else(|| inherited(signal));
         if action.flags & SA_RESETHAND != 0 && action.handler > SIG_IGN {
@@ -186,7 +185,7 @@ impl SignalActions {
 
     fn set(&self, signal: i32, action: GuestAction) -> Result<(), Errno> {
         // Held over the host's call, so that two threads leave the same action in both places.
-        let mut set = lock(&self.set);
+        let mut set = self.set.lock();
         self.tell_host(signal, &action)?;
         set[signal as usize - 1] = Some(action);
         Ok(())
@@ -216,7 +215,7 @@ impl SignalActions {
     /// process of a namespace, which the kernel keeps from dying of them.
     pub(crate) fn catch_cores(&self, on: bool) {
         let on = on && host::call3(libc::SYS_getpid, 0, 0, 0) != Ok(1);
-        let set = lock(&self.set);
+        let set = self.set.lock();
         if self.catches_cores.swap(on, Ordering::Relaxed) == on {
             return;
         }
@@ -232,7 +231,7 @@ impl SignalActions {
 
     /// Sets what has a handler to its default, as for a new program.
     pub(crate) fn clear_handlers(&self) {
-        for (action, signal) in lock(&self.set).iter_mut().zip(1..) {
+        for (action, signal) in self.set.lock().iter_mut().zip(1..) {
             if action.is_some_and(|action| action.handler > SIG_IGN) {
                 *action = None;
                 let _ = self.tell_host(signal, &GuestAction::default());
@@ -242,14 +241,20 @@ impl SignalActions {
 
     /// A copy, for a process that shares memory but not this.
     pub(crate) fn copy(&self) -> Self {
-        let ignored = Arc::new(self.ignored.load(Ordering::Relaxed).into());
-        let catches_cores = AtomicBool::new(self.catches_cores.load(Ordering::Relaxed));
-        Self { set: Mutex::new(*lock(&self.set)), ignored, catches_cores }
+        Self::with(*self.set.lock(), self.ignored.load(Ordering::Relaxed), self.catches_cores.load(Ordering::Relaxed))
+    }
+
+    fn with(set: [Option<GuestAction>; COUNT], ignored: u64, catches_cores: bool) -> Self {
+        Self {
+            set: Lock::new(Rank::Actions, set),
+            ignored: Arc::new(ignored.into()),
+            catches_cores: catches_cores.into(),
+        }
     }
 
     /// Keeps other threads out.
-    pub(crate) fn quiet(&self) -> MutexGuard<'_, impl Sized> {
-        lock(&self.set)
+    pub(crate) fn quiet(&self) -> Guard<'_, impl Sized> {
+        self.set.lock()
     }
 }
 
