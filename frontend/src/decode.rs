@@ -81,6 +81,7 @@ impl Index {
 fn find(word: Word) -> Option<(&'static Row, Args)> {
     static INDEX: OnceLock<Index> = OnceLock::new();
     let row = INDEX.get_or_init(Index::build).candidates(word.bits).find(|row| row.pattern.matches(word.bits))?;
+    // The second opinion: with a row that has a wrong bit the guest would do something else unnoticed.
     if let Some(is_opcode) = row.is_opcode
         && !yaxpeax::opcode(word).is_some_and(is_opcode)
     {
@@ -127,6 +128,7 @@ impl Frontend for A64 {
 
     fn disassemble(bits: u32, pc: GuestAddr) -> String {
         let word = Word { bits, pc };
+        // For people (`-d in_asm`, reports of deaths), who want operands: the table has no text for these.
         yaxpeax::text(word).unwrap_or_else(|| match find(word) {
             Some((row, _)) => row.name.to_owned(),
             None => format!(".inst {bits:#010x}"),

@@ -1,4 +1,8 @@
 //! The only file that names yaxpeax-arm: the opcode of a word, and its assembly text.
+//!
+//! The table alone would do to decode. yaxpeax-arm is a second opinion: a word of which the two think differently is
+//! undefined, so that a mistake in a row's encoding stops the guest there instead of doing something else (`decode.rs`).
+//! It also gives the text for `-d in_asm` and for reports of deaths. `tests.rs` compares its names with the table's.
 
 use crate::Word;
 use yaxpeax_arch::{Arch, Decoder, U8Reader};
@@ -20,3 +24,6 @@ pub fn opcode(word: Word) -> Option<Opcode> {
 pub fn text(word: Word) -> Option<String> {
     decode(word).map(|insn| insn.to_string())
 }
+
+#[cfg(test)]
+mod tests;
