@@ -16,6 +16,10 @@ pub enum Failure {
     Cranelift,
     /// An assertion of the machine-code pass.
     MachineCode,
+    /// An assertion of what is done to CLIF once it has been verified.
+    Prepared,
+    /// An assertion of what labels are put on.
+    Labels,
     /// An assertion of the deferred floating-point checks.
     Deferred,
     /// The emitter panics.
@@ -36,10 +40,12 @@ pub enum Failure {
     Breakpoint,
 }
 
-const NAMES: [(&str, Failure); 12] = [
+const NAMES: [(&str, Failure); 14] = [
     ("compiler", Failure::Compiler),
     ("cranelift", Failure::Cranelift),
     ("machine-code", Failure::MachineCode),
+    ("prepared", Failure::Prepared),
+    ("labels", Failure::Labels),
     ("deferred", Failure::Deferred),
     ("emitter", Failure::Emitter),
     ("thread", Failure::Thread),

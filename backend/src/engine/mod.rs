@@ -275,7 +275,7 @@ impl<F: Frontend> Engine<F> {
             stack.run(|| {
                 let Some(region) = self.region_at(entry) else { return Ok(None) };
                 if compiler.is_none() {
-                    *compiler = Compiler::new(Arc::clone(generation)).ok();
+                    *compiler = Some(Compiler::new(Arc::clone(generation)).map_err(CompileError::Refused)?);
                 }
                 let Some(compiler) = compiler.as_mut() else { return Ok(None) };
                 compiler.turn_to(generation);

@@ -11,13 +11,15 @@ use crate::deopt::location::DeoptLocation;
 use crate::deopt::source::Source;
 use crate::deopt::value::DeoptValue;
 use crate::inject::{self, Failure};
-use crate::optimizing::clif::{Builder, Built, FlagsAt, Labels, drop_redundant_upper_zeroing, region_signature};
+use crate::optimizing::clif::{
+    Builder, Built, FlagsAt, Labels, drop_redundant_upper_zeroing, region_signature, simplify,
+};
 use crate::optimizing::machine::{self, Placed, Registers};
 use crate::optimizing::provider::Provider;
 use crate::optimizing::region::{Plan, Region};
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{Function, UserFuncName};
-use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::isa::{self, CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{
     CodegenError, CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget, LabelValueLoc, RegClass,
@@ -59,7 +61,7 @@ pub struct Compiler {
     builder_context: FunctionBuilderContext,
 }
 
-fn host_isa(opt_level: &str) -> Result<OwnedTargetIsa, String> {
+fn finish_isa(isa: &isa::Builder, opt_level: &str) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     for (name, value) in [
         ("opt_level", opt_level),
@@ -75,7 +77,6 @@ fn host_isa(opt_level: &str) -> Result<OwnedTargetIsa, String> {
     ] {
         flags.set(name, value).map_err(|e| e.to_string())?;
     }
-    let isa = cranelift_native::builder()?;
     isa.finish(settings::Flags::new(flags)).map_err(|e| e.to_string())
 }
 
@@ -88,8 +89,11 @@ fn new_module(isa: &OwnedTargetIsa, generation: &Arc<Generation>) -> JITModule {
 impl Compiler {
     /// Sets up Cranelift for this host.
     pub fn new(generation: Arc<Generation>) -> Result<Self, String> {
-        let isa = host_isa("speed")?;
-        let optimized = host_isa("none")?;
+        Self::with(generation, &cranelift_native::builder()?)
+    }
+
+    fn with(generation: Arc<Generation>, isa: &isa::Builder) -> Result<Self, String> {
+        let (isa, optimized) = (finish_isa(isa, "speed")?, finish_isa(isa, "none")?);
         let module = new_module(&isa, &generation);
         let context = module.make_context();
         Ok(Self { generation, isa, optimized, module, context, builder_context: FunctionBuilderContext::new() })
@@ -109,9 +113,13 @@ impl Compiler {
         let mut listing = Listing::default();
         let mut build = |compiler: &mut Self, may_hold| {
             let mut built = compiler.build::<F>(region, mode, may_hold)?;
+            simplify(&mut compiler.context.func);
             listing.clif = clif.then(|| compiler.context.func.display().to_string());
             compiler.generate(&mut built.labels)?;
             let compiled = compiler.context.compiled_code().expect("it has just been compiled");
+            if !is_located(compiled) {
+                return Err(CompileError::Refused("an access is at no instruction of the guest's".to_owned()));
+            }
             let deopt_values = match mode.holding == Holding::Never && built.holds() {
                 true => Err(may_hold),
                 false => deopt_values(compiled, &built),
@@ -166,17 +174,20 @@ impl Compiler {
         built.ok_or(CompileError::CacheFull)
     }
 
-    /// Compiles the context's function.
-    fn generate(&mut self, labels: &mut Labels) -> Result<(), CompileError> {
+    /// Makes of the context's function, which is valid CLIF, what Cranelift is to compile, which is not. An assertion
+    /// here, as anywhere in this room, gives up the region, and is counted ([`bug::guarded`](crate::bug::guarded)).
+    fn prepare(&mut self, labels: &mut Labels) -> Result<(), CompileError> {
         verify(&self.context.func, &*self.isa);
         preserve_nothing(&mut self.context.func);
         drop_redundant_upper_zeroing(&mut self.context.func);
-        let isa = if labels.is_empty() {
-            &*self.isa
-        } else {
-            self.optimize(labels).map_err(refused)?;
-            &*self.optimized
-        };
+        inject::panic_if_due(Failure::Prepared);
+        if labels.is_empty() { Ok(()) } else { self.optimize(labels).map_err(refused) }
+    }
+
+    /// Compiles the context's function.
+    fn generate(&mut self, labels: &mut Labels) -> Result<(), CompileError> {
+        self.prepare(labels)?;
+        let isa = if labels.is_empty() { &*self.isa } else { &*self.optimized };
         if inject::is_due(Failure::Cranelift) {
             return Err(CompileError::Refused("this failure has been asked for".to_owned()));
         }
@@ -196,6 +207,7 @@ impl Compiler {
         // Cranelift would do this later: arguments have turned out to be the same.
         context.remove_constant_phis(isa)?;
         labels.complete(&context.func);
+        inject::panic_if_due(Failure::Labels);
         labels.attach(&mut context.func);
         Ok(())
     }
@@ -253,6 +265,18 @@ fn locations(compiled: &CompiledCode, built: &Built, placed: &Placed) -> Vec<Deo
         .collect()
 }
 
+/// The number of the location of a host instruction, if it is one of a guest instruction's.
+fn location_at(compiled: &CompiledCode, offset: u32) -> Option<usize> {
+    let all = compiled.buffer.get_srclocs_sorted();
+    let here = &all[all.partition_point(|s| s.start <= offset).checked_sub(1)?];
+    (!here.loc.is_default() && offset < here.end).then(|| here.loc.bits() as usize)
+}
+
+/// Whether each access that may fault has a location: without, nobody could say what the fault means to the guest.
+fn is_located(compiled: &CompiledCode) -> bool {
+    compiled.buffer.traps().iter().all(|access| location_at(compiled, access.offset).is_some())
+}
+
 /// Where what is held is at each guest access, with what that follows from; or, if some of it is nowhere, registers that
 /// should not be held.
 fn deopt_values(compiled: &CompiledCode, built: &Built) -> Result<(Vec<DeoptValue>, Vec<Source>), RegSet> {
@@ -269,11 +293,7 @@ fn deopt_values(compiled: &CompiledCode, built: &Built) -> Result<(Vec<DeoptValu
     let frame = buffer.frame_layout().ok_or(RegSet::ALL)?;
     let frame_bytes = u64::from(frame.frame_to_fp_offset) + 16;
     for access in buffer.traps() {
-        let after = buffer.get_srclocs_sorted().partition_point(|s| s.start <= access.offset);
-        let Some(here) = after.checked_sub(1).map(|last| &buffer.get_srclocs_sorted()[last]) else { continue };
-        if here.loc.is_default() || access.offset >= here.end {
-            continue;
-        }
+        let Some(here) = location_at(compiled, access.offset) else { continue };
         let place = |label: u32| {
             let labels = built.labels.labels(label).iter();
             let mut ranges = labels.filter_map(|label| compiled.value_labels_ranges.get(label)).flatten();
@@ -281,7 +301,7 @@ fn deopt_values(compiled: &CompiledCode, built: &Built) -> Result<(Vec<DeoptValu
             place_of(ranges.find(holds)?.loc, frame_bytes).map(Source::Host)
         };
         let of_label = |label: u32| place(label).or_else(|| built.labels.other(label)?.located(&place));
-        let location = &built.locations[here.loc.bits() as usize];
+        let location = &built.locations[here];
         let Some((segment, loads)) = location.held else { continue };
         let held = &built.held[segment];
         for (number, (register, source)) in held.registers.iter().chain(&held.loads[..loads]).enumerate() {

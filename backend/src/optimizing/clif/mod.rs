@@ -43,7 +43,9 @@ use crate::deopt::source::FlagSource;
 use crate::optimizing::region::{Graph, Plan, Region};
 use calls::Signatures;
 use cranelift_codegen::ir::types::{I8X16, I64};
-use cranelift_codegen::ir::{AbiParam, Block, BlockArg, InstBuilder, MemFlagsData, Signature, SourceLoc, Type, Value};
+use cranelift_codegen::ir::{
+    AbiParam, Block, BlockArg, Function, InstBuilder, MemFlagsData, Signature, SourceLoc, Type, Value,
+};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use exits::Edges;
@@ -165,6 +167,12 @@ impl Built {
     pub fn holds(&self) -> bool {
         self.held.iter().any(|segment| !segment.registers.is_empty() || !segment.loads.is_empty())
     }
+}
+
+/// What can be simplified only when a region's CLIF is complete.
+pub(crate) fn simplify(func: &mut Function) {
+    scalarize_phis::scalarize_vector_phis(func);
+    extensions::drop_needless(func);
 }
 
 /// Signature of regions: guest PC in; out comes the guest address that a guest return went to. Every other way out
@@ -303,8 +311,6 @@ impl<'f, 'r> Builder<'f, 'r> {
     fn finish(mut self, locations: Vec<Location>, target: TargetFrontendConfig) -> Option<Built> {
         assert!(self.edges.unsealed.iter().all(|&left| left == 0), "every planned edge was built");
         self.fb.seal_all_blocks();
-        scalarize_phis::scalarize_vector_phis(self.fb.func);
-        extensions::drop_needless(self.fb.func);
         self.fb.finalize(target);
         let Deopt { flag_sources, segments: held, labels, .. } = self.deopt;
         Some(Built { exits: self.edges.exits?, locations, flag_sources, held, labels, would_hold: !self.plan.holds })
