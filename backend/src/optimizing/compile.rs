@@ -411,4 +411,6 @@ fn explain(error: ModuleError) -> CompileError {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
