@@ -78,6 +78,11 @@ mod check {
         static HELD: [Cell<u32>; RANKS.len()] = const { [const { Cell::new(0) }; RANKS.len()] };
     }
 
+    /// Whether the thread holds a lock of the rank.
+    pub(super) fn is_held(rank: Rank) -> bool {
+        HELD.with(|held| held[rank as usize].get() != 0)
+    }
+
     #[derive(Debug)]
     pub(super) struct Ranked(Rank);
 
@@ -259,6 +264,24 @@ pub fn lock_standard_error() -> impl Sized {
     StandardError { _data: io::stderr().lock(), _held: held }
 }
 
+/// In debug builds: whether the calling thread, which is about to fork, has taken what it should have.
+///
+/// # Panics
+/// If not.
+#[cfg_attr(debug_assertions, track_caller)]
+pub fn check_fork() {
+    #[cfg(debug_assertions)]
+    for &rank in RANKS {
+        // These are not taken, or not always there.
+        let is_taken = match rank {
+            Rank::ControlBlock | Rank::Targets | Rank::Statistics => false,
+            Rank::Shown | Rank::Objects | Rank::Strace => continue,
+            _ => true,
+        };
+        assert!(check::is_held(rank) == is_taken, "order of locks: a fork has {rank:?}: {}", !is_taken);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,6 +371,12 @@ mod tests {
             let [first, _second] = objects.each_ref().map(|lock| lock.lock_beside(&gate));
             drop((first, gate));
             let _code = code.lock();
+        }
+
+        #[test]
+        #[should_panic(expected = "order of locks: a fork has Forking: false")]
+        fn a_fork_takes_them() {
+            check_fork();
         }
 
         #[test]

@@ -302,6 +302,9 @@ fn fork(context: &Context<'_>, request: &CloneRequest) -> Outcome {
     let mut call = || {
         result = process.quiet(|| {
             let wanted = CloneRequest { flags: host_flags, ..*request };
+            if process.config.fork_hooks.is_some() {
+                ir::lock::check_fork();
+            }
             libc_fork::fork(wanted.for_host(0, 0))
         });
         result == Ok(0)

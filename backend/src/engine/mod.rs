@@ -97,12 +97,13 @@ impl<F: Frontend> Engine<F> {
         self.code.lock()
     }
 
-    fn workshop(&self) -> Arc<Lock<Workshop>> {
+    /// Which compiler there is.
+    fn workshop(&self) -> Guard<'_, Arc<Lock<Workshop>>> {
         let mut workshop = self.compiler.lock();
         if self.worker.has_lost() {
             *workshop = Workshop::shared();
         }
-        Arc::clone(&workshop)
+        workshop
     }
 
     /// What has been done so far.
@@ -223,7 +224,7 @@ impl<F: Frontend> Engine<F> {
     /// Compiles the region at `entry` and links it.
     fn compile(&self, entry: BlockKey) -> Attempt {
         let started = std::time::Instant::now();
-        let workshop = self.workshop();
+        let workshop = Arc::clone(&self.workshop());
         let mut workshop = workshop.lock();
         if self.code().is_refused(entry) {
             return Attempt::Impossible;
