@@ -46,6 +46,7 @@ const LONG: &[(&str, &str)] = &[
     ("backend/src/baseline/vector.rs native_vec2", "a match over operations"),
     ("backend/src/optimizing/clif/vector_fp.rs build_vec1_fp", "a match over operations"),
     ("backend/src/optimizing/clif/vector_fp.rs build_vec2_fp", "a match over operations"),
+    ("backend/src/optimizing/compile/golden/program.rs lift", "a match over operations"),
     ("ir/src/eval/vector/mod.rs vec2", "a match over operations"),
 ];
 
