@@ -42,6 +42,7 @@ const FUNCTION_LINES: usize = 70;
 /// Longer ones, with the reason: "FILE" or "FILE FUNCTION".
 const LONG: &[(&str, &str)] = &[
     ("backend/src/baseline/asm/tests.rs encodings_are_those_of_the_gnu_assembler", "a table"),
+    ("backend/src/optimizing/compile/golden/program.rs lift", "a match over operations"),
     ("ir/src/eval/vector/mod.rs vec2", "a match over operations"),
 ];
 
