@@ -360,7 +360,7 @@ impl AddressSpace {
     }
 
     /// Runs `call` with the record locked, so that no other thread is inside a change (fork).
-    pub(crate) fn quiet<T>(&self, call: impl FnOnce() -> T) -> T {
+    pub(crate) fn lock_for_fork<T>(&self, call: impl FnOnce() -> T) -> T {
         let _guard = self.lock();
         call()
     }

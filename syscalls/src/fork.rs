@@ -300,7 +300,7 @@ fn fork(context: &Context<'_>, request: &CloneRequest) -> Outcome {
     let host_flags = request.flags & !OURS;
     let mut result = Err(Errno(libc::EAGAIN));
     let mut call = || {
-        result = process.quiet(|| {
+        result = process.lock_for_fork(|| {
             let wanted = CloneRequest { flags: host_flags, ..*request };
             if process.config.fork_hooks.is_some() {
                 ir::lock::check_fork();

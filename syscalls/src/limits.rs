@@ -36,7 +36,7 @@ impl Limits {
     }
 
     /// Keeps other threads out.
-    pub(crate) fn quiet(&self) -> Guard<'_, impl Sized> {
+    pub(crate) fn lock_for_fork(&self) -> Guard<'_, impl Sized> {
         self.0.lock()
     }
 

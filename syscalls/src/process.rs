@@ -210,12 +210,12 @@ impl Process {
     }
 
     /// Runs `call` while no other thread is changing anything here: a fork must not copy a lock that is held.
-    pub(crate) fn quiet<T>(&self, call: impl FnOnce() -> T) -> T {
+    pub(crate) fn lock_for_fork<T>(&self, call: impl FnOnce() -> T) -> T {
         let _reported = self.reported.lock();
-        let _actions = self.actions.quiet();
-        let _limits = self.limits.quiet();
-        let _strace = self.strace.as_deref().map(Strace::quiet);
-        self.memory.quiet(|| {
+        let _actions = self.actions.lock_for_fork();
+        let _limits = self.limits.lock_for_fork();
+        let _strace = self.strace.as_deref().map(Strace::lock_for_fork);
+        self.memory.lock_for_fork(|| {
             let _error = lock::lock_standard_error();
             call()
         })

@@ -82,23 +82,23 @@ pub struct Row {
 }
 
 /// A row for a call that goes to the host's call of number `host` as it is.
-pub(crate) const fn host(number: u16, name: &'static str, args: &'static [Arg], host: i64) -> Row {
+pub(crate) const fn passthrough(number: u16, name: &'static str, args: &'static [Arg], host: i64) -> Row {
     Row { number, name, args, action: Action::Host(host), support: Support::Full }
 }
 
 /// A row for a call with a handler.
-pub(crate) const fn own(number: u16, name: &'static str, args: &'static [Arg], handler: Handler) -> Row {
+pub(crate) const fn handled(number: u16, name: &'static str, args: &'static [Arg], handler: Handler) -> Row {
     Row { number, name, args, action: Action::Do(handler), support: Support::Full }
 }
 
 /// A row for a call that is not supported.
-pub(crate) const fn none(number: u16, name: &'static str, args: &'static [Arg]) -> Row {
+pub(crate) const fn refused(number: u16, name: &'static str, args: &'static [Arg]) -> Row {
     Row { number, name, args, action: Action::Refuse, support: Support::Unsupported }
 }
 
 impl Row {
     /// The row with a caveat.
-    pub(crate) const fn but(self, caveat: &'static str) -> Self {
+    pub(crate) const fn partial(self, caveat: &'static str) -> Self {
         Self { support: Support::Partial(caveat), ..self }
     }
 }

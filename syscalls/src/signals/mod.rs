@@ -253,7 +253,7 @@ impl SignalActions {
     }
 
     /// Keeps other threads out.
-    pub(crate) fn quiet(&self) -> Guard<'_, impl Sized> {
+    pub(crate) fn lock_for_fork(&self) -> Guard<'_, impl Sized> {
         self.set.lock()
     }
 }
