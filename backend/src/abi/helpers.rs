@@ -32,8 +32,6 @@ pub enum Helper {
     Vec3,
     ShiftLanes,
     VecShift,
-    VecExt,
-    VecTable,
     VecFpToInt,
     VecIntToFp,
     Fp1,
@@ -66,7 +64,7 @@ pub struct Signature {
 }
 
 /// Number of helpers.
-pub const COUNT: usize = 21;
+pub const COUNT: usize = 19;
 
 macro_rules! helpers {
     ($($helper:ident $function:ident ($($param:ty),*) -> $result:ty;)*) => {
@@ -202,8 +200,6 @@ helpers! {
     Vec3        vec3            (u64, u64, V, V, V) -> V;
     ShiftLanes  shift_lanes     (u64, V, V) -> V;
     VecShift    vec_shift       (u64, u64, u64, V) -> V;
-    VecExt      vec_ext         (u64, u64, V, V) -> V;
-    VecTable    vec_table       (u64, u64, V, V, V, V, V, V) -> V;
     VecFpToInt  vec_fp_to_int   (u64, u64, V) -> V;
     VecIntToFp  vec_int_to_fp   (u64, u64, V) -> V;
     Fp1         fp1             (u64, u64, u64) -> u64;
@@ -351,24 +347,6 @@ extern "C" fn vec3(cpu: &mut CpuState, op: u64, arr: u64, a: V, b: V, c: V) -> V
 }
 extern "C" fn vec_shift(cpu: &mut CpuState, op: u64, arr: u64, amount: u64, a: V) -> V {
     from_u128(vector::shift(cpu, VecShift::from_number(op as u8), decode_arr(arr), amount as u8, to_u128(a)))
-}
-extern "C" fn vec_ext(_: &mut CpuState, arr: u64, index: u64, a: V, b: V) -> V {
-    from_u128(vector::ext(decode_arr(arr), index as u8, to_u128(a), to_u128(b)))
-}
-#[allow(clippy::too_many_arguments, reason = "a table of up to four registers, an index and a fallback")]
-extern "C" fn vec_table(
-    _: &mut CpuState,
-    arr: u64,
-    count: u64,
-    t0: V,
-    t1: V,
-    t2: V,
-    t3: V,
-    index: V,
-    fallback: V,
-) -> V {
-    let table = [to_u128(t0), to_u128(t1), to_u128(t2), to_u128(t3)];
-    from_u128(vector::table(decode_arr(arr), &table[..count as usize], to_u128(index), to_u128(fallback)))
 }
 extern "C" fn vec_fp_to_int(cpu: &mut CpuState, how: u64, arr: u64, a: V) -> V {
     from_u128(vector::fp_to_int(cpu, decode_fp_int(how), decode_arr(arr), to_u128(a)))
