@@ -161,9 +161,10 @@ impl World {
         let strace = options.strace.then(|| log_file.writer());
         let stats = options.stats.then(|| Lock::new(Rank::Statistics, log_file.writer()));
 
+        // Before the engine handles those of faults.
+        let ignored_signals = syscalls::ignored_signals();
         let known: Arc<OnceLock<Arc<Process>>> = Arc::default();
         let engine = engine(options, log.clone(), Arc::clone(&known));
-        let ignored_signals = syscalls::ignored_signals();
         backend::on_sent_signal(syscalls::on_signal);
         let watcher: Arc<dyn CodeWatcher> = Arc::<Engine<A64>>::clone(&engine);
         let dying: Dying = Arc::new(Lock::new(Rank::Dying, ()));
