@@ -1,7 +1,7 @@
 //! Conditions: what they are computed from, and branches and choices by them. It must not know how flags are stored.
 
 use super::Builder;
-use super::flags::{Flags, Stored, flags_if_equal};
+use super::flags::Flags;
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::types::I8;
 use cranelift_codegen::ir::{Block, InstBuilder, InstructionData, Opcode, Value};
@@ -11,10 +11,10 @@ use ir::{Cond, FlagKind, GuestAddr, Nzcv, Width};
 /// A condition that has been evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tested {
-    value: Value,
-    cond: Cond,
+    pub value: Value,
+    pub cond: Cond,
     /// Where.
-    pc: GuestAddr,
+    pub pc: GuestAddr,
 }
 
 /// A condition of two: whether any holds, or both do.
@@ -117,26 +117,6 @@ impl Builder<'_, '_> {
         let value = self.condition_on_flags(cond);
         self.now.tested = Some(Tested { value, cond, pc: self.pc });
         value
-    }
-
-    /// The flags after a branch of the current instruction's on a condition, where it holds or where it does not.
-    pub(super) fn flags_after_branch(&self, condition: Value, holds: bool) -> Flags {
-        let Some(Tested { value, cond, pc }) = self.now.tested else { return self.now.flags };
-        if value != condition || pc != self.pc {
-            return self.now.flags;
-        }
-        let is_equal = cond == if holds { Cond::Eq } else { Cond::Ne };
-        match self.now.flags {
-            Flags::Lazy { kind, a, b, stored, .. } if is_equal => {
-                Flags::Lazy { kind, a, b, stored, known: flags_if_equal(kind) }
-            }
-            // The constant would have led the other way: they are the operation's.
-            Flags::Conditional { kind, a, b, nzcv, dirty, .. } if cond_holds(cond, Nzcv(nzcv)) != holds => {
-                let stored = Stored { all: !dirty, ..Stored::NOTHING };
-                Flags::Lazy { kind, a, b, stored, known: flags_if_equal(kind).filter(|_| is_equal) }
-            }
-            other => other,
-        }
     }
 
     fn condition_on_flags(&mut self, cond: Cond) -> Value {

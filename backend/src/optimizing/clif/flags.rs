@@ -2,10 +2,12 @@
 //! and the branch that reads it become one host compare and branch.
 
 use super::Builder;
+use super::conditions::Tested;
 use crate::deopt::source::low;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
+use ir::eval::int::cond_holds;
 use ir::{Cond, CpuState, FlagKind, LazyFlags, Nzcv};
 use std::mem::offset_of;
 
@@ -34,7 +36,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) const NOTHING: Self = Self { a: false, b: false, all: false };
+    const NOTHING: Self = Self { a: false, b: false, all: false };
     const ALL: Self = Self { a: false, b: false, all: true };
 }
 
@@ -53,7 +55,7 @@ pub(super) fn b_matters(kind: FlagKind) -> bool {
 }
 
 /// The flags of an operation that has set Z, packed, if that tells the others.
-pub(super) fn flags_if_equal(kind: FlagKind) -> Option<u32> {
+fn flags_if_equal(kind: FlagKind) -> Option<u32> {
     match kind {
         FlagKind::Sub32 | FlagKind::Sub64 => Some(0b0110 << 28),
         FlagKind::Logic32 | FlagKind::Logic64 => Some(0b0100 << 28),
@@ -293,5 +295,25 @@ impl Builder<'_, '_> {
     fn packed_of(&mut self, kind: FlagKind, a: Value, b: Value) -> Value {
         let flags = [Cond::Mi, Cond::Eq, Cond::Cs, Cond::Vs].map(|cond| self.condition_of(kind, a, b, cond));
         self.pack(flags)
+    }
+
+    /// The flags after a branch of the current instruction's on a condition, where it holds or where it does not.
+    pub(super) fn flags_after_branch(&self, condition: Value, holds: bool) -> Flags {
+        let Some(Tested { value, cond, pc }) = self.now.tested else { return self.now.flags };
+        if value != condition || pc != self.pc {
+            return self.now.flags;
+        }
+        let is_equal = cond == if holds { Cond::Eq } else { Cond::Ne };
+        match self.now.flags {
+            Flags::Lazy { kind, a, b, stored, .. } if is_equal => {
+                Flags::Lazy { kind, a, b, stored, known: flags_if_equal(kind) }
+            }
+            // The constant would have led the other way: they are the operation's.
+            Flags::Conditional { kind, a, b, nzcv, dirty, .. } if cond_holds(cond, Nzcv(nzcv)) != holds => {
+                let stored = Stored { all: !dirty, ..Stored::NOTHING };
+                Flags::Lazy { kind, a, b, stored, known: flags_if_equal(kind).filter(|_| is_equal) }
+            }
+            other => other,
+        }
     }
 }
