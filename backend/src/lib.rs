@@ -1,6 +1,7 @@
 //! Runs guest code: tier 0 interprets decoded blocks with `ir::Eval`, tier 1 emits single blocks in one pass, and tier 2
-//! compiles hot regions with Cranelift; the code of both is in the code cache. Also what must
-//! go with that: links between regions, the dispatcher, invalidation, and the way from a host fault to the guest's. Knows neither A64 encodings (it takes an `ir::Frontend`) nor system calls.
+//! compiles hot regions with Cranelift; the code of both is in the code cache. Also what must go with that: links
+//! between regions, the dispatcher, invalidation, and the way from a host fault to the guest's. Knows neither A64
+//! encodings (it takes an `ir::Frontend`) nor system calls.
 
 mod abi;
 mod baseline;

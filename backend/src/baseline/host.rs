@@ -14,7 +14,6 @@ use crate::lower::shuffles::{Byte, permuted};
 use ir::{Arr, Fp1, Fp2, FpInt, FpSize, Lane, Vec2, Width};
 
 const PANDN: Op = op66(0xdf);
-const PADDUSB: Op = op66(0xdc);
 const PSHUFD: Op = op66(0x70);
 const SHUFPS: Op = Op(0, MAP_0F, 0xc6);
 const PALIGNR: Op = Op(0x66, MAP_3A, 0x0f);
@@ -353,7 +352,7 @@ impl Host for Expansion<'_> {
     fn look_up(&mut self, a: Temp, index: Temp) -> Temp {
         // PSHUFB gives zero where bit 7 is set: let 16 and up have it.
         let above = self.constant(every(Lane::B, 0x70));
-        let index = self.two(PADDUSB, index, above);
+        let index = self.binary(Binary::AddUnsigned, Lane::B, index, above);
         self.two(PSHUFB, a, index)
     }
     fn widen(&mut self, lane: Lane, signed: bool, half: Half, a: Temp) -> Temp {
