@@ -10,10 +10,11 @@
 
 mod harness;
 
-use backend::{Config, Engine, Holding, Thread, Tier};
+use backend::{Config, Holding, Tier};
 use frontend::A64;
 use harness::child::End;
 use harness::control_flow::{self as flow, ALIAS, DATA_REACH, Program, STACK_BYTES};
+use harness::machine::Machine;
 use harness::random::Random;
 use harness::registers::{Registers, copy, detail, listed, random_state};
 use ir::{CodeWatcher, ControlWords, CpuState, GuestAddr, GuestRange, Stop, Vcpu, Words};
@@ -171,29 +172,19 @@ fn start(random: &mut Random, program: &Program, memory: &Memory) -> Start {
 }
 
 /// One tier with its engine.
-struct Machine {
-    engine: Arc<Engine<A64>>,
-    thread: Thread<A64>,
-}
-
-impl Machine {
-    fn new(way: &Way, memory: &Memory) -> Self {
-        let code = memory.code_range();
-        // A small code cache, so that it fills up now and then.
-        let config = Config {
-            tier: way.tier,
-            threshold: way.threshold,
-            region_insns: way.region_insns,
-            // In proportion, as in regions with wider limits.
-            callee_insns: 40.max(way.region_insns / 5),
-            code_bytes: 4 << 20,
-            holding: way.holding,
-            ..Config::default()
-        };
-        let engine = Engine::new(config, Arc::new(move |pc| code.contains(pc)));
-        let thread = Thread::new(&engine).expect("memory for the lookup table");
-        Self { engine, thread }
-    }
+fn machine(way: &Way, memory: &Memory) -> Machine {
+    // A small code cache, so that it fills up now and then.
+    let config = Config {
+        tier: way.tier,
+        threshold: way.threshold,
+        region_insns: way.region_insns,
+        // In proportion, as in regions with wider limits.
+        callee_insns: 40.max(way.region_insns / 5),
+        code_bytes: 4 << 20,
+        holding: way.holding,
+        ..Config::default()
+    };
+    Machine::new(way.name, config, memory.code_range())
 }
 
 /// A stop and the registers there.
@@ -285,8 +276,8 @@ struct Bench {
 impl Bench {
     fn new(way: &Way) -> Self {
         let memory = Memory::new();
-        let eval = Machine::new(&Way { tier: Tier::Eval, ..*way }, &memory);
-        let other = Machine::new(way, &memory);
+        let eval = machine(&Way { tier: Tier::Eval, ..*way }, &memory);
+        let other = machine(way, &memory);
         Self {
             memory,
             eval,
